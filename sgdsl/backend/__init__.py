@@ -1,0 +1,1 @@
+"""A model comes in; text for others goes out: Python, DOT."""

@@ -1,0 +1,1 @@
+"""Source text, places in it, and diagnostics; imports the standard library alone."""

@@ -1,0 +1,96 @@
+"""The table of families: for each its supports, its parameters in the order of torch.distributions, and its names at run time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Domain = Literal["real", "positive", "degrees", "logits", "probability", "value"]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRow:
+    """`domain` chooses the map behind a head (runtime/domains); `default` None: the bare family leaves it open."""
+
+    name: str
+    domain: Domain
+    default: float | None = None
+    classes: bool = False  # one more trailing dimension, over the node's values (Categorical's logits)
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyRow:
+    """`runtime` is the prefix of its functions; `instead` maps another parameterisation to the canonical one, e.g.
+    probs → logits, with the runtime function that converts a value."""
+
+    name: str
+    supports: tuple[str, ...]
+    parameters: tuple[ParameterRow, ...]
+    runtime: str
+    reparameterised: bool
+    instead: tuple[tuple[str, str, str], ...] = ()
+    needs: str = ""  # "latent q": only as q of a latent node
+
+    @property
+    def bare(self) -> bool:
+        """Whether the bare name means something."""
+        return all(p.default is not None for p in self.parameters)
+
+    def parameter(self, name: str) -> ParameterRow | None:
+        return next((p for p in self.parameters if p.name == name), None)
+
+
+_LOC = ParameterRow("loc", "real", 0.0)
+_SCALE = ParameterRow("scale", "positive", 1.0)
+_TOTAL = ParameterRow("total_count", "positive")
+_LOGITS = ParameterRow("logits", "logits")
+
+_ROWS = (
+    FamilyRow("Normal", ("real",), (_LOC, _SCALE), "normal", True),
+    FamilyRow("Laplace", ("real",), (_LOC, _SCALE), "laplace", True),
+    FamilyRow("StudentT", ("real",), (ParameterRow("df", "degrees", 5.0), _LOC, _SCALE), "student_t", True),
+    FamilyRow("LogNormal", ("positive",), (_LOC, _SCALE), "log_normal", True),
+    FamilyRow(
+        "Bernoulli",
+        ("binary", "unit"),
+        (ParameterRow("logits", "logits", 0.0),),
+        "bernoulli",
+        False,
+        (("probs", "logits", "bernoulli_logits"),),
+    ),
+    FamilyRow(
+        "Categorical",
+        ("class", "range"),
+        (ParameterRow("logits", "logits", 0.0, classes=True),),
+        "categorical",
+        False,
+        (("probs", "logits", "categorical_logits"),),
+    ),
+    FamilyRow("Poisson", ("count",), (ParameterRow("rate", "positive", 1.0),), "poisson", False),
+    FamilyRow(
+        "NegativeBinomial",
+        ("count",),
+        (_TOTAL, _LOGITS),
+        "negative_binomial",
+        False,
+        (("probs", "logits", "bernoulli_logits"),),
+    ),
+    FamilyRow(
+        "ZeroInflatedNegativeBinomial",
+        ("count",),
+        (_TOTAL, _LOGITS, ParameterRow("gate", "probability")),
+        "zero_inflated_negative_binomial",
+        False,
+        (("probs", "logits", "bernoulli_logits"),),
+    ),
+    FamilyRow(
+        "Delta",
+        ("real", "positive", "unit", "binary", "class", "count", "range", "simplex", "angle", "direction"),
+        (ParameterRow("value", "value"),),
+        "delta",
+        True,
+        needs="latent q",
+    ),
+)
+
+FAMILIES: dict[str, FamilyRow] = {row.name: row for row in _ROWS}

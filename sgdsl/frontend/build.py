@@ -1,0 +1,175 @@
+"""A Lark tree of one statement comes in, a frozen syntax node goes out, bottom-up and without recursion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+from lark import Token, Tree
+
+from sgdsl.base.source import Span
+from sgdsl.frontend import syntax
+from sgdsl.frontend.report import refusal
+
+DEEPEST = 100
+
+Raw = Tree[Token] | Token
+Built = Any  # what a rule's builder returns: a syntax node, or a tuple of them
+
+
+def build(tree: Tree[Token], flat: str) -> Built:
+    """The statement or expression of a parse tree; `flat` is the text it was parsed from. Raises Refused: E0107, E0111."""
+    built: dict[int, Built] = {}
+    depth: dict[int, int] = {}
+    for part in tree.iter_subtrees():
+        below = 1 + max((depth[id(c)] for c in part.children if isinstance(c, Tree)), default=0)
+        if below > DEEPEST:
+            hint = "name the inner parts by `let` or `net`"
+            raise refusal("E0107", f"an expression is nested deeper than {DEEPEST}", _span(part), hint=hint)
+        depth[id(part)] = below
+        children = [built[id(c)] if isinstance(c, Tree) else _token(c) for c in part.children]
+        built[id(part)] = _RULES[str(part.data)](children, _span(part), flat)
+    return built[id(tree)]
+
+
+def _span(part: Tree[Token]) -> Span:
+    return Span(part.meta.start_pos, part.meta.end_pos)
+
+
+def _token(token: Token) -> Built:
+    assert token.start_pos is not None and token.end_pos is not None
+    span = Span(token.start_pos, token.end_pos)
+    match token.type:
+        case "NUMBER":
+            return syntax.Number(_number(str(token), span), span)
+        case "STRING":
+            return syntax.Text(str(token)[1:-1], span)
+        case _:
+            return syntax.Name(str(token), span)
+
+
+def _number(text: str, span: Span) -> float:
+    if text.isdigit() and len(text) <= 300:
+        return int(text)
+    value = float(text)
+    if not math.isfinite(value):
+        raise refusal("E0111", f"the number {text[:20]} is too large", span, "beyond 1.8e308")
+    whole = "." not in text and "-" not in text and abs(value) < 2**53
+    return int(value) if whole else value
+
+
+def _planned(what: str) -> Callable[[list[Built], Span, str], Built]:
+    def rule(_: list[Built], span: Span, __: str) -> Built:
+        return syntax.Planned(what, span)
+
+    return rule
+
+
+def _loop(children: list[Built], span: Span, flat: str) -> Built:
+    """The place is the loop's first line."""
+    return syntax.Planned("for", Span(span.start, span.start + len(flat[span.start : span.end].split("{")[0].rstrip())))
+
+
+def _binary(op: str) -> Callable[[list[Built], Span, str], Built]:
+    return lambda c, span, _: syntax.Binary(cast(Any, op), c[0], c[1], span)
+
+
+def _items(children: list[Built], span: Span, flat: str) -> tuple[Built, ...]:
+    return tuple(children)
+
+
+def _target(children: list[Built], span: Span, flat: str) -> Built:
+    return children[0] if len(children) == 1 else syntax.Planned("indexed nodes", span)
+
+
+def _type(children: list[Built], span: Span, flat: str) -> Built:
+    sizes: tuple[syntax.Arg, ...] = ()
+    shape: tuple[syntax.Expr, ...] = ()
+    for child in children[1:]:
+        start, items = child
+        sizes, shape = (items, shape) if flat[start] == "(" else (sizes, items)
+    return syntax.TypeExpr(children[0], sizes, shape, span)
+
+
+def _var(children: list[Built], span: Span, flat: str) -> Built:
+    role, name, kind, *partial = children
+    if partial:
+        return syntax.Planned("partial", partial[0].span)
+    if isinstance(name, syntax.Planned):
+        return name
+    return syntax.Var(role.text, name, kind, span)
+
+
+def _let(children: list[Built], span: Span, flat: str) -> Built:
+    name, value = children
+    return name if isinstance(name, syntax.Planned) else syntax.Let(name, value, span)
+
+
+def _factor(children: list[Built], span: Span, flat: str) -> Built:
+    (head, (side, node, given)), value, *by = children
+    for name in (node, *given):
+        if isinstance(name, syntax.Planned):
+            return name
+    text = " ".join(flat[span.start : span.end].split())
+    return syntax.Factor(side.text, node, given, value, by[0] if by else None, head, text, span)
+
+
+def _head(children: list[Built], span: Span, flat: str) -> Built:
+    side, node, *given = children
+    return span, (side, node, given[0] if given else ())
+
+
+def _call(children: list[Built], span: Span, flat: str) -> Built:
+    function, (_, args) = children
+    return syntax.Call(function, args, span)
+
+
+def _args(children: list[Built], span: Span, flat: str) -> Built:
+    """The place of the bracket, and the arguments."""
+    return span.start, tuple(c if isinstance(c, syntax.Arg) else syntax.Arg(None, c, c.span) for c in children)
+
+
+def _optional_args(children: list[Built]) -> tuple[syntax.Arg, ...]:
+    return children[0][1] if children else ()
+
+
+_RULES: dict[str, Callable[[list[Built], Span, str], Built]] = {
+    "model": lambda c, span, _: syntax.ModelLine(c[0], c[1].value if len(c) > 1 else "", span),
+    "const": lambda c, span, _: syntax.Const(c[0], c[1], span),
+    "net": lambda c, span, _: syntax.Net(c[0], c[1], span),
+    "use": _planned("use"),
+    "auto": _planned("auto"),
+    "loop": _loop,
+    "var": _var,
+    "let": _let,
+    "factor": _factor,
+    "head": _head,
+    "given": _items,
+    "by": lambda c, span, _: syntax.By(c[0], _optional_args(c[1:]), span),
+    "data": lambda c, span, _: syntax.Data(c[0], _optional_args(c[1:]), span),
+    "section": lambda c, span, _: syntax.Section(c[0].text, tuple(c[1:]), span),
+    "setting": lambda c, span, _: syntax.Setting(c[0], c[1], span),
+    "target": _target,
+    "type": _type,
+    "shape": lambda c, span, _: (span.start, tuple(c)),
+    "index": _items,
+    "items": _items,
+    "args": _args,
+    "given_args": _items,
+    "named": lambda c, span, _: syntax.Arg(c[0], c[1], span),
+    "pipe": lambda c, span, _: syntax.Pipe(c[0], c[1], span),
+    "add": _binary("add"),
+    "sub": _binary("sub"),
+    "mul": _binary("mul"),
+    "div": _binary("div"),
+    "neg": lambda c, span, _: syntax.Unary(c[0], span),
+    "call": _call,
+    "factor_of": _planned("factors of other models"),
+    "item": _planned("indices"),
+    "member": _planned("members of other models"),
+    "number": lambda c, span, _: c[0],
+    "string": lambda c, span, _: c[0],
+    "name": lambda c, span, _: c[0],
+    "list": lambda c, span, _: syntax.Items(tuple(c), span),
+}

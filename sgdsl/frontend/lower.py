@@ -1,0 +1,133 @@
+"""A syntax tree comes in; a Draft goes out, in which every name is known to stand for something (E02) and every
+constant, type (E0303, E0312) and setting (E06) is a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from sgdsl.base.diagnostics import Label, Sink
+from sgdsl.base.source import NOWHERE, Source
+from sgdsl.frontend import syntax
+from sgdsl.frontend.constants import constant
+from sgdsl.frontend.draft import Draft
+from sgdsl.frontend.names import Declaration, Visible, check_names, declare, reads
+from sgdsl.frontend.order import ordered
+from sgdsl.frontend.report import Refused, refusal, report
+from sgdsl.frontend.sections import Settings
+from sgdsl.frontend.sides import check_factor
+from sgdsl.frontend.types import resolve_type
+from sgdsl.middle import ir
+
+Body = TypeVar("Body", syntax.Let, syntax.Net)
+
+
+def lower(tree: syntax.File, source: Source, sink: Sink, overrides: Sequence[str] = ()) -> Draft:
+    """The draft of a file. Adds E02, E0303, E0312, E0406 (a let that reads itself) and E06."""
+    declared = declare(tree.statements, sink)
+    consts = _consts(declared, sink)
+    nodes = {name: _node(d, consts, sink) for name, d in declared.items() if isinstance(d, syntax.Var)}
+    lets = _in_order({n: d for n, d in declared.items() if isinstance(d, syntax.Let)}, declared, sink)
+    nets = _in_order({n: d for n, d in declared.items() if isinstance(d, syntax.Net)}, declared, sink)
+    reach = _reach(lets, nodes, declared)
+    factors = tuple(s for s in tree.statements if isinstance(s, syntax.Factor))
+    _check_bodies(declared, sink)
+    for factor in factors:
+        check_factor(factor, declared, reach, sink)
+    settings = Settings(source, sink, consts, nodes)
+    settings.read(tree.statements)
+    settings.override(overrides)
+    return Draft(
+        source,
+        tree.model or syntax.ModelLine(syntax.Name("model", NOWHERE), "", NOWHERE),
+        consts,
+        nodes,
+        lets,
+        nets,
+        reach,
+        factors,
+        _owners(tree.statements),
+        settings.section("objective"),
+        settings.section("train"),
+        settings.data(),
+    )
+
+
+def _consts(declared: Mapping[str, Declaration], sink: Sink) -> dict[str, float]:
+    own = {n: d for n, d in declared.items() if isinstance(d, syntax.Const)}
+    order, cycles = ordered({n: reads(d.value, own) for n, d in own.items()})
+    consts: dict[str, float] = dict.fromkeys((n for cycle in cycles for n in cycle), 1)
+    for cycle in cycles:
+        report(sink, _itself("const", cycle, declared))
+    for name in order:
+        consts[name] = 1
+        try:
+            consts[name] = constant(own[name].value, consts)
+        except Refused as refused:
+            report(sink, refused)
+    return consts
+
+
+def _itself(kind: str, cycle: tuple[str, ...], declared: Mapping[str, Declaration]) -> Refused:
+    path = " → ".join((*cycle, cycle[0]))
+    labels = [Label(declared[n].name.span, "and this") for n in cycle[1:]]
+    code = "E0406" if kind == "let" else "E0206"
+    return refusal(code, f"a {kind} that reads itself: {path}", declared[cycle[0]].name.span, "reads itself",
+                   labels=labels, hint="drop one of these references")  # fmt: skip
+
+
+def _node(var: syntax.Var, consts: Mapping[str, float], sink: Sink) -> ir.Node:
+    try:
+        kind = resolve_type(var.type, consts)
+    except Refused as refused:
+        report(sink, refused)
+        kind = ir.Type("real")
+    return ir.Node(var.name.text, var.role, kind, var.name.span)
+
+
+def _in_order(own: dict[str, Body], declared: Mapping[str, Declaration], sink: Sink) -> dict[str, Body]:
+    """Lets or nets such that each reads only earlier ones; those on a cycle are reported and left out."""
+    order, cycles = ordered({n: reads(d.value, own) for n, d in own.items()})
+    for cycle in cycles:
+        kind = "let" if isinstance(own[cycle[0]], syntax.Let) else "net"
+        report(sink, _itself(kind, cycle, declared))
+    return {name: own[name] for name in order}
+
+
+def _reach(
+    lets: Mapping[str, syntax.Let], nodes: Mapping[str, ir.Node], declared: Mapping[str, Declaration]
+) -> dict[str, frozenset[str]]:
+    """The nodes that each let reads, transitively."""
+    reach = {name: frozenset((name,)) for name in nodes}
+    for name, let in lets.items():
+        reach[name] = frozenset().union(*(reach.get(n, frozenset()) for n in reads(let.value, declared)))
+    return {name: reach[name] for name in lets}
+
+
+def _check_bodies(declared: Mapping[str, Declaration], sink: Sink) -> None:
+    """The names in lets (any node or let) and nets (no node or let)."""
+    values = frozenset(n for n, d in declared.items() if isinstance(d, syntax.Var | syntax.Let))
+    for declaration in declared.values():
+        match declaration:
+            case syntax.Let():
+                check_names(declaration.value, Visible(values, "a let"), declared, sink)
+            case syntax.Net():
+                check_names(declaration.value, Visible(frozenset(), "a net"), declared, sink)
+            case syntax.Const() | syntax.Var():
+                pass
+
+
+def _owners(statements: Sequence[syntax.Statement]) -> tuple[tuple[str, str], ...]:
+    """(kind, name) of everything that may own weights, in the order of the file."""
+    found: list[tuple[str, str]] = []
+    for statement in statements:
+        match statement:
+            case syntax.Let(name, _, _):
+                found.append(("let", name.text))
+            case syntax.Net(name, _, _):
+                found.append(("net", name.text))
+            case syntax.Factor(side, node):
+                found.append((side, node.text))
+            case _:
+                pass
+    return tuple(found)

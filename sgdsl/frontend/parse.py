@@ -1,0 +1,155 @@
+"""A Source comes in, a syntax.File goes out; a statement that cannot be read is one diagnostic and is left out."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lark import Lark, TextSlice, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+from sgdsl.base.diagnostics import Label, Sink
+from sgdsl.base.source import Source, Span
+from sgdsl.frontend import syntax
+from sgdsl.frontend.advice import wrong_character, wrong_token
+from sgdsl.frontend.build import build
+from sgdsl.frontend.lines import Piece, split
+from sgdsl.frontend.planned import not_here_yet
+from sgdsl.frontend.read import check_text
+from sgdsl.frontend.report import Refused, fatal, refusal, report
+
+_PACKAGE = Path(__file__).parent.parent
+_PLACES = (_PACKAGE / "grammars" / "sgm.lark", _PACKAGE.parent / "grammars" / "sgm.lark")  # in a wheel, in a checkout
+
+
+def grammar() -> str:
+    """The text of sgm.lark."""
+    place = next((p for p in _PLACES if p.is_file()), None)
+    assert place is not None, f"sgm.lark is in none of {', '.join(map(str, _PLACES))}"
+    return place.read_text(encoding="utf-8")
+
+
+@cache
+def parser() -> Lark:
+    """The parser, built once. A mistake of ours in the grammar shows here, outside any handler of the user's."""
+    return Lark(grammar(), parser="lalr", start=["model", "statement", "expr"], propagate_positions=True)
+
+
+def parse(source: Source, sink: Sink) -> syntax.File:
+    """The syntax tree of a text. Adds E01; raises DiagnosticError where nothing can be read at all (E0105–E0108)."""
+    check_text(source)
+    lark = parser()
+    lines = split(source, sink)
+    flat = lines.text()
+    read = [s for p in lines.pieces if (s := _statement(lark, flat, p, sink)) is not None]
+    if not any(flat[p.start : p.end].strip() for p in lines.pieces):
+        raise fatal("E0108", "the file is empty", None, source, 'a model starts with a line `model NAME "what it is"`')
+    _check_planned(read, sink)
+    return syntax.File(_model_line(read, lines.pieces, flat, sink), _others(read), tuple(lines.comments))
+
+
+def parse_value(source: Source, span: Span) -> syntax.Expr:
+    """The expression in a range of a text: a value from the command line. Raises Refused: E01."""
+    value: syntax.Expr = _parse(parser(), source.text, span, "expr")
+    return value
+
+
+def _statement(lark: Lark, flat: str, piece: Piece, sink: Sink) -> syntax.Statement | None:
+    """The statement in a range of the text; None where there is none, or none that can be read."""
+    text = flat[piece.start : piece.end]
+    if piece.broken or not text.strip():
+        return None
+    start = piece.start + len(text) - len(text.lstrip())
+    span = Span(start, piece.start + len(text.rstrip()))
+    kind = "model" if text.split(None, 1)[0].split('"')[0] == "model" else "statement"
+    try:
+        statement: syntax.Statement = _parse(lark, flat, span, kind)
+        return statement
+    except Refused as refused:
+        report(sink, refused)
+        return None
+
+
+def _parse(lark: Lark, flat: str, span: Span, kind: str) -> Any:
+    try:
+        tree = lark.parse(TextSlice(flat, span.start, span.end), start=kind)
+    except UnexpectedInput as error:
+        raise _refused(error, flat, span) from None
+    return build(tree, flat)
+
+
+def _refused(error: UnexpectedInput, flat: str, span: Span) -> Refused:
+    match error:
+        case UnexpectedCharacters():
+            assert error.pos_in_stream is not None
+            return wrong_character(flat, error.pos_in_stream)
+        case UnexpectedToken():
+            return wrong_token(flat, span, error.token, frozenset(error.accepts or error.expected))
+        case _:
+            raise AssertionError("lark has no other errors") from error
+
+
+def _check_planned(read: list[syntax.Statement], sink: Sink) -> None:
+    for statement in read:
+        for planned in _planned_in(statement):
+            report(sink, not_here_yet(planned))
+
+
+def _planned_in(statement: syntax.Statement) -> list[syntax.Planned]:
+    """The first form of a statement that is refused, if any."""
+    stack: list[object] = [statement]
+    while stack:
+        match stack.pop():
+            case syntax.Planned() as planned:
+                return [planned]
+            case tuple() as several:
+                stack.extend(reversed(several))
+            case syntax.Name() | syntax.Text() | syntax.Number() | syntax.ModelLine() | None:
+                pass
+            case syntax.Unary(arg, _):
+                stack.append(arg)
+            case syntax.Binary(_, left, right, _) | syntax.Pipe(left, right, _):
+                stack += [right, left]
+            case syntax.Arg(_, value, _) | syntax.Setting(_, value, _) | syntax.Const(_, value, _):
+                stack.append(value)
+            case syntax.Net(_, value, _) | syntax.Let(_, value, _):
+                stack.append(value)
+            case syntax.Call(function, args, _):
+                stack += [args, function]
+            case syntax.Items(items, _):
+                stack.append(items)
+            case syntax.Var() as var:
+                stack += [var.type.shape, var.type.sizes]
+            case syntax.Factor() as factor:
+                stack += [factor.by.args if factor.by else None, factor.value]
+            case syntax.Data(_, args, _) | syntax.Section(_, args, _):
+                stack.append(args)
+    return []
+
+
+def _others(read: list[syntax.Statement]) -> tuple[syntax.Statement, ...]:
+    return tuple(s for s in read if not isinstance(s, syntax.ModelLine))
+
+
+def _model_line(
+    read: list[syntax.Statement], pieces: list[Piece], flat: str, sink: Sink
+) -> syntax.ModelLine | None:
+    """The model line, which stands once and first: E0108, E0110."""
+    found = [s for s in read if isinstance(s, syntax.ModelLine)]
+    first = next((p for p in pieces if flat[p.start : p.end].strip()), None)
+    assert first is not None
+    text = flat[first.start : first.end]
+    start = first.start + len(text) - len(text.lstrip())
+    for again in found[1:]:
+        label = Label(found[0].span, "the first")
+        hint = "one model a file"
+        report(sink, refusal("E0110", "a second `model` line", again.span, "the second", hint=hint, labels=[label]))
+    if not text.split()[0].startswith("model"):
+        place = Span(start, start + len(text.strip()))
+        if found:
+            hint = "it names the file's model: move it to the top"
+            report(sink, refusal("E0108", "the `model` line is not the first", found[0].span, hint=hint))
+        else:
+            hint = 'write `model NAME "what it is"` above it'
+            report(sink, refusal("E0108", "the file has no `model` line", place, "the first line", hint=hint))
+    return found[0] if found else None

@@ -1,0 +1,73 @@
+"""What the language has and this version does not: a form or a name comes in, the diagnostic E0190 goes out."""
+
+from __future__ import annotations
+
+from sgdsl.base.source import Span
+from sgdsl.frontend import syntax
+from sgdsl.frontend.report import Refused, refusal
+
+_COPIES = "write the copies out, one node and one factor each"
+_MODELS = "write the factor out in this file"
+_INSTEAD: dict[str, str] = {
+    "for": _COPIES,
+    "indexed nodes": _COPIES,
+    "indices": _COPIES,
+    "use": _MODELS,
+    "factors of other models": _MODELS,
+    "members of other models": _MODELS,
+    "auto": "write a line `q(v | …) = …` for every latent and supervised node",
+    "partial": "declare the node without `partial`, with data that miss no cell",
+    "bayes": "write a network, `Categorical(mlp(128))`, enumerated by default",
+    "product": "write one network of all parents, `Normal(mlp(64))`",
+    "mixture": "write one network of all parents, `Normal(mlp(64))`",
+    "MultivariateNormal": "write `Normal`, or mix coordinates by a latent that they share",
+    "Exponential": "write `LogNormal`",
+    "Gamma": "write `LogNormal`",
+    "Beta": "write `Normal` on a real node, and `sigmoid` where it is read",
+    "ContinuousBernoulli": "write `Bernoulli`, which takes grey levels too",
+    "DiscretizedLogistic": "write `Normal` with a fixed scale",
+    "Dirichlet": "write `Normal` on a real node",
+    "VonMises": "write `Normal` on a real node",
+    "VonMisesFisher": "write `Normal` on a real node",
+    "Mixture": "write a latent class and `Normal(table)`",
+    "Flow": "write `Normal`",
+    "resnet": "write `conv` or `mlp`",
+    "gru": "write `mlp`",
+    "lstm": "write `mlp`",
+    "embed": "write `linear(n)`: a network reads a class one-hot",
+    "transformer": "write `mlp`",
+    "extern": "write `mlp`, `conv` or `deconv`",
+    "crop": "crop the images in the data",
+    "paste": "write a `deconv`",
+    "sum_and_sample": "write `by enumerate` or `by score`",
+    "baseline = mean": "write `by score`, whose baseline is the leave-one-out mean",
+    "baseline = net": "write `by score`, whose baseline is the leave-one-out mean",
+    "gradient = dreg": "leave `gradient` out",
+}
+PLANNED_FAMILIES = (
+    "MultivariateNormal", "Exponential", "Gamma", "Beta", "ContinuousBernoulli", "DiscretizedLogistic", "Dirichlet",
+    "VonMises", "VonMisesFisher", "Mixture", "Flow",
+)  # fmt: skip
+PLANNED_SIDES = ("bayes", "product", "mixture")
+PLANNED_NETWORKS = ("resnet", "gru", "lstm", "embed", "transformer", "extern")
+PLANNED_FUNCTIONS = ("crop", "paste")
+PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_SIDES, *PLANNED_NETWORKS, *PLANNED_FUNCTIONS))
+_QUOTED = {"auto": "`q auto`", "indexed nodes": "a node with an index", "indices": "an index",
+           "factors of other models": "another model's factor", "members of other models": "another model's factor"}  # fmt: skip
+
+
+def not_here_yet(planned: syntax.Planned) -> Refused:
+    """E0190 for a form or a name."""
+    what = _QUOTED.get(planned.what, f"`{planned.what}`")
+    return refusal(
+        "E0190", f"{what} is planned, not here yet", planned.span, "planned", hint=f"now: {_INSTEAD[planned.what]}"
+    )
+
+
+def planned_name(name: syntax.Name) -> Refused:
+    """E0190 for a family, network or function by its name."""
+    return not_here_yet(syntax.Planned(name.text, name.span))
+
+
+def planned_at(what: str, span: Span) -> Refused:
+    return not_here_yet(syntax.Planned(what, span))

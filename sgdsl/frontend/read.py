@@ -1,0 +1,68 @@
+"""A path comes in; a Source that is text and not too large goes out, or a diagnostic of group E01."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sgdsl.base.source import Source, Span
+from sgdsl.frontend.report import fatal
+
+LIMIT = 256 * 1024
+_BOMS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+_JUNK = frozenset(range(32)) - {9, 10, 12, 13}
+
+
+def read_source(path: Path | str) -> Source:
+    """The text of a file, its byte order mark dropped. Raises DiagnosticError: E0105, E0106, E0109."""
+    name = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(LIMIT + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise fatal("E0109", f"cannot read `{name}`: {reason}", None, Source(name, ""), _missing(name)) from None
+    if len(raw) > LIMIT:
+        raise _too_large(Source(name, ""))
+    return Source(name, decode(raw, name))
+
+
+def decode(raw: bytes, name: str) -> str:
+    """UTF-8 bytes as text. Raises DiagnosticError: E0105 at the line of the first byte that is not."""
+    for bom, encoding in _BOMS:
+        if raw.startswith(bom):
+            raise fatal("E0105", f"the file is {encoding}, not UTF-8", None, Source(name, ""), "save it as UTF-8")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        start = error.start + (3 if raw.startswith(b"\xef\xbb\xbf") else 0)
+        line, byte = raw[:start].count(b"\n") + 1, raw[start]
+        message = f"line {line} holds the byte 0x{byte:02x}, which is not UTF-8"
+        raise fatal("E0105", message, None, Source(name, ""), "save the file as UTF-8") from None
+    check_text(Source(name, text))
+    return text
+
+
+def check_text(source: Source) -> None:
+    """Refuse what is no text of a model: too large (E0106), control characters (E0105)."""
+    if len(source.text) > LIMIT:
+        raise _too_large(source)
+    junk = next((i for i, c in enumerate(source.text) if ord(c) in _JUNK), None)
+    if junk is not None:
+        message = f"the character U+{ord(source.text[junk]):04X} does not belong in text: is this a .sgm file?"
+        raise fatal("E0105", message, Span(junk, junk + 1), Source(source.name, source.text))
+    lone = next((i for i, c in enumerate(source.text) if "\ud800" <= c <= "\udfff"), None)
+    if lone is not None:
+        raise fatal("E0105", "half a surrogate pair: the text is no Unicode", None, Source(source.name, ""))
+
+
+def _too_large(source: Source) -> Exception:
+    return fatal("E0106", f"the source is larger than {LIMIT // 1024} kB", None, Source(source.name, ""))
+
+
+def _missing(name: str) -> str:
+    folder = Path(name).parent if not name.endswith("\0") and "\0" not in name else Path()
+    if not folder.is_dir() or Path(name).exists():
+        return ""
+    from_here = sorted(p.name for p in folder.glob("*.sgm"))[:5]
+    return f"here are: {', '.join(from_here)}" if from_here else ""

@@ -1,0 +1,120 @@
+"""Checks of the graph: a model whose names are resolved comes in, diagnostics E04 and W04 go out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import networkx as nx
+
+from sgdsl.base.diagnostics import Diagnostic, Label, Sink
+from sgdsl.base.source import Span
+from sgdsl.middle import graphs, ir
+
+NEEDS_Q = ("supervised", "latent")
+
+
+def check_graph(model: ir.Model, sink: Sink) -> None:
+    """Every node has the factors of its role, once; lets, p and q are acyclic; the latents reach the data."""
+    _check_factors(model, sink)
+    lets = graphs.let_graph(model)
+    spans = {n.name: n.span for n in (*model.nodes, *model.lets)}
+    if _check_cycle(lets, "E0406", "the lets", spans, sink):
+        return
+    acyclic = True
+    for side, factors in (("p", model.p), ("q", model.q)):
+        graph = graphs.factor_graph(factors, model, lets)
+        acyclic &= not _check_cycle(graph, "E0401", side, {f.node: f.span for f in factors}, sink)
+    if acyclic:
+        _check_reach(model, graphs.factor_graph(model.p, model, lets), sink)
+        _check_use(model, lets, sink)
+
+
+def _check_factors(model: ir.Model, sink: Sink) -> None:
+    for side, factors in (("p", model.p), ("q", model.q)):
+        by_node: dict[str, list[ir.Factor]] = {}
+        for factor in factors:
+            by_node.setdefault(factor.node, []).append(factor)
+        for node in model.nodes:
+            _check_node(node, side, by_node.get(node.name, []), sink)
+
+
+def _check_node(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink) -> None:
+    needed = node.role in NEEDS_Q if side == "q" else node.role != "given"
+    declared = (Label(node.span, f"{node.role}"),)
+    if found and not needed:
+        why = "a given node is conditioned on and never modelled" if node.role == "given" else "an observed node is never inferred"
+        sink.add(
+            Diagnostic("E0404", f"`{node.name}` has a {side} factor, but it is {node.role}", found[0].span,
+                       f"{side} of {node.role}", declared, (why,), f"remove this line, or declare `{node.name}` latent or supervised")
+        )  # fmt: skip
+    for again in found[1:]:
+        sink.add(
+            Diagnostic("E0403", f"`{node.name}` has two {side} factors", again.span, "the second",
+                       (Label(found[0].span, "the first"),), (), "keep one of them")
+        )  # fmt: skip
+    if needed and not found:
+        example = f"{side}({node.name}{' | …' if side == 'q' else ''}) = …"
+        note = "recognition models made by the compiler are planned, not here yet" if side == "q" else ""
+        sink.add(
+            Diagnostic("E0402", f"`{node.name}` has no {side} factor", node.span, f"needs {side}",
+                       (), (note,) if note else (), f"add a line `{example}`")
+        )  # fmt: skip
+
+
+def _check_cycle(graph: nx.DiGraph, code: str, what: str, spans: dict[str, Span], sink: Sink) -> bool:
+    """Report one cycle for each strongly connected part that has one."""
+    found = False
+    for part in nx.strongly_connected_components(graph):
+        sub = graph.subgraph([n for n in graph if n in part])
+        edges = list(nx.selfloop_edges(sub)) if len(part) == 1 else nx.find_cycle(sub)
+        if not edges:
+            continue
+        found = True
+        path = " → ".join([edge[0] for edge in edges] + [edges[0][0]])
+        head = edges[0][0]
+        labels = tuple(Label(spans[edge[0]], f"reads {_read(edge[0], edges)}") for edge in edges[1:] if edge[0] in spans)
+        sink.add(
+            Diagnostic(code, f"a cycle in {what}: {path}", spans.get(head), f"reads {_read(head, edges)}", labels, (),
+                       "a node's factor may read only nodes that do not depend on it on that side: drop one of these edges")
+        )  # fmt: skip
+    return found
+
+
+def _read(name: str, edges: Sequence[tuple[str, str]]) -> str:
+    return f"`{next(edge[0] for edge in edges if edge[1] == name)}`"
+
+
+def _check_reach(model: ir.Model, p: nx.DiGraph, sink: Sink) -> None:
+    """E0405 when no latent or supervised node reaches an observed one; W0401 for a latent that reaches no data."""
+    roles = {n.name: n.role for n in model.nodes}
+    reached = {n: {roles[d] for d in nx.descendants(p, n)} for n in p}
+    inner = [n for n in model.nodes if n.role in NEEDS_Q]
+    observed = [n for n in model.nodes if n.role == "observed"]
+    if not observed:
+        span = model.nodes[0].span if model.nodes else None
+        sink.add(Diagnostic("E0405", "the model has no observed node", span, "", (), (), "declare the data: `observed x : real[16]`"))
+    elif inner and not any("observed" in reached[n.name] for n in inner):
+        names = ", ".join(f"`{n.name}`" for n in inner)
+        sink.add(
+            Diagnostic("E0405", f"no path in p from {names} to the data", observed[0].span, "depends on none of them", (), (),
+                       f"let the factor of `{observed[0].name}` read one of them: `p({observed[0].name} | {inner[0].name}) = …`")
+        )  # fmt: skip
+    else:
+        for node in inner:
+            if node.role == "latent" and not reached[node.name] & {"observed", "supervised"}:
+                sink.add(
+                    Diagnostic("W0401", f"no observed or supervised node depends on `{node.name}` in p", node.span,
+                               "does nothing", (), ("its best q is its p, and the data say nothing about it",),
+                               "remove it, or let another factor of p read it", "warning")
+                )  # fmt: skip
+
+
+def _check_use(model: ir.Model, lets: nx.DiGraph, sink: Sink) -> None:
+    """W0401 for a let, a given node or a net that nothing reads."""
+    read = {name for f in (*model.p, *model.q) for name in f.given}
+    used = read | {a for let in read & {h.name for h in model.lets} for a in nx.ancestors(lets, let)}
+    idle = [("let", h.name, h.span) for h in model.lets if h.name not in used]
+    idle += [("given", n.name, n.span) for n in model.nodes if n.role == "given" and n.name not in used]
+    idle += [("net", n.name, n.span) for n in model.nets if not n.used]
+    for kind, name, span in idle:
+        sink.add(Diagnostic("W0401", f"nothing reads the {kind} `{name}`", span, "not used", (), (), "remove it", "warning"))

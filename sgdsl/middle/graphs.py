@@ -1,0 +1,86 @@
+"""The two graphs of a model: the IR comes in, frozen networkx DAGs over its nodes go out, lets contracted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import networkx as nx
+
+from sgdsl.middle import ir
+
+
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """p and q over all nodes; an edge u → v: the factor of v reads u, directly or through lets. `lets`: what each let
+    reads, nodes and lets, before contraction. Orders are topological, ties by declaration."""
+
+    p: nx.DiGraph
+    q: nx.DiGraph
+    lets: nx.DiGraph
+
+    def order(self, side: ir.Side) -> tuple[str, ...]:
+        """All nodes in topological order of a side, ties by declaration."""
+        graph = self.p if side == "p" else self.q
+        place = {name: i for i, name in enumerate(graph.nodes)}
+        return tuple(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
+
+    def parents(self, side: ir.Side, node: str) -> tuple[str, ...]:
+        """The node's parents on a side, in the order of its factor."""
+        return tuple((self.p if side == "p" else self.q).predecessors(node))
+
+
+def references(expr: ir.Expr) -> Iterator[ir.Ref]:
+    """Every node and let that an expression reads, in order."""
+    match expr:
+        case ir.Ref():
+            yield expr
+        case ir.Number() | ir.Weight():
+            return
+        case ir.Operation() | ir.Call():
+            for arg in expr.args:
+                yield from references(arg)
+        case ir.Vector():
+            for item in expr.items:
+                yield from references(item)
+        case ir.Apply():
+            for arg in expr.network.inputs:
+                yield from references(arg)
+
+
+def let_graph(model: ir.Model) -> nx.DiGraph:
+    """An edge a → h: the let h reads the node or let a."""
+    graph = nx.DiGraph()
+    graph.add_nodes_from(n.name for n in model.nodes)
+    graph.add_nodes_from(h.name for h in model.lets)
+    for let in model.lets:
+        graph.add_edges_from((ref.name, let.name) for ref in references(let.value))
+    return graph
+
+
+def contracted(names: Iterable[str], model: ir.Model, lets: nx.DiGraph) -> tuple[str, ...]:
+    """Names of nodes and lets as names of nodes alone: a let stands for the nodes that it reads, transitively."""
+    nodes = {n.name for n in model.nodes}
+    found: dict[str, None] = {}
+    for name in names:
+        if name in nodes:
+            found[name] = None
+        else:
+            found.update((n, None) for n in lets if n in nodes and nx.has_path(lets, n, name))
+    return tuple(found)
+
+
+def factor_graph(factors: Iterable[ir.Factor], model: ir.Model, lets: nx.DiGraph) -> nx.DiGraph:
+    """The graph of one side. May have cycles: see checks.py."""
+    graph = nx.DiGraph()
+    graph.add_nodes_from(n.name for n in model.nodes)
+    for factor in factors:
+        graph.add_edges_from((parent, factor.node) for parent in contracted(factor.given, model, lets))
+    return graph
+
+
+def build(model: ir.Model) -> Graphs:
+    """The graphs of a model that passed checks.check_graph."""
+    lets = let_graph(model)
+    p, q = (factor_graph(side, model, lets) for side in (model.p, model.q))
+    return Graphs(nx.freeze(p), nx.freeze(q), nx.freeze(lets))

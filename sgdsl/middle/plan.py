@@ -1,0 +1,189 @@
+"""The plan of a step: the model and its graphs come in; which node is drawn, enumerated or weighed, and on which level
+each term is evaluated, go out (docs/objective.md, sections 2 and 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sgdsl.base.diagnostics import Sink
+from sgdsl.catalog.settings import resolve
+from sgdsl.middle import estimators, ir
+from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
+from sgdsl.middle.graphs import Graphs, contracted, references
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """log p or log q of a node and the level it is evaluated on; `constant`: it depends on nothing at all."""
+
+    side: ir.Side
+    node: str
+    scope: Scope
+    constant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`draws`: q's nodes in order; `choices`: the estimator of each; `scopes`: the enumerated nodes that the value of a
+    node or let depends on; `levels`: every level in use; `log_w`, `shares`: the log weight of a sample, and of each
+    entry of a level within it; `drawn_log_w`, `drawn_shares`: the same under the proposal (for jensen and clamped);
+    `log_v`: p over the density of what was drawn (for iw). `samples`: S."""
+
+    draws: tuple[str, ...]
+    choices: Mapping[str, estimators.Choice]
+    scopes: Mapping[str, Scope]
+    terms: tuple[Term, ...]
+    levels: tuple[Scope, ...]
+    messages: tuple[Message, ...]
+    log_w: Product
+    shares: tuple[Product, ...]
+    drawn_shares: tuple[Product, ...]
+    labels: tuple[tuple[Key, Scope], ...]
+    log_v: Product | None
+    bound: str
+    marginal: str
+    samples: int
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """The nodes whose gradient is a score term."""
+        return tuple(v for v in self.draws if self.choices[v].name == "score")
+
+
+def plan(model: ir.Model, graphs: Graphs, sink: Sink) -> Plan:
+    """The plan of a checked model. Adds E05 for estimators that cannot be, W05 for labels that would not train."""
+    settings = resolve(model.objective, "objective")
+    draws = tuple(n for n in graphs.order("q") if model.node(n).role in ("latent", "supervised"))
+    choices = estimators.choose(model, graphs, draws, sink)
+    scopes = value_scopes(model, graphs, draws, choices)
+    terms = _terms(model, graphs, scopes)
+    maker = Eliminator(
+        {n: model.node(n).type.cardinality or 1 for n in draws}, {n: i for i, n in enumerate(draws)}
+    )
+    weights = _Weights(model, draws, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
+    used = tuple(dict.fromkeys(t.scope for t in terms if t.scope))
+    log_w, shares = weights.log_w(), tuple(weights.posterior(s) for s in used)
+    labels = tuple(weights.label(v) for v in draws if model.node(v).role == "supervised")
+    needed = tuple(dict.fromkeys((*used, *(s for _, s in labels if s))))
+    bound, marginal = str(settings["bound"]), str(settings["marginal"])
+    drawn = tuple(weights.proposal(s) for s in needed) if bound == "clamped" or marginal == "jensen" else ()
+    log_v = _log_v(terms, draws, choices, maker) if bound == "iw" else None
+    messages = tuple(maker.messages.values())
+    estimators.check_size(model, messages, terms, maker, sink)
+    samples = estimators.samples(model, graphs, draws, choices, settings, sink)
+    levels = _levels(terms, messages, needed, scopes, maker)
+    return Plan(
+        draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, samples
+    )
+
+
+def value_scopes(
+    model: ir.Model, graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, estimators.Choice]
+) -> dict[str, Scope]:
+    """For each node and let the enumerated nodes its value depends on, through draws too."""
+    place = {n: i for i, n in enumerate(draws)}
+    scopes: dict[str, Scope] = {n.name: () for n in model.nodes}
+    for name in draws:
+        if choices[name].name == "enumerate":
+            scopes[name] = (name,)
+        else:
+            found = {c for parent in graphs.parents("q", name) for c in scopes[parent]}
+            scopes[name] = tuple(sorted(found, key=place.__getitem__))
+    for let in model.lets:
+        found = {c for parent in contracted([let.name], model, graphs.lets) for c in scopes[parent]}
+        scopes[let.name] = tuple(sorted(found, key=place.__getitem__))
+    return scopes
+
+
+def _terms(model: ir.Model, graphs: Graphs, scopes: Mapping[str, Scope]) -> tuple[Term, ...]:
+    """log p of every modelled node in p's order, then log q of every inferred one in q's order."""
+    place = {n: i for i, n in enumerate(graphs.order("q"))}
+    found = []
+    sides: tuple[tuple[ir.Side, tuple[ir.Factor, ...]], ...] = (("p", model.p), ("q", model.q))
+    for side, factors in sides:
+        by_node = {f.node: f for f in factors}
+        for name in graphs.order(side):
+            if name in by_node and by_node[name].family != "Delta":
+                read = {c for v in (name, *graphs.parents(side, name)) for c in scopes[v]}
+                constant = is_constant(by_node[name])
+                scope = () if constant else tuple(sorted(read, key=place.__getitem__))
+                found.append(Term(side, name, scope, constant))
+    return tuple(found)
+
+
+def is_constant(factor: ir.Factor) -> bool:
+    """Whether its log-probability is one number: the uniform Categorical, the fair Bernoulli of a binary node."""
+    return factor.family in ("Categorical", "Bernoulli") and all(
+        isinstance(p.source, ir.Default) for p in factor.parameters
+    )
+
+
+def reads(expr: ir.Expr) -> tuple[str, ...]:
+    """The nodes and lets an expression reads, once each, in order."""
+    return tuple(dict.fromkeys(ref.name for ref in references(expr)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """Log weights of labels and enumerated values; `q`: the level of each log q."""
+
+    model: ir.Model
+    draws: tuple[str, ...]
+    choices: Mapping[str, estimators.Choice]
+    q: Mapping[str, Scope]
+    maker: Eliminator
+
+    def _supervised(self, node: str) -> bool:
+        return self.model.node(node).role == "supervised"
+
+    def label(self, node: str) -> tuple[Key, Scope]:
+        """The known part of a node's log q; its own values are summed out (a row that knows it has one)."""
+        return Key("label", node), tuple(c for c in self.q[node] if c != node)
+
+    def _collect(self, keep: Scope, with_labels: bool) -> dict[Key, Scope]:
+        """The factors that matter at `keep`: an enumerated node that no other factor depends on sums to one."""
+        factors: dict[Key, Scope] = {}
+        for node in reversed([n for n in self.draws if n in self.q]):
+            wanted = node in keep or any(node in s for s in factors.values())
+            if self.choices[node].name == "enumerate" and wanted:
+                factors[Key("q" if with_labels or not self._supervised(node) else "draw", node)] = self.q[node]
+            elif with_labels and self._supervised(node):
+                key, scope = self.label(node)
+                factors[key] = scope
+        return factors
+
+    def log_w(self) -> Product:
+        """log Σ over enumerated values of q · w, a number a sample and row."""
+        return self.maker.product(self._collect((), True), ())
+
+    def posterior(self, scope: Scope) -> Product:
+        """log of q · w at the entries of a level, everything else summed out."""
+        return self.maker.product(self._collect(scope, True), scope)
+
+    def proposal(self, scope: Scope) -> Product:
+        """log of the marginal of a level's values under q, known values fixed and not weighed."""
+        return self.maker.product(self._collect(scope, False), scope)
+
+
+def _log_v(
+    terms: tuple[Term, ...], draws: tuple[str, ...], choices: Mapping[str, estimators.Choice], maker: Eliminator
+) -> Product:
+    """log Σ over enumerated values of p / (density of what was drawn): by level, "f" holds the terms of one."""
+    drawn = [v for v in draws if choices[v].name not in ("enumerate", "delta")]
+    levels = dict.fromkeys(t.scope for t in terms if t.side == "p" or t.node in drawn)
+    return maker.product({Key("f", " ".join(s)): s for s in levels}, ())
+
+
+def _levels(
+    terms: tuple[Term, ...],
+    messages: tuple[Message, ...],
+    needed: tuple[Scope, ...],
+    scopes: Mapping[str, Scope],
+    maker: Eliminator,
+) -> tuple[Scope, ...]:
+    """Every non-empty level that some value, term or message stands on, small ones first."""
+    found = [*scopes.values(), *(t.scope for t in terms), *needed]
+    found += [s for m in messages for s in (m.product.scope, m.scope)]
+    found += [tuple(c for c in t.scope if c != t.node) for t in terms if t.side == "q"]
+    return tuple(sorted({s for s in found if s}, key=lambda s: (len(s), [maker.place[c] for c in s])))

@@ -1,0 +1,65 @@
+"""The bounds as functions of one number a sample and row: f and the log weights come in, [S or 1, rows]; bounds go out.
+
+Siddharth et al., NIPS 2017 (arXiv 1706.00400), in the form of docs/objective.md, section 1. Every function may be called
+without one of the samples, which is how the leave-one-out baselines are made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Estimate = Callable[..., Tensor]
+
+
+def log_mean_exp(term: Tensor) -> Tensor:
+    """log mean exp over the samples: [S, rows] → [rows]."""
+    return term.logsumexp(0) - math.log(term.shape[0])
+
+
+def snis(f: Tensor, log_w: Tensor, alpha: float) -> Tensor:
+    """Σ_s w̄_s f_s + (1 + α) log mean_s w_s, w̄ the weights normalised over the samples."""
+    f, log_w = torch.broadcast_tensors(f, log_w)
+    return (log_w.softmax(0) * f).sum(0) + (1 + alpha) * log_mean_exp(log_w)
+
+
+def jensen(f: Tensor, log_w: Tensor, drawn_log_w: Tensor, alpha: float) -> Tensor:
+    """Σ_s w̄_s f_s + (1 + α) mean_s log w_s; `drawn_log_w` is log w averaged over enumerated values under q."""
+    f, log_w = torch.broadcast_tensors(f, log_w)
+    return (log_w.softmax(0) * f).sum(0) + (1 + alpha) * drawn_log_w.mean(0)
+
+
+def iw(log_v: Tensor, log_w: Tensor, alpha: float) -> Tensor:
+    """log mean_s v_s + α log mean_s w_s, v = p(x, values) / density of what was drawn, summed over enumerated values."""
+    return log_mean_exp(log_v) + alpha * log_mean_exp(log_w)
+
+
+def clamped(f: Tensor, drawn_log_w: Tensor, alpha: float) -> Tensor:
+    """mean_s (f_s + log w_s) + α mean_s log w_s; f and log w averaged over enumerated values under the proposal."""
+    return f.mean(0) + (1 + alpha) * drawn_log_w.mean(0)
+
+
+def leave_one_out(estimate: Estimate, *terms: Tensor, alpha: float) -> Tensor:
+    """The estimate on all samples minus the estimate without each one, [S, rows], without gradient; S ≥ 2.
+
+    Times Σ log q of the sample's draws it is an unbiased score term: RLOO where the bound is linear, VIMCO under iw."""
+    with torch.no_grad():
+        full = [t.expand(max(u.shape[0] for u in terms), -1) for t in terms]
+        samples = full[0].shape[0]
+        others = torch.arange(samples, device=full[0].device)
+        bound = estimate(*full, alpha=alpha)
+        return torch.stack([bound - estimate(*(t[others != s] for t in full), alpha=alpha) for s in range(samples)])
+
+
+def with_score(bound: Tensor, gain: Tensor, score: Tensor) -> Tensor:
+    """The bound in value, with the gradient of Σ_s stop(gain_s) · score_s added; score [S, rows] = Σ log q of the draws."""
+    surrogate = (gain * score).sum(0)
+    return bound + surrogate - surrogate.detach()
+
+
+def effective_sample_size(log_w: Tensor) -> Tensor:
+    """1 / Σ_s w̄_s², [S, rows] → [rows]: between 1 and S."""
+    return 1 / log_w.softmax(0).square().sum(0)

@@ -1,0 +1,119 @@
+"""Layers that work on [S or 1, entries, *event], and first layers split by input: weights and parts come in, features go out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Parts(nn.Module):
+    """A factor's modules and free parameters by name: `p_x.trunk`, `p_x.loc`, `p_x.scale`."""
+
+    def __init__(self, **parts: nn.Module | nn.Parameter) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+
+class Conv2d(nn.Conv2d):
+    """[…, c, h, w] → […, c', h', w']: any number of leading dimensions."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.flatten(0, -4)).unflatten(0, input.shape[:-3])
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """[…, c, h, w] → […, c', h', w']: any number of leading dimensions."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        return super().forward(input.flatten(0, -4), output_size).unflatten(0, input.shape[:-3])
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """Normalises features over all leading dimensions: […, n] → […, n]."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.flatten(0, -2)).reshape(input.shape)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Normalises channels over all leading dimensions and places: […, c, h, w] → […, c, h, w]."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.flatten(0, -4)).reshape(input.shape)
+
+
+class LayerNorm2d(nn.GroupNorm):
+    """Layer normalisation of a map over its channels and places: […, c, h, w] → […, c, h, w]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(1, channels)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.flatten(0, -4)).reshape(input.shape)
+
+
+def dense(layer: nn.Linear, value: Tensor, start: int) -> Tensor:
+    """The part of a linear layer that reads the inputs start … start + n: value [S or 1, entries, n], no bias."""
+    return F.linear(value.to(layer.weight.dtype), layer.weight[:, start : start + value.shape[-1]])
+
+
+def look_up(layer: nn.Linear, index: Tensor, start: int, classes: int) -> Tensor:
+    """The part of a linear layer that reads a class one-hot, by looking up its columns: index [S or 1, entries]."""
+    return F.embedding(index, layer.weight[:, start : start + classes].t())
+
+
+def lift(tensor: Tensor, index: Tensor | None) -> Tensor:
+    """Up a level: [S or 1, entries there, …] → [S or 1, len(index), …]; None: it is there already."""
+    return tensor if index is None else tensor.index_select(1, index)
+
+
+def run(layers: nn.Sequential, value: Tensor, start: int, stop: int | None = None) -> Tensor:
+    """layers[start:stop] applied in order."""
+    for layer in list(layers)[start:stop]:
+        value = layer(value)
+    return value
+
+
+def shaped(features: Tensor, *event: int) -> Tensor:
+    """A head's output in float32 or float64 and in the parameter's shape: [S or 1, entries, n] → [S or 1, entries, *event]."""
+    features = features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
+    return features.reshape(*features.shape[:2], *event)
+
+
+def one_hot(value: Tensor, classes: int, first: int = 0) -> Tensor:
+    """int64 […] → float […, classes]."""
+    return F.one_hot(value - first, classes).to(torch.get_default_dtype())
+
+
+def rows_of(table: Tensor, *index: Tensor) -> Tensor:
+    """One row of a table for each entry: index […] each, or weights […, n] of a relaxed value; → […, *event]."""
+    if all(i.dtype == torch.int64 for i in index):
+        return table[index]
+    weights = torch.ones((), dtype=table.dtype, device=table.device)
+    flat = table.flatten(0, len(index) - 1)
+    for size, part in zip(table.shape, index, strict=False):
+        part = F.one_hot(part, size).to(table.dtype) if part.dtype == torch.int64 else part
+        weights = (weights[..., None] * part[..., None, :]).flatten(-2)
+    return torch.tensordot(weights, flat, 1)
+
+
+def pad(value: Tensor, dims: int) -> Tensor:
+    """Room for `dims` more event dimensions in front: [S or 1, entries, …] → [S or 1, entries, 1, …, 1, …]."""
+    return value.reshape(*value.shape[:2], *[1] * dims, *value.shape[2:])
+
+
+def where_known(known: Tensor, label: Tensor, drawn: Tensor) -> Tensor:
+    """The label where known [entries], else the draw: [S or 1, entries, *event]."""
+    return torch.where(known.reshape(-1, *[1] * (drawn.dim() - 2)), label, drawn)
+
+
+def unknown(known: Tensor, log_prob: Tensor) -> Tensor:
+    """The log-density of what was drawn: 0 where the value was known. log_prob [S or 1, entries]."""
+    return torch.where(known, 0.0, log_prob)
+
+
+def labelled(known: Tensor, log_prob: Tensor) -> Tensor:
+    """The log-probability of what was known: 0 where the value was drawn. log_prob [S or 1, entries]."""
+    return torch.where(known, log_prob, 0.0)
