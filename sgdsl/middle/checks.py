@@ -9,6 +9,7 @@ import networkx as nx
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.base.source import Span
 from sgdsl.middle import graphs, ir
+from sgdsl.middle.graphs import contracted
 
 NEEDS_Q = ("supervised", "latent")
 
@@ -25,7 +26,7 @@ def check_graph(model: ir.Model, sink: Sink) -> None:
         graph = graphs.factor_graph(factors, model, lets)
         acyclic &= not _check_cycle(graph, "E0401", side, {f.node: f.span for f in factors}, sink)
     if acyclic:
-        _check_reach(model, graphs.factor_graph(model.p, model, lets), sink)
+        _check_reach(model, graphs.factor_graph(model.p, model, lets), lets, sink)
         _check_use(model, lets, sink)
 
 
@@ -84,8 +85,9 @@ def _read(name: str, edges: Sequence[tuple[str, str]]) -> str:
     return f"`{next(edge[0] for edge in edges if edge[1] == name)}`"
 
 
-def _check_reach(model: ir.Model, p: nx.DiGraph, sink: Sink) -> None:
-    """E0405 when no latent or supervised node reaches an observed one; W0401 for a latent that reaches no data."""
+def _check_reach(model: ir.Model, p: nx.DiGraph, lets: nx.DiGraph, sink: Sink) -> None:
+    """E0405 when no latent or supervised node reaches an observed one; W0401 for a latent that reaches no data in p
+    and that no other factor of q reads (one that q reads is auxiliary: it makes q richer)."""
     roles = {n.name: n.role for n in model.nodes}
     reached = {n: {roles[d] for d in nx.descendants(p, n)} for n in p}
     inner = [n for n in model.nodes if n.role in NEEDS_Q]
@@ -101,7 +103,8 @@ def _check_reach(model: ir.Model, p: nx.DiGraph, sink: Sink) -> None:
         )  # fmt: skip
     else:
         for node in inner:
-            if node.role == "latent" and not reached[node.name] & {"observed", "supervised"}:
+            auxiliary = any(node.name in contracted(f.given, model, lets) for f in model.q)
+            if node.role == "latent" and not auxiliary and not reached[node.name] & {"observed", "supervised"}:
                 sink.add(
                     Diagnostic("W0401", f"no observed or supervised node depends on `{node.name}` in p", node.span,
                                "does nothing", (), ("its best q is its p, and the data say nothing about it",),

@@ -58,9 +58,7 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink) -> Plan:
     choices = estimators.choose(model, graphs, draws, sink)
     scopes = value_scopes(model, graphs, draws, choices)
     terms = _terms(model, graphs, scopes)
-    maker = Eliminator(
-        {n: model.node(n).type.cardinality or 1 for n in draws}, {n: i for i, n in enumerate(draws)}
-    )
+    maker = Eliminator({n: model.node(n).type.cardinality or 1 for n in draws}, {n: i for i, n in enumerate(draws)})
     weights = _Weights(model, draws, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
     used = tuple(dict.fromkeys(t.scope for t in terms if t.scope))
     log_w, shares = weights.log_w(), tuple(weights.posterior(s) for s in used)
@@ -70,7 +68,7 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink) -> Plan:
     drawn = tuple(weights.proposal(s) for s in needed) if bound == "clamped" or marginal == "jensen" else ()
     log_v = _log_v(terms, draws, choices, maker) if bound == "iw" else None
     messages = tuple(maker.messages.values())
-    estimators.check_size(model, messages, terms, maker, sink)
+    estimators.check_size(model, [*(m.product.scope for m in messages), *used], maker, sink)
     samples = estimators.samples(model, graphs, draws, choices, settings, sink)
     levels = _levels(terms, messages, needed, scopes, maker)
     return Plan(

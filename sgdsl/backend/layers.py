@@ -1,0 +1,100 @@
+"""Constructors of layers: stages of a network come in, the text of their torch modules goes out, in order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sgdsl.middle import ir
+
+ACTIVATIONS = {
+    "relu": "nn.ReLU()", "silu": "nn.SiLU()", "tanh": "nn.Tanh()", "elu": "nn.ELU()", "gelu": "nn.GELU()",
+    "softplus": "nn.Softplus()", "sigmoid": "nn.Sigmoid()", "leaky_relu": "nn.LeakyReLU()",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """kind: "linear" reads flat features (and may be split by input), "map" a map, "flatten", "other" what stands before."""
+
+    text: str
+    kind: str
+
+
+def layers(stages: Iterable[ir.Stage]) -> list[Layer]:
+    """The layers of consecutive stages; a conv is flattened where something flat follows it in the same sequence."""
+    found: list[Layer] = []
+    done = list(stages)
+    for i, stage in enumerate(done):
+        match stage.kind:
+            case "conv":
+                found += _conv(stage)
+                if i + 1 < len(done):
+                    found.append(Layer("nn.Flatten(-3)", "flatten"))
+            case "deconv":
+                found += _deconv(stage)
+            case _:
+                found += _dense(stage)
+    return found
+
+
+def _after(stage: ir.Stage, norm: str, width: int) -> list[Layer]:
+    """Normalisation, activation, dropout behind a layer."""
+    options = dict(stage.options)
+    found = []
+    match options.get("norm", "none"):
+        case "batch":
+            found.append(Layer(f"BatchNorm{norm}({width})", "other"))
+        case "layer":
+            found.append(Layer(f"LayerNorm2d({width})" if norm == "2d" else f"nn.LayerNorm({width})", "other"))
+    if stage.kind != "linear":
+        found.append(Layer(ACTIVATIONS[str(options["act"])], "other"))
+    if options.get("dropout"):
+        found.append(Layer(f"nn.Dropout({options['dropout']!r})", "other"))
+    return found
+
+
+def _dense(stage: ir.Stage) -> list[Layer]:
+    found, width = [], math.prod(stage.input)
+    for size in stage.sizes:
+        found += [Layer(f"nn.Linear({width}, {size})", "linear"), *_after(stage, "1d", size)]
+        width = size
+    return found
+
+
+def _conv(stage: ir.Stage) -> list[Layer]:
+    found, channels = [], stage.input[0]
+    for size in stage.sizes:
+        found += [Layer(f"Conv2d({channels}, {size}, 4, 2, 1)", "map"), *_after(stage, "2d", size)]
+        channels = size
+    return found
+
+
+def _deconv(stage: ir.Stage) -> list[Layer]:
+    """All but the last transposed layer, which is the head."""
+    first, sides = stage.sizes[0], deconv_sides(stage)
+    h, w = sides[0]
+    found = [Layer(f"nn.Linear({math.prod(stage.input)}, {first * h * w})", "linear")]
+    found += [Layer(f"nn.Unflatten(-1, ({first}, {h}, {w}))", "other"), *_after(stage, "2d", first)]
+    for i, size in enumerate(stage.sizes[1:]):
+        found += [Layer(_transposed(stage.sizes[i], size, sides[i], sides[i + 1]), "map"), *_after(stage, "2d", size)]
+    return found
+
+
+def deconv_sides(stage: ir.Stage) -> list[tuple[int, int]]:
+    """Heights and widths from the linear layer's map to the output's: ⌊h/2ⁿ⌋, …, h."""
+    _, h, w = stage.output
+    return [(h >> k, w >> k) for k in range(len(stage.sizes), -1, -1)]
+
+
+def _transposed(a: int, b: int, before: tuple[int, int], after: tuple[int, int]) -> str:
+    """kernel 4, stride 2, padding 1, and the parity lost by halving."""
+    lost = (after[0] - 2 * before[0], after[1] - 2 * before[1])
+    return f"ConvTranspose2d({a}, {b}, 4, 2, 1{f', output_padding={lost}' if any(lost) else ''})"
+
+
+def deconv_head(stage: ir.Stage, channels: int) -> str:
+    """The last transposed layer, to the channels of a parameter."""
+    sides = deconv_sides(stage)
+    return _transposed(stage.sizes[-1], channels, sides[-2], sides[-1])

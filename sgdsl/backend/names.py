@@ -1,0 +1,60 @@
+"""Names of the file as Python identifiers: a model comes in, unique and legal names of values, modules and methods go out."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sgdsl.middle import ir
+
+# What emitted code itself calls things: torch.nn.Module's attributes and the words of a step.
+MODULE_WORDS = frozenset(
+    "T_destination add_module alpha apply bfloat16 buffers call_super_init children compile cpu cuda double draw_p draw_q "
+    "dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu "
+    "load_state_dict log_p log_q modules mtia named_buffers named_children named_modules named_parameters parameters "
+    "parameters_p parameters_q register_backward_hook register_buffer register_forward_hook register_forward_pre_hook "
+    "register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook "
+    "register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook "
+    "register_state_dict_pre_hook requires_grad_ samples set_extra_state set_submodule share_memory state_dict to "
+    "to_empty train training type xpu zero_grad NAME NODES LEVELS ORDER_P ORDER_Q".split()
+)
+STEP_WORDS = frozenset(
+    "self torch math nn Tensor batch draws samples rows alpha bound terms objective score gain f log_w log_v "
+    "drawn_log_w net h v values known".split()
+)
+
+
+@dataclass(slots=True)
+class Names:
+    """Hands out identifiers; the same wish twice gets a second name."""
+
+    taken: set[str] = field(default_factory=set)
+
+    def new(self, wish: str) -> str:
+        """The wish itself, or with underscores behind it while it is taken or no legal name."""
+        name = wish
+        while name in self.taken or keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name):
+            name += "_"
+        self.taken.add(name)
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """`values`: the variable of each node and let; `modules`: the attribute of each net and let that owns weights."""
+
+    values: dict[str, str]
+    modules: dict[str, str]
+    locals: Names
+
+
+def name_all(model: ir.Model, functions: Iterable[str]) -> Named:
+    """Identifiers for a whole model; `functions`: names that emitted code imports."""
+    local = Names(set(STEP_WORDS) | set(functions))
+    values = {n.name: local.new(n.name) for n in (*model.nodes, *model.lets)}
+    factors = {f"{f.side}_{f.node}" for f in (*model.p, *model.q)}
+    methods = {f"{m}_{n.name}" for m in ("encode", "decode", "let") for n in (*model.nodes, *model.lets)}
+    modules = Names(set(MODULE_WORDS) | factors | methods)
+    return Named(values, {n.name: modules.new(n.name) for n in (*model.nets, *model.lets)}, local)

@@ -1,0 +1,89 @@
+"""Lines of Python in the layout of `ruff format` (120 columns): statements come in, text and its map to .sgm lines go out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+WIDTH = 120
+OPEN, CLOSE = "([{", ")]}"
+
+
+@dataclass(slots=True)
+class Writer:
+    """Collects lines. `at`: the .sgm line that the next lines come from, 0 for none."""
+
+    lines: list[str] = field(default_factory=list)
+    origins: list[int] = field(default_factory=list)
+    at: int = 0
+
+    def raw(self, text: str = "", indent: int = 0) -> None:
+        """Text as it is; empty for a blank line."""
+        for line in text.split("\n"):
+            self.lines.append(" " * indent + line if line else "")
+            self.origins.append(self.at)
+
+    def statement(self, text: str, indent: int) -> None:
+        """A statement on one line, broken at its brackets or operators when it is too long."""
+        for line in broken(text, indent):
+            self.raw(line)
+
+    def text(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+
+def broken(text: str, indent: int, tail: str = "") -> list[str]:
+    """The lines of one statement or argument: whole if it fits, else its sum one term a line, else its last bracket opened."""
+    if indent + len(text) + len(tail) <= WIDTH:
+        return [" " * indent + text + tail]
+    head, value = _assigned(text)
+    terms = _split(value, (" + ", " - "))
+    if head and len(terms) > 1:
+        body = [line for term in terms for line in broken(term, indent + 4)]
+        return [" " * indent + head + "(", *body, " " * indent + ")" + tail]
+    start = _last_bracket(text)
+    if start < 0:
+        return [" " * indent + text + tail]
+    inner = text[start + 1 : -1]
+    first, last = " " * indent + text[: start + 1], " " * indent + text[-1] + tail
+    items = _split(inner, (", ",))
+    if indent + 4 + len(inner) <= WIDTH and not inner.endswith(","):
+        return [first, " " * (indent + 4) + inner, last]
+    body = [line for item in items for line in broken(item.removesuffix(",").strip(), indent + 4, ",")]
+    return [first, *body, last]
+
+
+def _assigned(text: str) -> tuple[str, str]:
+    """`x = …` or `return …` as its head and value; ("", text) for an expression."""
+    depth = 0
+    for i, c in enumerate(text):
+        depth += (c in OPEN) - (c in CLOSE)
+        if depth == 0 and text.startswith(" = ", i):
+            return text[: i + 3], text[i + 3 :]
+    return ("return ", text[7:]) if text.startswith("return ") else ("", text)
+
+
+def _split(text: str, marks: tuple[str, ...]) -> list[str]:
+    """At every mark outside brackets and strings; a term keeps the operator before it, an item loses its comma."""
+    parts, depth, start, quoted = [], 0, 0, ""
+    for i, c in enumerate(text):
+        if quoted:
+            quoted = "" if c == quoted and text[i - 1] != "\\" else quoted
+        elif c in "\"'":
+            quoted = c
+        depth += 0 if quoted else (c in OPEN) - (c in CLOSE)
+        if not quoted and depth == 0 and (mark := next((m for m in marks if text.startswith(m, i)), "")):
+            parts.append(text[start:i])
+            start = i + (2 if mark == ", " else 1)
+    return [p.strip() for p in [*parts, text[start:]] if p.strip()]
+
+
+def _last_bracket(text: str) -> int:
+    """Where the bracket opens that the text's last character closes; -1 if it closes none."""
+    if not text or text[-1] not in CLOSE:
+        return -1
+    depth = 0
+    for i in range(len(text) - 1, -1, -1):
+        depth += (text[i] in CLOSE) - (text[i] in OPEN)
+        if depth == 0:
+            return i
+    return -1

@@ -1,0 +1,197 @@
+"""Which estimator each node of q gets and why, and how many samples that needs: the model comes in, choices go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, combinations
+
+from sgdsl.base.diagnostics import Diagnostic, Label, Sink
+from sgdsl.catalog.families import FAMILIES
+from sgdsl.middle import ir
+from sgdsl.middle.elimination import Eliminator, Message
+from sgdsl.middle.graphs import Graphs
+
+CAP = 64  # values of a term's scope, up to which a finite node is enumerated by default
+MOST = 4096  # values of a level, above which the file is refused
+SEVERAL = 8  # samples where weights vary or a node is scored
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An estimator's name ("delta" for a deterministic node), its options, and the reason in words."""
+
+    name: str
+    reason: str
+    options: tuple[tuple[str, str | float], ...] = ()
+
+
+def choose(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], sink: Sink) -> dict[str, Choice]:
+    """The estimator of every node of q: as written, else reparam where the family has it, enumerate while no term's
+    scope passes CAP values, else score. Adds E0501 where a written one cannot be."""
+    choices: dict[str, Choice] = {}
+    for name in draws:
+        factor = model.factor("q", name)
+        if factor.estimator and (written := _written(model, factor, factor.estimator, sink)):
+            choices[name] = written
+        elif factor.family == "Delta":
+            choices[name] = Choice("delta", "a value, not a draw")
+        elif FAMILIES[factor.family].reparameterised:
+            choices[name] = Choice("reparam", f"{factor.family} draws are smooth in their parameters")
+    for name in draws:
+        if name not in choices:
+            choices[name] = _default(model, graphs, draws, choices, name)
+    return choices
+
+
+def _default(
+    model: ir.Model, graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, Choice], name: str
+) -> Choice:
+    size = model.node(name).type.cardinality
+    if size is None:
+        return Choice("score", f"{model.factor('q', name).family} has no smooth draws and infinitely many values", _LOO)
+    tried = {n: choices.get(n, Choice("score", "")) for n in draws} | {name: Choice("enumerate", "")}
+    largest = max(_scope_sizes(model, graphs, draws, tried), default=1)
+    if largest <= CAP:
+        return Choice("enumerate", f"{size} values, and no term has more than {largest} cases")
+    return Choice("score", f"a term would have {largest} cases, more than {CAP}", _LOO)
+
+
+_LOO = (("baseline", "loo"),)
+
+
+def _scope_sizes(
+    model: ir.Model, graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, Choice]
+) -> Iterator[int]:
+    """Cases of every term, when these are the estimators."""
+    scopes: dict[str, frozenset[str]] = {n.name: frozenset() for n in model.nodes}
+    for name in draws:
+        above = frozenset().union(*(scopes[p] for p in graphs.parents("q", name)))
+        scopes[name] = frozenset({name}) if choices[name].name == "enumerate" else above
+    sides: tuple[tuple[ir.Side, tuple[ir.Factor, ...]], ...] = (("p", model.p), ("q", model.q))
+    for side, factors in sides:
+        for factor in factors:
+            size = 1
+            for node in frozenset().union(*(scopes[v] for v in (factor.node, *graphs.parents(side, factor.node)))):
+                size *= model.node(node).type.cardinality or 1
+            yield size
+
+
+def _written(model: ir.Model, factor: ir.Factor, estimator: ir.Estimator, sink: Sink) -> Choice | None:
+    """The choice that `by` asks for; None, with a diagnostic, where the node or family cannot have it."""
+    node, family = model.node(factor.node), FAMILIES[factor.family]
+    size = node.type.cardinality
+    finite = f"`{node.name}` is {node.type}, which has no finite list of values"
+    match estimator.name:
+        case "reparam":
+            wrong = "" if family.reparameterised else f"{family.name} has no draws that are smooth in its parameters"
+        case "enumerate":
+            wrong = "" if size else finite
+        case "gumbel" | "straight_through":
+            wrong = "" if size and family.name in ("Categorical", "Bernoulli") else finite
+        case _:
+            wrong = "a Delta has no log-probability to score" if family.name == "Delta" else ""
+    if not wrong:
+        return Choice(estimator.name, "as written", estimator.options)
+    able = [e for e, can in (("reparam", family.reparameterised), ("enumerate", bool(size)), ("score", True)) if can]
+    sink.add(
+        Diagnostic("E0501", f"`{node.name}` cannot be estimated by {estimator.name}", estimator.span, "not possible here",
+                   (Label(node.span, "declared here"),), (wrong,), f"possible here: {', '.join(able)}; or leave `by` out")
+    )  # fmt: skip
+    return None
+
+
+def check_size(model: ir.Model, sizes: Iterable[tuple[str, ...]], maker: Eliminator, sink: Sink) -> None:
+    """E0503 where a level would have more than MOST entries a row."""
+    for scope in sizes:
+        if maker.size(scope) > MOST:
+            factor = model.factor("q", scope[-1])
+            names = ", ".join(f"`{n}`" for n in scope)
+            sink.add(
+                Diagnostic("E0503", f"enumerating {names} together has {maker.size(scope):,} cases a row", factor.span,
+                           "enumerated", (), (f"at most {MOST:,} are allowed",), "write `by score` on one of them")
+            )  # fmt: skip
+            return
+
+
+def patterns(model: ir.Model) -> tuple[tuple[str, ...], ...]:
+    """The patterns of labels a file declares: none and all, and where `labels = each(…)` or there is no `data` line,
+    every subset (of more than five nodes: none, each alone, all)."""
+    names = tuple(n.name for n in model.nodes if n.role == "supervised")
+    labels = next((s.value for s in model.data.options if s.name == "labels"), None) if model.data else ()
+    if not isinstance(labels, tuple) or len(names) < 2:
+        return ((), names) if names else ((),)
+    if len(names) > 5:
+        return ((), *((n,) for n in names), names)
+    return tuple(chain.from_iterable(combinations(names, k) for k in range(len(names) + 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A pattern of labels: `before` (B): known nodes with an unknown parent in q; `above` (A): their unknown ancestors
+    through unknown nodes; `drawn`: those of A that are drawn, over which weights vary from sample to sample."""
+
+    known: tuple[str, ...]
+    before: tuple[str, ...]
+    above: tuple[str, ...]
+    drawn: tuple[str, ...]
+
+
+def weigh(graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, Choice], known: tuple[str, ...]) -> Weighed:
+    """What the graph decides about one pattern (docs/objective.md, section 2)."""
+    unknown = {v for v in draws if v not in known}
+    before = tuple(v for v in draws if v in known and unknown & set(graphs.parents("q", v)))
+    above: set[str] = set()
+    todo = [p for v in before for p in graphs.parents("q", v)]
+    while todo:
+        node = todo.pop()
+        if node in unknown and node not in above:
+            above.add(node)
+            todo.extend(graphs.parents("q", node))
+    ordered = tuple(v for v in draws if v in above)
+    return Weighed(known, before, ordered, tuple(v for v in ordered if choices[v].name not in ("enumerate", "delta")))
+
+
+def samples(
+    model: ir.Model,
+    graphs: Graphs,
+    draws: tuple[str, ...],
+    choices: Mapping[str, Choice],
+    settings: Mapping[str, object],
+    sink: Sink,
+) -> int:
+    """S: as set, at least 2 where a node is scored; auto: 1 where every weight is constant and nothing is scored, else
+    SEVERAL. Adds W0501 for labels that do not train q, W0502 for labels weighed with one sample."""
+    varying = [w for w in (weigh(graphs, draws, choices, k) for k in patterns(model)) if w.drawn]
+    scored = any(choices[v].name == "score" for v in draws)
+    _warn_untrained(model, graphs, draws, choices, settings, sink)
+    if not isinstance(settings["samples"], int):
+        return SEVERAL if varying or scored else 1
+    wanted = max(settings["samples"], 2 if scored else 1)
+    if wanted == 1 and varying:
+        node = varying[-1].before[0]
+        sink.add(
+            Diagnostic("W0502", f"the label of `{node}` is weighed with one sample", model.factor("q", node).span, "",
+                       (), ("with S = 1 the label does not condition the latents before it",),
+                       f"set samples to more than 1, or let {', '.join(varying[-1].drawn)} come after `{node}` in q", "warning")
+        )  # fmt: skip
+    return wanted
+
+
+def _warn_untrained(
+    model: ir.Model,
+    graphs: Graphs,
+    draws: tuple[str, ...],
+    choices: Mapping[str, Choice],
+    settings: Mapping[str, object],
+    sink: Sink,
+) -> None:
+    if settings["alpha"] != 0:
+        return
+    for node in (n for n in model.nodes if n.role == "supervised"):
+        if settings["bound"] != "snis" or not weigh(graphs, draws, choices, (node.name,)).above:
+            factor = model.factor("q", node.name)
+            sink.add(
+                Diagnostic("W0501", f"labels do not train the q factor of `{node.name}`", factor.span, "not trained by labels",
+                           (), ("α is 0, and log q of the label cancels out of the bound",), "set alpha above 0", "warning")
+            )  # fmt: skip
