@@ -68,12 +68,18 @@ class Batch:
     known: Mapping[str, Tensor]
     levels: Mapping[str, Level]
     rows: int
+    dtype: torch.dtype
 
     @property
     def labelled(self) -> Tensor:
         """Rows with a known supervised node, [rows]."""
         masks = list(self.known.values())
         return torch.stack(masks).any(0) if masks else torch.zeros(self.rows, dtype=torch.bool, device=self._device)
+
+    @property
+    def zeros(self) -> Tensor:
+        """[1, rows] of zeros."""
+        return torch.zeros(1, self.rows, dtype=self.dtype, device=self._device)
 
     @property
     def _device(self) -> torch.device:
@@ -144,7 +150,7 @@ def make_batch(
             kept = torch.where(mask.reshape(-1, *[1] * len(info.event)), kept, dummy(info, rows, dtype, device))
             masks[name] = mask
         full[name] = kept[None]
-    return Batch(full, masks, make_levels(model, full, masks, rows, dtype, device), rows)
+    return Batch(full, masks, make_levels(model, full, masks, rows, dtype, device), rows, dtype)
 
 
 def make_levels(

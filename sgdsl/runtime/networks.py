@@ -117,3 +117,42 @@ def unknown(known: Tensor, log_prob: Tensor) -> Tensor:
 def labelled(known: Tensor, log_prob: Tensor) -> Tensor:
     """The log-probability of what was known: 0 where the value was drawn. log_prob [S or 1, entries]."""
     return torch.where(known, log_prob, 0.0)
+
+
+def joined(*parts: Tensor, dim: int) -> Tensor:
+    """Concatenation along an event dimension (negative); leading dimensions and scalars are broadcast."""
+    lead = torch.broadcast_shapes(*(p.shape[:2] for p in parts))
+    return torch.cat([p.expand(*lead, *p.shape[2:]) for p in parts], dim)
+
+
+def stacked(*parts: Tensor) -> Tensor:
+    """A new first event dimension: n times [S or 1, entries, …] → [S or 1, entries, n, …]."""
+    return torch.stack(torch.broadcast_tensors(*parts), 2)
+
+
+def constant(module: nn.Module, value: float, *event: int) -> Tensor:
+    """A constant of the model's dtype and device, [1, 1, *event]."""
+    like = next(module.parameters(), torch.zeros(()))
+    return torch.full((1, 1, *event), value, dtype=like.dtype, device=like.device)
+
+
+def free(parameter: Tensor) -> Tensor:
+    """A free parameter as a value: [*event] → [1, 1, *event]."""
+    return parameter[None, None]
+
+
+def circle(angle: Tensor, event: int) -> Tensor:
+    """The input form of an angle: [S or 1, entries, *event] → [S or 1, entries, 2 · cells], cosines before sines."""
+    flat = angle[..., None] if event == 0 else angle.flatten(-event)
+    return torch.cat([flat.cos(), flat.sin()], -1)
+
+
+def expected(weights: Tensor, first: int) -> Tensor:
+    """The number that a relaxed class or count stands for: [S or 1, entries, *event, n] → [S or 1, entries, *event]."""
+    return weights @ torch.arange(first, first + weights.shape[-1], dtype=weights.dtype, device=weights.device)
+
+
+def clamped_to(value: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    """The value kept between two bounds, which may be numbers or tensors."""
+    like = {"dtype": value.dtype, "device": value.device}
+    return value.clamp(*(b if isinstance(b, Tensor) else torch.tensor(b, **like) for b in (low, high)))

@@ -1,0 +1,161 @@
+"""The end of `Model.forward`: terms and weights come in, the bound and what to differentiate go out."""
+
+from __future__ import annotations
+
+from sgdsl.backend.step import Step
+from sgdsl.middle.elimination import Key, Product, Scope
+from sgdsl.middle.plan import Term
+
+
+def emit_bound(step: Step) -> None:
+    """log w, shares, f, the bound, the score term and the terms, in this order."""
+    plan, out = step.plan, step.out
+    out.at = 0
+    out.raw()
+    out.raw("# weights", 8)
+    text = step.product(plan.log_w)
+    if any(key.kind == "message" for key, _ in plan.log_w.factors):
+        text = f"labelled(batch.labelled, {text})"
+    step.say(f"log_w = {text or 'batch.zeros'}")
+    shares = {p.scope: _share(step, p, "share", " - " + step.raised("log_w", (), p.scope)) for p in plan.shares}
+    drawn = {p.scope: _share(step, p, "drawn_share", "") for p in plan.drawn_shares}
+    out.raw()
+    out.raw("# bound", 8)
+    call = _estimate(step, shares, drawn)
+    step.say(f"bound = {call.format(alpha='alpha')}")
+    objective = "bound"
+    if plan.scored:
+        step.say(f"score = {' + '.join(_score(step, v) for v in plan.scored)}")
+        name, rest = call.format(alpha="alpha=alpha").split("(", 1)
+        step.say(f"gain = leave_one_out({name}, {rest}")
+        objective = "with_score(bound, gain, score)"
+    _terms(step, {**drawn, **shares} if plan.bound != "clamped" else drawn)
+    step.say(f"return Step(bound, {objective}, log_w, terms)")
+
+
+def _share(step: Step, product: Product, name: str, minus: str) -> str:
+    """The weight of each entry of a level within its sample and row."""
+    text, target = step.product(product), step.named.locals.new(f"{name}_{'_'.join(product.scope)}")
+    if minus and (" + " in text or not text):
+        step.say(f"log_{target} = {text}")
+        text = f"log_{target}"
+    total = f"{text}{minus}"
+    step.say(f"{target} = {f'({total})' if ' ' in total else total}.exp()")
+    return target
+
+
+def _signed(step: Step, terms: list[Term]) -> str:
+    """log p − log q of the terms of a level."""
+    text = ""
+    for term in terms:
+        part = step.text_of(term)
+        if term.side == "q":
+            text += f" - {part}"
+        elif part.startswith("-"):
+            text += f" - {part[1:]}" if text else part
+        else:
+            text += f" + {part}" if text else part
+    return f"-{text[3:]}" if text.startswith(" - ") else text
+
+
+def _by_level(terms: list[Term]) -> dict[Scope, list[Term]]:
+    levels: dict[Scope, list[Term]] = {}
+    for term in terms:
+        levels.setdefault(term.scope, []).append(term)
+    return levels
+
+
+def _f(step: Step, shares: dict[Scope, str]) -> None:
+    """f: the terms of each level, share-weighted down to the rows."""
+    levels = _by_level(list(step.plan.terms))
+    texts = []
+    for scope, terms in levels.items():
+        if scope:
+            name = step.named.locals.new(f"f_{'_'.join(scope)}")
+            step.say(f"{name} = {_signed(step, terms)}")
+            texts.append(f"{step.level(scope)}.share({shares[scope]}, {name})")
+    rows = _signed(step, levels.get((), []))
+    constant = all(t.constant for t in levels.get((), []))
+    if rows and not constant:
+        step.say(f"f_rows = {rows}")
+        texts.insert(0, "f_rows")
+    text = " + ".join(texts)
+    step.say(f"f = {text}{_tail(rows) if rows and constant else ''}")
+
+
+def _tail(number: str) -> str:
+    return f" - {number[1:]}" if number.startswith("-") else f" + {number}"
+
+
+def _log_v(step: Step) -> None:
+    """log of p over the density of what was drawn, enumerated values summed inside."""
+    plan = step.plan
+    assert plan.log_v is not None
+    levels: dict[Scope, list[str]] = {}
+    for term in plan.terms:
+        drawn = term.side == "q" and plan.choices[term.node].name not in ("enumerate", "delta")
+        if term.side == "p":
+            part = step.text_of(term)
+            levels.setdefault(term.scope, []).append(part if part.startswith("-") else f"+{part}")
+        elif drawn:
+            key = Key("draw", term.node)
+            part = f"log_q_{term.node}"
+            if step.model.node(term.node).role == "supervised":
+                part = step.factor(key, term.scope)
+            levels.setdefault(term.scope, []).append(f"-{part}")
+    for scope, parts in levels.items():
+        key = Key("f", " ".join(scope))
+        step.factors[key] = step.named.locals.new("_".join(("v", *(scope or ("rows",)))))
+        first, *rest = sorted(parts, key=lambda p: p.startswith("-"))
+        text = first.removeprefix("+") + "".join(f" {p[0]} {p[1:]}" for p in rest)
+        if not scope and all("math.log" in p for p in parts):
+            text = f"batch.zeros + {text}" if not text.startswith("-") else f"batch.zeros - {text[1:]}"
+        step.say(f"{step.factors[key]} = {text}")
+    step.say(f"log_v = {step.product(plan.log_v)}")
+
+
+def _drawn_log_w(step: Step, drawn: dict[Scope, str]) -> None:
+    """log w averaged over enumerated values under the proposal."""
+    texts = []
+    for key, scope in step.plan.labels:
+        name = step.factor(key, scope)
+        texts.append(f"{step.level(scope)}.share({drawn[scope]}, {name})" if scope else name)
+    step.say(f"drawn_log_w = {' + '.join(texts) or 'batch.zeros'}")
+
+
+def _estimate(step: Step, shares: dict[Scope, str], drawn: dict[Scope, str]) -> str:
+    """The call of the bound, with a place for α."""
+    match step.plan.bound, step.plan.marginal:
+        case "iw", _:
+            _log_v(step)
+            return "iw(log_v, log_w, {alpha})"
+        case "clamped", _:
+            _f(step, drawn)
+            _drawn_log_w(step, drawn)
+            return "clamped(f, drawn_log_w, {alpha})"
+        case _, "jensen":
+            _f(step, shares)
+            _drawn_log_w(step, drawn)
+            return "jensen(f, log_w, drawn_log_w, {alpha})"
+        case _:
+            _f(step, shares)
+            return "snis(f, log_w, {alpha})"
+
+
+def _score(step: Step, node: str) -> str:
+    """Σ log q of a scored node's draws, each entry once."""
+    scope = step.plan.scopes[node]
+    text = f"log_q_{node}"
+    if step.model.node(node).role == "supervised":
+        text = step.factor(Key("draw", node), scope)
+    return f"{step.level(scope)}.down({text})" if scope else text
+
+
+def _terms(step: Step, shares: dict[Scope, str]) -> None:
+    step.out.raw("terms = {", 8)
+    for term in step.plan.terms:
+        factor = step.model.factor(term.side, term.node)
+        name = f"{term.side}({term.node}{' | ' if factor.given else ''}{', '.join(factor.given)})"
+        where = f"{step.level(term.scope)}, {shares[term.scope]}" if term.scope else "None, None"
+        step.out.statement(f'"{name}": Term({step.text_of(term)}, {where}),', 12)
+    step.out.raw("}", 8)

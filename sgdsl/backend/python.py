@@ -1,0 +1,231 @@
+"""The text of a model: the IR and its plan come in, one readable Python module and its map to .sgm lines go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sgdsl.backend.bound import emit_bound
+from sgdsl.backend.methods import Method, factor_method, let_method, net_module, relaxed
+from sgdsl.backend.names import Named, name_all
+from sgdsl.backend.runtime_names import imports, names_of
+from sgdsl.backend.step import Step
+from sgdsl.backend.writer import Writer
+from sgdsl.catalog.families import FAMILIES
+from sgdsl.middle import ir
+from sgdsl.middle.explain import nodes_in_words
+from sgdsl.middle.graphs import Graphs
+from sgdsl.middle.plan import Plan
+
+Methods = Mapping[tuple[str, str], Method]
+
+
+def emit(model: ir.Model, graphs: Graphs, plan: Plan) -> tuple[str, tuple[int, ...]]:
+    """The module's text, and for each of its lines the .sgm line it comes from (0: none)."""
+    named = name_all(model, names_of())
+    nets = {n.name: (named.modules[n.name], n.parts) for n in model.nets}
+    types = {n.name: n.type for n in (*model.nodes, *model.lets)}
+    methods: dict[tuple[str, str], Method] = {}
+    for factor in (*model.p, *model.q):
+        methods[factor.side, factor.node] = factor_method(factor, plan, named, nets, types)
+    for let in model.lets:
+        methods["let", let.name] = let_method(let, plan, named, nets, types)
+    body = Writer()
+    _networks(body, model, methods, named)
+    _side(body, model, "q", methods, named)
+    _side(body, model, "p", methods, named)
+    _model(body, model, graphs, plan, methods, named)
+    out = Writer()
+    _docstring(out, model, graphs, plan)
+    for line in imports(body.text()):
+        out.raw(line)
+    return out.text() + "\n" + body.text(), (*out.origins, 0, *body.origins)
+
+
+def factorisation(model: ir.Model, side: ir.Side, order: Iterable[str]) -> str:
+    """p(x, y) = p(y) p(x | y), a line of the docstring."""
+    factors = {f.node: f for f in (model.p if side == "p" else model.q)}
+    names = [n for n in order if n in factors]
+    given = [n.name for n in model.nodes if n.role == "given" or (side == "q" and n.role == "observed")]
+    joint = f"{side}({', '.join(names)}{' | ' if given else ''}{', '.join(given)})"
+    return f"{joint} = {' '.join(_written(factors[n]) for n in names)}"
+
+
+def _written(factor: ir.Factor) -> str:
+    given = f" | {', '.join(factor.given)}" if factor.given else ""
+    return f"{factor.side}({factor.node}{given})"
+
+
+def _docstring(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan) -> None:
+    doc = model.doc.replace("\\", "\\\\").replace('"""', "'''")
+    out.raw(f'"""{model.name}{": " if doc else ""}{doc}')
+    out.raw()
+    out.raw(factorisation(model, "p", graphs.order("p")), 4)
+    out.raw(factorisation(model, "q", graphs.order("q")), 4)
+    out.raw()
+    for line in nodes_in_words(model, plan):
+        out.raw(line, 4)
+    out.raw('"""')
+    out.raw()
+
+
+def _line(model: ir.Model, kind: str, name: str) -> int:
+    span = (
+        model.factor("p" if kind == "p" else "q", name).span
+        if kind in ("p", "q")
+        else next(n.span for n in (model.lets if kind == "let" else model.nets) if n.name == name)
+    )
+    return model.source.position(span.start)[0]
+
+
+def _networks(out: Writer, model: ir.Model, methods: Methods, named: Named) -> None:
+    out.raw()
+    out.raw("class Networks(Queries):")
+    out.raw('"""Every weight, in the order of the file."""', 4)
+    out.raw()
+    out.raw("def __init__(self) -> None:", 4)
+    out.raw("super().__init__()", 8)
+    nets = {n.name: net_module(n) for n in model.nets if n.used}
+    for kind, name in model.statements:
+        if kind == "net":
+            attribute, module = named.modules[name], nets.get(name, "")
+        else:
+            attribute, module = methods[kind, name].attribute, methods[kind, name].module
+        out.at = _line(model, kind, name)
+        if module:
+            out.statement(f"self.{attribute} = {module}", 8)
+    out.at = 0
+    out.raw()
+
+
+def _side(out: Writer, model: ir.Model, side: ir.Side, methods: Methods, named: Named) -> None:
+    """class Encoder (q, and the lets) or Decoder (p): a method a factor."""
+    out.raw()
+    out.raw(f"class {'Encoder' if side == 'q' else 'Decoder'}(Networks):")
+    out.raw(f'"""The factors of {side}: parents in, parameters out, all [S or 1, entries, …]."""', 4)
+    if side == "q":
+        for let in model.lets:
+            _method(out, model, methods["let", let.name], named, f"let {let.name}", _line(model, "let", let.name))
+    for factor in model.p if side == "p" else model.q:
+        names = ", ".join(p.name for p in FAMILIES[factor.family].parameters)
+        out_line = _line(model, side, factor.node)
+        _method(out, model, methods[side, factor.node], named, f"{factor.text}: {names}", out_line)
+    out.at = 0
+    out.raw()
+
+
+def _method(out: Writer, model: ir.Model, method: Method, named: Named, doc: str, line: int) -> None:
+    if not method.name:
+        return
+    out.at = line
+    arguments = [f"{named.values[n]}: Tensor" for n in method.reads]
+    arguments += [f"up_{named.values[n]}: Tensor | None = None" for n in method.lifts]
+    result = "Parameters" if method.name.startswith(("encode", "decode")) and len(method.free) > 1 else "Tensor"
+    out.raw()
+    out.statement(f"def {method.name}(self, {', '.join(arguments)}) -> {result}:".replace("(self, )", "(self)"), 4)
+    plain = doc.replace("\\", "\\\\").replace('"', "'")
+    out.raw(f'"""{plain}."""', 8)
+    for text in method.body:
+        out.statement(text, 8)
+
+
+def _model(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan, methods: Methods, named: Named) -> None:
+    out.raw()
+    out.raw("class Model(Encoder, Decoder):")
+    out.raw('"""Both sides, the bound of a batch, and what queries need."""', 4)
+    out.raw()
+    out.raw(f"NAME = {_quoted(model.name)}", 4)
+    out.raw("NODES = {", 4)
+    for node in model.nodes:
+        out.raw(f'"{node.name}": NodeInfo(', 8)
+        for line in _node_info(model, graphs, plan, node):
+            out.raw(f"{line},", 12)
+        out.raw("),", 8)
+    out.raw("}", 4)
+    out.statement(f"LEVELS = {_tuple(_tuple(_quoted(n) for n in level) for level in plan.levels)}", 4)
+    modelled = [n for n in graphs.order("p") if model.node(n).role != "given"]
+    out.statement(f"ORDER_P = {_tuple(_quoted(n) for n in modelled)}", 4)
+    out.statement(f"ORDER_Q = {_tuple(_quoted(n) for n in plan.draws)}", 4)
+    out.raw(f"samples = {plan.samples}", 4)
+    out.raw("alpha = 0.0", 4)
+    _forward(out, model, plan, methods, named, graphs)
+    for side in ("q", "p"):
+        _parameters(out, model, plan, "q" if side == "q" else "p", methods, named)
+
+
+def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, graphs: Graphs) -> None:
+    out.raw()
+    out.raw("def forward(self, batch: Batch, draws: Draws) -> Step:", 4)
+    out.raw(f'"""The bound of each row ({plan.bound}{", jensen" if plan.marginal == "jensen" else ""}), [rows]."""', 8)
+    step = Step(model, plan, named, methods, out)
+    step.start()
+    terms = {(t.side, t.node): t for t in plan.terms}
+    for name in plan.draws:
+        step.infer(model.factor("q", name), terms.get(("q", name)))
+    for name in graphs.order("p"):
+        if ("p", name) in terms:
+            step.generate(model.factor("p", name), terms["p", name])
+    emit_bound(step)
+
+
+def _parameters(out: Writer, model: ir.Model, plan: Plan, side: ir.Side, methods: Methods, named: Named) -> None:
+    """Off the hot path: a factor's parameters from values by name."""
+    out.at = 0
+    out.raw()
+    out.raw(f"def parameters_{side}(self, node: str, v: Values) -> Parameters:", 4)
+    out.raw(f'"""The parameters of {side}(node | …), in the order of its family."""', 8)
+    out.raw("match node:", 8)
+    for factor in model.p if side == "p" else model.q:
+        out.raw(f'case "{factor.node}":', 12)
+        method = methods[side, factor.node]
+        if not method.name:
+            out.statement(f"return {_tuple(method.constants)}", 16)
+            continue
+        texts: list[str] = []
+        for name in method.reads:
+            _read(out, model, plan, methods, named, name, texts)
+        call = f"self.{method.name}({', '.join(named.values[n] for n in method.reads)})"
+        out.statement(f"return {call}" if len(method.free) > 1 else f"return ({call},)", 16)
+    out.raw("raise KeyError(node)", 8)
+
+
+def _read(
+    out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, name: str, done: list[str]
+) -> None:
+    """The variable of a node or let from `v`, lets computed on the way."""
+    if name in done:
+        return
+    done.append(name)
+    if ("let", name) in methods:
+        method = methods["let", name]
+        for inner in method.reads:
+            _read(out, model, plan, methods, named, inner, done)
+        value = f"self.{method.name}({', '.join(named.values[n] for n in method.reads)})"
+    else:
+        value, kind = f'v["{name}"]', model.node(name).type
+        if relaxed(plan, name) and kind.one_hot:
+            value = f"one_hot({value}, {kind.values}{f', {kind.first}' if kind.first else ''})"
+    out.statement(f"{named.values[name]} = {value}", 16)
+
+
+def _node_info(model: ir.Model, graphs: Graphs, plan: Plan, node: ir.Node) -> list[str]:
+    families = {s: next((f.family for f in fs if f.node == node.name), "") for s, fs in (("p", model.p), ("q", model.q))}
+    prefix = {s: FAMILIES[f].runtime if f else "" for s, f in families.items()}
+    numbers = [_tuple(map(str, t)) for t in (node.type.sizes, node.type.shape, node.type.event)]
+    parents = {s: _tuple(_quoted(n) for n in graphs.parents(s, node.name)) for s in ("p", "q")}
+    estimator = plan.choices[node.name].name if node.name in plan.choices else ""
+    fields = (
+        ("role", _quoted(node.role)), ("support", _quoted(node.type.support)), ("sizes", numbers[0]),
+        ("shape", numbers[1]), ("event", numbers[2]), ("family_p", _quoted(prefix["p"])),
+        ("family_q", _quoted(prefix["q"])), ("estimator", _quoted(estimator)), ("parents_p", parents["p"]),
+        ("parents_q", parents["q"]),
+    )  # fmt: skip
+    return [f"{name}={value}" for name, value in fields]
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+def _tuple(items: Iterable[str]) -> str:
+    found = list(items)
+    return f"({found[0]},)" if len(found) == 1 else f"({', '.join(found)})"

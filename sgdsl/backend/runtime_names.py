@@ -1,0 +1,49 @@
+"""The names that emitted text may import: a module's body comes in, its import lines go out."""
+
+from __future__ import annotations
+
+import re
+
+from sgdsl.catalog.families import FAMILIES
+
+RUNTIME = {
+    "sgdsl.runtime.batch": ("Batch", "NodeInfo", "Step", "Term"),
+    "sgdsl.runtime.bounds": ("clamped", "iw", "jensen", "leave_one_out", "snis", "with_score"),
+    "sgdsl.runtime.densities": (
+        "categorical_soft_log_prob",
+        *(f"{row.runtime}_log_prob" for row in FAMILIES.values() if row.name != "Delta"),
+    ),
+    "sgdsl.runtime.domains": (
+        "at_least", "bernoulli_logits", "categorical_logits", "clip_probability", "degrees", "positive", "probability",
+    ),
+    "sgdsl.runtime.draws": ("Draws",),
+    "sgdsl.runtime.networks": (
+        "BatchNorm1d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "LayerNorm2d", "Parts", "circle", "clamped_to",
+        "constant", "dense", "expected", "free", "joined", "labelled", "lift", "look_up", "one_hot", "pad", "rows_of", "run",
+        "shaped", "stacked", "unknown", "where_known",
+    ),
+    "sgdsl.runtime.queries": ("Parameters", "Queries", "Values"),
+}  # fmt: skip
+
+
+def names_of() -> list[str]:
+    """Every runtime name, for the name space of emitted code."""
+    return [name for names in RUNTIME.values() for name in names] + ["Model", "Encoder", "Decoder", "Networks"]
+
+
+def imports(body: str) -> list[str]:
+    """The import lines that a body needs, sorted as ruff sorts them."""
+    words = set(re.findall(r"[A-Za-z_][A-Za-z_0-9]*", body))
+    lines = ["import math", ""] if "math" in words else []
+    lines += ["import torch"] if "torch" in words else []
+    lines += ["from torch import " + ("Tensor, nn" if "nn" in words else "Tensor")]
+    lines += ["from torch.nn import functional as F"] if re.search(r"\bF\.", body) else []
+    lines.append("")
+    for module, names in RUNTIME.items():
+        used = sorted((n for n in names if n in words), key=lambda n: (not n.isupper(), not n[0].isupper(), n))
+        text = f"from {module} import {', '.join(used)}"
+        if used and len(text) <= 120:
+            lines.append(text)
+        elif used:
+            lines += [f"from {module} import (", *(f"    {n}," for n in used), ")"]
+    return lines

@@ -1,0 +1,227 @@
+"""The text of `Model.forward`: the plan comes in, straight-line statements of one training step go out.
+
+The order is that of the mathematics: levels, then q's nodes in order (parameters, value, log q), then p's factors, then the
+weights, then the bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sgdsl.backend.methods import Method, relaxed
+from sgdsl.backend.names import Named
+from sgdsl.backend.writer import Writer
+from sgdsl.catalog.families import FAMILIES
+from sgdsl.middle import ir
+from sgdsl.middle.elimination import Key, Message, Product, Scope
+from sgdsl.middle.plan import Plan, Term
+
+INDENT = 8
+
+
+@dataclass(slots=True)
+class Step:
+    """Emits one forward method. `methods[(kind, name)]`, kind p, q or let."""
+
+    model: ir.Model
+    plan: Plan
+    named: Named
+    methods: Mapping[tuple[str, str], Method]
+    out: Writer
+    made: dict[tuple[str, Scope], str] = field(default_factory=dict)
+    factors: dict[Key, str] = field(default_factory=dict)
+
+    def say(self, text: str) -> None:
+        self.out.statement(text, INDENT)
+
+    def heading(self, factor: ir.Factor) -> None:
+        """The factor as written, as a comment, and its line."""
+        self.out.at = self.model.source.position(factor.span.start)[0]
+        self.out.raw()
+        self.out.raw(f"# {factor.text}", INDENT)
+
+    # --- levels -----------------------------------------------------------------------------------------------
+
+    def level(self, scope: Scope) -> str:
+        """The variable of a level."""
+        return "at_" + "_".join(scope)
+
+    def index(self, scope: Scope, of: Scope) -> str:
+        """The index that lifts from one level to another."""
+        return f'{self.level(scope)}.index["{" ".join(of)}"]' if of else f"{self.level(scope)}.row"
+
+    def raised(self, text: str, of: Scope, scope: Scope) -> str:
+        """A value at level `of` as one at `scope`; lifted once."""
+        if of == scope:
+            return text
+        if (text, scope) not in self.made:
+            call = f'{self.level(scope)}.up({text}{", " + repr_scope(of) if of else ""})'
+            if not text.isidentifier():
+                return call
+            name = self.named.locals.new(f"{text}_{self.level(scope)}")
+            self.say(f"{name} = {call}")
+            self.made[text, scope] = name
+        return self.made[text, scope]
+
+    def known(self, node: str, scope: Scope) -> str:
+        """The mask of a supervised node at a level."""
+        name = f"known_{node}"
+        if not scope:
+            return name
+        if (name, scope) not in self.made:
+            self.made[name, scope] = self.named.locals.new(f"{name}_{self.level(scope)}")
+            self.say(f"{self.made[name, scope]} = {name}[{self.level(scope)}.row]")
+        return self.made[name, scope]
+
+    # --- values and parameters --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self.say("samples, rows, alpha = self.samples, batch.rows, self.alpha")
+        for scope in self.plan.levels:
+            self.named.locals.taken.add(self.level(scope))
+            self.say(f'{self.level(scope)} = batch.levels["{" ".join(scope)}"]  # (row, {", ".join(scope)})')
+        for node in self.model.nodes:
+            if node.role in ("observed", "given"):
+                self.say(f'{self.named.values[node.name]} = batch.values["{node.name}"]')
+            elif node.role == "supervised":
+                self.say(f'known_{node.name} = batch.known["{node.name}"]')
+
+    def call(self, method: Method, target: str) -> str:
+        """A call of a factor's or let's method, each input lifted inside it."""
+        for name in method.reads:
+            self.let(name)
+        args = [self.named.values[n] for n in method.reads]
+        args += [
+            f"up_{self.named.values[n]}={self.index(method.level, self.plan.scopes[n])}" for n in method.lifts
+        ]
+        return f"{target} = self.{method.name}({', '.join(args)})"
+
+    def let(self, name: str) -> None:
+        """Compute a let, once, when it is first read."""
+        if ("let", name) in self.methods and (name, ()) not in self.made:
+            self.made[name, ()] = self.named.values[name]
+            self.say(self.call(self.methods["let", name], self.named.values[name]))
+
+    def parameters(self, factor: ir.Factor, scope: Scope) -> list[str]:
+        """The texts of a factor's parameters at a level."""
+        method = self.methods[factor.side, factor.node]
+        if not method.name:
+            return list(method.constants)
+        names = [f"{factor.side}_{factor.node}_{p.name}" for p in FAMILIES[factor.family].parameters]
+        names = [self.named.locals.new(n) for n in names]
+        self.say(self.call(method, ", ".join(names)))
+        return [
+            name if free else self.raised(name, method.level, scope)
+            for name, free in zip(names, method.free, strict=True)
+        ]
+
+    def infer(self, factor: ir.Factor, term: Term | None) -> None:
+        """A node of q: its parameters, its value, its log q."""
+        self.heading(factor)
+        name, choice = factor.node, self.plan.choices[factor.node]
+        value, node = self.named.values[name], self.model.node(name)
+        scope = self.plan.scopes[name]
+        at = term.scope if term else scope
+        parameters = self.parameters(factor, at)
+        if choice.name == "enumerate":
+            self.say(f'{value} = {self.level((name,))}.values["{name}"]')
+        elif choice.name == "delta":
+            self.say(f"{value} = {parameters[0]}")
+        else:
+            self.draw(factor, node, parameters, scope)
+        if term:
+            self.say(f"log_q_{name} = {self.density(factor, parameters, at)}")
+            self.factors[Key("q", name)] = f"log_q_{name}"
+
+    def draw(self, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
+        """Known rows keep their label, the others draw."""
+        value, choice = self.named.values[node.name], self.plan.choices[node.name]
+        entries = f"{self.level(scope)}.entries" if scope else "rows"
+        size = f"(samples, {', '.join(map(str, (entries, *node.type.event)))})"
+        prefix = FAMILIES[factor.family].runtime
+        options = ""
+        if choice.name in ("gumbel", "straight_through"):
+            prefix = choice.name if prefix == "categorical" else f"binary_{choice.name}"
+            options = "".join(f", {v!r}" for _, v in choice.options)
+        drawn = f"draws.{prefix}({size}, {', '.join(parameters)}{options})"
+        drawn += f" + {node.type.first}" if node.type.first and not relaxed(self.plan, node.name) else ""
+        if node.role != "supervised":
+            self.say(f"{value} = {drawn}")
+        else:
+            label = f'batch.values["{node.name}"]'
+            label = f"{self.level(scope)}.up({label})" if scope else label
+            if relaxed(self.plan, node.name) and node.type.one_hot:
+                shift = f", {node.type.first}" if node.type.first else ""
+                label = f"one_hot({label}, {node.type.values}{shift})"
+            self.say(f"label_{node.name} = {label}")
+            self.say(f"{value} = where_known({self.known(node.name, scope)}, label_{node.name}, {drawn})")
+        if relaxed(self.plan, node.name):
+            soft = f"{parameters[0]}.softmax(-1)" if node.type.one_hot else f"{parameters[0]}.sigmoid()"
+            if node.role == "supervised":
+                soft = f"where_known({self.known(node.name, scope)}, label_{node.name}, {soft})"
+            self.say(f"{value}_soft = {soft}")
+
+    def density(self, factor: ir.Factor, parameters: list[str], scope: Scope) -> str:
+        """log p or log q of a factor's node at a level."""
+        node, name = self.model.node(factor.node), factor.node
+        prefix, value = FAMILIES[factor.family].runtime, self.named.values[name]
+        if relaxed(self.plan, name):
+            value += "_soft"
+            prefix = "categorical_soft" if node.type.one_hot else prefix
+        value = self.raised(value, self.plan.scopes[name], scope)
+        if node.type.first and prefix == "categorical":
+            value = f"{value} - {node.type.first}"
+        return f"{prefix}_log_prob({value}, {', '.join(parameters)}, event={len(node.type.event)})"
+
+    def generate(self, factor: ir.Factor, term: Term) -> None:
+        """A factor of p: its parameters and its log p."""
+        if term.constant:
+            return
+        self.heading(factor)
+        parameters = self.parameters(factor, term.scope)
+        self.say(f"log_p_{factor.node} = {self.density(factor, parameters, term.scope)}")
+
+    def text_of(self, term: Term) -> str:
+        """The variable of a term, or the number it is."""
+        if not term.constant:
+            return f"log_{term.side}_{term.node}"
+        kind = self.model.node(term.node).type
+        number = f"math.log({kind.values or 2})"
+        return f"-{number}" if kind.cells == 1 else f"-{kind.cells} * {number}"
+
+    # --- weights ----------------------------------------------------------------------------------------------
+
+    def factor(self, key: Key, scope: Scope) -> str:
+        """The variable of a log-factor, made when first needed."""
+        if key not in self.factors:
+            name = key.node
+            at = next((t.scope for t in self.plan.terms if t.side == "q" and t.node == name), ())
+            mask = self.known(name, at)
+            call = "labelled" if key.kind == "label" else "unknown"
+            text = f"{call}({mask}, log_q_{name})"
+            if key.kind == "label" and at != scope:
+                text = f"{self.level(at)}.down({text}{', ' + repr_scope(scope) if scope else ''})"
+            self.factors[key] = self.named.locals.new(f"{key.kind}_{name}")
+            self.say(f"{self.factors[key]} = {text}")
+        return self.factors[key]
+
+    def product(self, product: Product) -> str:
+        """A log-product at its level; messages are made on the way."""
+        texts = []
+        for key, scope in product.factors:
+            if key.kind == "message" and key not in self.factors:
+                self.message(next(m for m in self.plan.messages if m.name == key.node))
+            texts.append(self.raised(self.factor(key, scope), scope, product.scope))
+        return " + ".join(texts)
+
+    def message(self, message: Message) -> None:
+        joint, below = self.product(message.product), f", {repr_scope(message.scope)}" if message.scope else ""
+        name = self.named.locals.new(message.name)
+        self.say(f"{name} = {self.level(message.product.scope)}.log_sum({joint}{below})")
+        self.factors[Key("message", message.name)] = name
+
+
+def repr_scope(scope: Scope) -> str:
+    """A level's name as a string."""
+    return '"' + " ".join(scope) + '"'

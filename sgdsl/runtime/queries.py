@@ -1,0 +1,145 @@
+"""What every emitted model can do off the hot path: values by name come in, draws along q or p and log-probabilities go out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sgdsl.runtime.batch import NodeInfo
+from sgdsl.runtime.densities import (
+    bernoulli_log_prob,
+    categorical_log_prob,
+    laplace_log_prob,
+    log_normal_log_prob,
+    negative_binomial_log_prob,
+    normal_log_prob,
+    poisson_log_prob,
+    student_t_log_prob,
+    zero_inflated_negative_binomial_log_prob,
+)
+from sgdsl.runtime.draws import Draws
+
+Values = Mapping[str, Tensor]
+Parameters = tuple[Tensor | float, ...]
+
+DENSITIES: Mapping[str, Callable[..., Tensor]] = {
+    "normal": normal_log_prob,
+    "laplace": laplace_log_prob,
+    "student_t": student_t_log_prob,
+    "log_normal": log_normal_log_prob,
+    "bernoulli": bernoulli_log_prob,
+    "categorical": categorical_log_prob,
+    "poisson": poisson_log_prob,
+    "negative_binomial": negative_binomial_log_prob,
+    "zero_inflated_negative_binomial": zero_inflated_negative_binomial_log_prob,
+}
+
+
+class Drawn(NamedTuple):
+    """`values[node]` [S, rows, *event], `log_r` [S, rows]: log density of what was drawn; `parameters` by node."""
+
+    values: dict[str, Tensor]
+    log_r: Tensor
+    parameters: dict[str, Parameters]
+
+
+class Queries(nn.Module):
+    """The base of an emitted model: ancestral draws and densities on mappings by node name."""
+
+    NODES: ClassVar[Mapping[str, NodeInfo]]
+    ORDER_P: ClassVar[tuple[str, ...]]
+    ORDER_Q: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def parameters_q(self, node: str, v: Values) -> Parameters:
+        """The parameters of q(node | …) at values [S or 1, rows, *event]."""
+
+    @abstractmethod
+    def parameters_p(self, node: str, v: Values) -> Parameters:
+        """The parameters of p(node | …) at values [S or 1, rows, *event]."""
+
+    def draw_q(self, values: Values, known: Values, draws: Draws, samples: int = 1) -> Drawn:
+        """Every inferred node along q, clamped where known. `values[node]` [1 or S, rows, *event]: every observed and
+        given node, and the known ones; `known[node]` bool [rows]."""
+        rows = next(iter(values.values())).shape[1]
+        return self._draw(self.ORDER_Q, self.parameters_q, "q", values, known, draws, (samples, rows))
+
+    def draw_p(
+        self, values: Values, known: Values, draws: Draws, samples: int = 1, rows: int | None = None
+    ) -> Drawn:
+        """Every modelled node along p, observed ones too, clamped where known. `rows` is needed when `values` is empty."""
+        count = next(iter(values.values())).shape[1] if values else rows
+        if count is None:
+            raise ValueError("draw_p needs values or a number of rows")
+        return self._draw(self.ORDER_P, self.parameters_p, "p", values, known, draws, (samples, count))
+
+    def log_p(self, values: Values) -> dict[str, Tensor]:
+        """log p of each modelled node at fully given values, [S or 1, rows]."""
+        return {n: self._log_prob(n, "p", values, self.parameters_p(n, values)) for n in self.ORDER_P}
+
+    def log_q(self, values: Values) -> dict[str, Tensor]:
+        """log q of each inferred node at fully given values, [S or 1, rows]."""
+        return {n: self._log_prob(n, "q", values, self.parameters_q(n, values)) for n in self.ORDER_Q}
+
+    def _log_prob(self, node: str, side: str, values: Values, parameters: Parameters) -> Tensor:
+        info, value = self.NODES[node], values[node]
+        family = info.family_p if side == "p" else info.family_q
+        if family == "delta":
+            return torch.zeros(value.shape[:2], dtype=torch.get_default_dtype(), device=value.device)
+        if family == "categorical":
+            value = value - info.first
+        result = DENSITIES[family](value, *parameters, event=len(info.event))
+        if result.dim() != 2:
+            raise AssertionError(f"log {side}({node}) has shape {list(result.shape)}, not [samples, rows]")
+        return result
+
+    def _draw(
+        self,
+        order: tuple[str, ...],
+        parameters_of: Callable[[str, Values], Parameters],
+        side: str,
+        values: Values,
+        known: Values,
+        draws: Draws,
+        size: tuple[int, int],
+    ) -> Drawn:
+        found = dict(values)
+        parameters: dict[str, Parameters] = {}
+        log_r: Tensor | None = None
+        for node in order:
+            info, mask = self.NODES[node], known.get(node)
+            parameters[node] = parameters_of(node, found)
+            if mask is not None and node in values and bool(mask.all()):
+                continue
+            drawn = self._drawn(info, side, parameters[node], draws, size)
+            if mask is not None and node in values:
+                label = torch.where(_spread(mask, drawn), values[node].to(drawn.dtype), drawn)
+                found[node] = label
+            else:
+                found[node] = drawn
+            log_prob = self._log_prob(node, side, found, parameters[node])
+            if mask is not None and node in values:
+                log_prob = torch.where(mask, 0.0, log_prob)
+            log_r = log_prob if log_r is None else log_r + log_prob
+        if log_r is None:
+            log_r = torch.zeros(size, device=next(iter(found.values())).device)
+        return Drawn(found, log_r.expand(size), parameters)
+
+    def _drawn(
+        self, info: NodeInfo, side: str, parameters: Parameters, draws: Draws, size: tuple[int, int]
+    ) -> Tensor:
+        family, shape = info.family_p if side == "p" else info.family_q, (*size, *info.event)
+        if family == "delta":
+            value = parameters[0]
+            assert isinstance(value, Tensor)
+            return value.expand(shape)
+        drawn: Tensor = getattr(draws, family)(shape, *parameters)
+        return drawn + info.first if info.first else drawn
+
+
+def _spread(mask: Tensor, value: Tensor) -> Tensor:
+    return mask.reshape(-1, *[1] * (value.dim() - 2))
