@@ -59,11 +59,11 @@ def _docstring(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan) -> None
     doc = model.doc.replace("\\", "\\\\").replace('"""', "'''")
     out.raw(f'"""{model.name}{": " if doc else ""}{doc}')
     out.raw()
-    out.raw(factorisation(model, "p", graphs.order("p")), 4)
-    out.raw(factorisation(model, "q", graphs.order("q")), 4)
+    out.raw(factorisation(model, "p", graphs.order("p")))
+    out.raw(factorisation(model, "q", graphs.order("q")))
     out.raw()
     for line in nodes_in_words(model, plan):
-        out.raw(line, 4)
+        out.raw(line)
     out.raw('"""')
     out.raw()
 
@@ -121,7 +121,7 @@ def _method(out: Writer, model: ir.Model, method: Method, named: Named, doc: str
     arguments += [f"up_{named.values[n]}: Tensor | None = None" for n in method.lifts]
     result = "Parameters" if method.name.startswith(("encode", "decode")) and len(method.free) > 1 else "Tensor"
     out.raw()
-    out.statement(f"def {method.name}(self, {', '.join(arguments)}) -> {result}:".replace("(self, )", "(self)"), 4)
+    out.definition(f"def {method.name}({', '.join(['self', *arguments])})", f" -> {result}:", 4)
     plain = doc.replace("\\", "\\\\").replace('"', "'")
     out.raw(f'"""{plain}."""', 8)
     for text in method.body:

@@ -27,6 +27,11 @@ class Writer:
         for line in broken(text, indent):
             self.raw(line)
 
+    def definition(self, text: str, tail: str, indent: int) -> None:
+        """`def f(…)` and what stands behind its brackets."""
+        for line in broken(text, indent, tail):
+            self.raw(line)
+
     def text(self) -> str:
         return "\n".join(self.lines) + "\n"
 

@@ -1,0 +1,91 @@
+"""A model comes in, its picture as DOT text goes out: roles as fillings, lets as diamonds, recognition dashed and red."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
+
+from graphviz import Digraph, escape
+
+from sgdsl.middle import ir
+from sgdsl.middle.graphs import references
+
+View = Literal["model", "recognition", "both"]
+VIEWS: tuple[View, ...] = ("model", "recognition", "both")
+Edge = tuple[str, str]
+
+_GREY = "gray80"
+_ROLES: Mapping[ir.Role, Mapping[str, str]] = {
+    "latent": {"shape": "circle", "style": "filled", "fillcolor": "white"},
+    "observed": {"shape": "circle", "style": "filled", "fillcolor": _GREY},
+    "supervised": {"shape": "circle", "style": "wedged", "fillcolor": f"{_GREY}:white"},
+    "given": {"shape": "doublecircle", "style": "filled", "fillcolor": _GREY, "width": "0.5"},
+}
+_LET = {"shape": "diamond", "width": "0.5", "height": "0.5", "margin": "0.01"}
+_RECOGNITION = {"style": "dashed", "color": "red", "constraint": "false"}
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def dot(model: ir.Model, view: View = "both") -> str:
+    """DOT text; in `both` the generative edges alone set the ranks. Needs nothing but names: any checked model will do."""
+    graph = Digraph(model.name)
+    graph.attr("graph", tooltip=escape(model.doc or model.name), nodesep="0.4", ranksep="0.5", pad="0.1")
+    graph.attr("node", fontname="Times-Italic", fontsize="16", width="0.6", margin="0.03")
+    graph.attr("edge", arrowsize="0.7")
+    generative, recognition = edges(model, "p"), edges(model, "q")
+    alone = view == "recognition"
+    shown = {"model": generative, "recognition": recognition, "both": generative | recognition}[view]
+    for node in model.nodes:
+        graph.node(node.name, label(node.name), tooltip=escape(_words(model, node)), **_ROLES[node.role])
+    for let in model.lets:
+        if any(let.name in edge for edge in shown):
+            graph.node(let.name, label(let.name), tooltip=escape(_line(model, let.span)), **_LET)
+    for edge in {} if alone else generative:
+        graph.edge(*edge)
+    for tail, head in {} if view == "model" else recognition:
+        if alone:
+            graph.edge(tail, head, **{k: v for k, v in _RECOGNITION.items() if k != "constraint"})
+        elif (tail, head) not in generative or model_node(model, head):
+            graph.edge(tail, head, **_RECOGNITION)
+    return graph.source
+
+
+def edges(model: ir.Model, side: ir.Side) -> dict[Edge, None]:
+    """The edges of a side as written: what each factor names, and what the lets among that read. Ordered, once each."""
+    lets = {let.name: let for let in model.lets}
+    found: dict[Edge, None] = {}
+    for factor in model.p if side == "p" else model.q:
+        found |= dict.fromkeys((name, factor.node) for name in factor.given)
+        found |= dict.fromkeys(_reads(factor.given, lets))
+    return found
+
+
+def _reads(names: Iterable[str], lets: Mapping[str, ir.Let]) -> Iterator[Edge]:
+    for name in names:
+        if name in lets:
+            read = [ref.name for ref in references(lets[name].value)]
+            yield from ((r, name) for r in read)
+            yield from _reads(read, lets)
+
+
+def model_node(model: ir.Model, name: str) -> bool:
+    """Whether a name is a node's; else it is a let's, and its edges belong to both sides."""
+    return any(node.name == name for node in model.nodes)
+
+
+def label(name: str) -> str:
+    """A name as papers print it: z1 and z_1 are z₁."""
+    stem = name.rstrip("0123456789")
+    if not stem.strip("_") or stem == name:
+        return name
+    return stem.removesuffix("_") + name[len(stem) :].translate(_SUBSCRIPTS)
+
+
+def _words(model: ir.Model, node: ir.Node) -> str:
+    """What a pointer over the node shows: its declaration and its factors."""
+    factors = [f.text for f in (*model.p, *model.q) if f.node == node.name and f.text]
+    return "\n".join([f"{node.role} {node.name} : {node.type}", *factors])
+
+
+def _line(model: ir.Model, span: ir.Span) -> str:
+    return model.source.line(model.source.position(span.start)[0]).split("#")[0].strip()

@@ -1,0 +1,72 @@
+"""Checks of networks that need the graph: batch normalisation where it would see samples or values as rows (E0504)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sgdsl.base.diagnostics import Diagnostic, Sink
+from sgdsl.middle import ir
+from sgdsl.middle.graphs import Graphs, contracted, references
+
+
+def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
+    """norm = batch is for networks of observed and given nodes alone: elsewhere its input varies over samples,
+    enumerated values or dummies, and its statistics would mix them (docs/objective.md, trap 8)."""
+    fixed = {n.name for n in model.nodes if n.role in ("observed", "given")}
+    nets = {n.name: n.parts for n in model.nets}
+    for network in _networks(model):
+        stages = list(_stages(network.parts, nets))
+        normed = next((s for s in stages if dict(s.options).get("norm") == "batch"), None)
+        if normed is None:
+            continue
+        read = [ref.name for expr in network.inputs for ref in references(expr)]
+        varying = [n for n in contracted(read, model, graphs.lets) if n not in fixed]
+        if varying:
+            names = ", ".join(f"`{n}`" for n in varying)
+            sink.add(
+                Diagnostic("E0504", f"batch normalisation of a network that reads {names}", normed.span, "norm = batch",
+                           (), ("its input varies over samples or values of a row, which are no rows of the data",),
+                           "write norm = layer, or put the norm into a network that reads observed nodes alone")
+            )  # fmt: skip
+
+
+def _networks(model: ir.Model) -> Iterator[ir.Network]:
+    for factor in (*model.p, *model.q):
+        if factor.trunk:
+            yield factor.trunk
+            for expr in factor.trunk.inputs:
+                yield from _inside(expr)
+        for parameter in factor.parameters:
+            match parameter.source:
+                case ir.Own():
+                    yield parameter.source.network
+                case ir.Value():
+                    yield from _inside(parameter.source.expr)
+                case _:
+                    pass
+    for let in model.lets:
+        yield from _inside(let.value)
+
+
+def _inside(expr: ir.Expr) -> Iterator[ir.Network]:
+    match expr:
+        case ir.Apply():
+            yield expr.network
+            for arg in expr.network.inputs:
+                yield from _inside(arg)
+        case ir.Operation() | ir.Call():
+            for arg in expr.args:
+                yield from _inside(arg)
+        case ir.Vector():
+            for item in expr.items:
+                yield from _inside(item)
+        case _:
+            return
+
+
+def _stages(parts: tuple[ir.Part, ...], nets: dict[str, tuple[ir.Part, ...]]) -> Iterator[ir.Stage]:
+    for part in parts:
+        if isinstance(part, ir.NetUse):
+            yield from _stages(nets[part.net], nets)
+        else:
+            yield part

@@ -1,0 +1,48 @@
+"""All log-densities and means in one place, by family: `<prefix>_log_prob` and `<prefix>_mean`."""
+
+from __future__ import annotations
+
+from sgdsl.runtime.densities_count import (
+    negative_binomial_log_prob,
+    poisson_log_prob,
+    zero_inflated_negative_binomial_log_prob,
+)
+from sgdsl.runtime.densities_finite import bernoulli_log_prob, categorical_log_prob, categorical_soft_log_prob
+from sgdsl.runtime.densities_moments import (
+    bernoulli_mean,
+    categorical_mean,
+    delta_mean,
+    laplace_mean,
+    log_normal_mean,
+    negative_binomial_mean,
+    normal_mean,
+    poisson_mean,
+    range_mean,
+    student_t_mean,
+    zero_inflated_negative_binomial_mean,
+)
+from sgdsl.runtime.densities_real import laplace_log_prob, log_normal_log_prob, normal_log_prob, student_t_log_prob
+
+__all__ = [
+    "bernoulli_log_prob",
+    "bernoulli_mean",
+    "categorical_log_prob",
+    "categorical_mean",
+    "categorical_soft_log_prob",
+    "delta_mean",
+    "laplace_log_prob",
+    "laplace_mean",
+    "log_normal_log_prob",
+    "log_normal_mean",
+    "negative_binomial_log_prob",
+    "negative_binomial_mean",
+    "normal_log_prob",
+    "normal_mean",
+    "poisson_log_prob",
+    "poisson_mean",
+    "range_mean",
+    "student_t_log_prob",
+    "student_t_mean",
+    "zero_inflated_negative_binomial_log_prob",
+    "zero_inflated_negative_binomial_mean",
+]

@@ -1,0 +1,109 @@
+"""Means and variances of the families: parameters come in, a moment goes out, of the shape that they broadcast to.
+
+Parameters are tensors or numbers. A class has no mean: `categorical_mean` is its probabilities.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+Parameter = Tensor | float
+
+
+def full(first: Parameter, *others: Parameter) -> Tensor:
+    """The first parameter as a tensor of the shape and dtype that all parameters broadcast to."""
+    like = next((p for p in (first, *others) if isinstance(p, Tensor)), None)
+    if like is None:
+        return torch.as_tensor(float(first))
+    shape = torch.broadcast_shapes(*(p.shape for p in (first, *others) if isinstance(p, Tensor)))
+    return torch.as_tensor(first, dtype=like.dtype, device=like.device).expand(shape)
+
+
+def normal_mean(loc: Parameter, scale: Parameter) -> Tensor:
+    return full(loc, scale)
+
+
+def normal_variance(loc: Parameter, scale: Parameter) -> Tensor:
+    return full(scale, loc).square()
+
+
+def laplace_mean(loc: Parameter, scale: Parameter) -> Tensor:
+    return full(loc, scale)
+
+
+def laplace_variance(loc: Parameter, scale: Parameter) -> Tensor:
+    return 2 * full(scale, loc).square()
+
+
+def log_normal_mean(loc: Parameter, scale: Parameter) -> Tensor:
+    return (full(loc, scale) + 0.5 * full(scale, loc).square()).exp()
+
+
+def log_normal_variance(loc: Parameter, scale: Parameter) -> Tensor:
+    return full(scale, loc).square().expm1() * log_normal_mean(loc, scale).square()
+
+
+def student_t_mean(df: Parameter, loc: Parameter, scale: Parameter) -> Tensor:
+    """The mean for df > 1; the centre below."""
+    return full(loc, df, scale)
+
+
+def student_t_variance(df: Parameter, loc: Parameter, scale: Parameter) -> Tensor:
+    """The variance for df > 2; infinite below."""
+    degrees = full(df, loc, scale)
+    ratio = torch.where(degrees > 2, degrees / (degrees - 2), torch.inf)
+    return full(scale, df, loc).square() * ratio
+
+
+def bernoulli_mean(logits: Parameter) -> Tensor:
+    return full(logits).sigmoid()
+
+
+def bernoulli_variance(logits: Parameter) -> Tensor:
+    return full(logits).sigmoid() * (-full(logits)).sigmoid()
+
+
+def categorical_mean(logits: Parameter) -> Tensor:
+    """The probabilities, [..., k]."""
+    return full(logits).softmax(-1)
+
+
+def range_mean(logits: Tensor, first: int) -> Tensor:
+    """The expected number of a count(first, …) under a Categorical, [..., k] → [...]."""
+    values = torch.arange(first, first + logits.shape[-1], dtype=logits.dtype, device=logits.device)
+    return logits.softmax(-1) @ values
+
+
+def poisson_mean(rate: Parameter) -> Tensor:
+    return full(rate)
+
+
+def poisson_variance(rate: Parameter) -> Tensor:
+    return full(rate)
+
+
+def negative_binomial_mean(total_count: Parameter, logits: Parameter) -> Tensor:
+    return full(total_count, logits) * full(logits, total_count).exp()
+
+
+def negative_binomial_variance(total_count: Parameter, logits: Parameter) -> Tensor:
+    return negative_binomial_mean(total_count, logits) * (1 + full(logits, total_count).exp())
+
+
+def zero_inflated_negative_binomial_mean(total_count: Parameter, logits: Parameter, gate: Parameter) -> Tensor:
+    return (1 - full(gate, total_count, logits)) * negative_binomial_mean(total_count, logits)
+
+
+def zero_inflated_negative_binomial_variance(total_count: Parameter, logits: Parameter, gate: Parameter) -> Tensor:
+    zero = full(gate, total_count, logits)
+    mean = negative_binomial_mean(total_count, logits)
+    return (1 - zero) * (negative_binomial_variance(total_count, logits) + zero * mean.square())
+
+
+def delta_mean(value: Parameter) -> Tensor:
+    return full(value)
+
+
+def delta_variance(value: Parameter) -> Tensor:
+    return torch.zeros_like(full(value))

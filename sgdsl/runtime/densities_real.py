@@ -1,0 +1,67 @@
+"""Log-densities on the real and the positive line: values and parameters come in, sums over the event dimensions go out.
+
+A parameter is a tensor or a number and broadcasts against the value; `event` is the number of trailing dimensions that
+are summed. The value has all event dimensions, whatever the parameters have.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+def sum_event(term: Tensor, event: int) -> Tensor:
+    """The sum over the last `event` dimensions; none for 0."""
+    return term.sum(tuple(range(-event, 0))) if event else term
+
+
+def log_of(parameter: Tensor | float) -> Tensor | float:
+    """The logarithm of a parameter that is a tensor or a number."""
+    return parameter.log() if isinstance(parameter, Tensor) else math.log(parameter)
+
+
+def normal_log_prob(value: Tensor, loc: Tensor | float, scale: Tensor | float, event: int = 0) -> Tensor:
+    """Normal log-density, […, *event] → […]."""
+    z = value if isinstance(loc, float | int) and loc == 0 else value - loc
+    if isinstance(scale, Tensor):
+        z = z / scale
+        return sum_event(torch.addcmul(-scale.log() - HALF_LOG_2PI, z, z, value=-0.5), event)
+    term = (z * z).mul_(-0.5 / scale**2)
+    cells = math.prod(term.shape[term.dim() - event :])
+    return sum_event(term, event) - cells * (math.log(scale) + HALF_LOG_2PI)
+
+
+def laplace_log_prob(value: Tensor, loc: Tensor | float, scale: Tensor | float, event: int = 0) -> Tensor:
+    """Laplace log-density, […, *event] → […]."""
+    return sum_event(-(value - loc).abs() / scale - log_of(scale) - math.log(2), event)
+
+
+def log_normal_log_prob(value: Tensor, loc: Tensor | float, scale: Tensor | float, event: int = 0) -> Tensor:
+    """Log-normal log-density, […, *event] → […]; a value that has underflowed to 0 counts as the smallest float."""
+    log_value = value.clamp(min=torch.finfo(value.dtype).tiny).log()
+    return normal_log_prob(log_value, loc, scale, event) - sum_event(log_value, event)
+
+
+def student_t_log_prob(
+    value: Tensor, df: Tensor | float, loc: Tensor | float, scale: Tensor | float, event: int = 0
+) -> Tensor:
+    """Student t log-density, […, *event] → […]."""
+    z = (value - loc) / scale
+    half = 0.5 * (df if isinstance(df, Tensor) else torch.as_tensor(df, dtype=z.dtype, device=z.device))
+    constant = log_gamma_half_step(half) - 0.5 * math.log(2 * math.pi) - 0.5 * half.log() - log_of(scale)
+    return sum_event(constant - (half + 0.5) * torch.log1p(z * z / (2 * half)), event)
+
+
+def log_gamma_half_step(x: Tensor) -> Tensor:
+    """log Γ(x + ½) − log Γ(x) for x > 0; the difference of two lgamma loses all digits for large x.
+
+    From x = 20 on its asymptotic series in 1/x (DLMF 5.11.13), exact to 1e-15 there."""
+    far = x.clamp(min=20.0)
+    step = 1 / (far * far)
+    series = (-1 / 8 + step * (1 / 192 + step * (-1 / 640 + step * 17 / 14336))) / far + 0.5 * far.log()
+    near = x.clamp(max=20.0)
+    return torch.where(x < 20, torch.lgamma(near + 0.5) - torch.lgamma(near), series)

@@ -1,0 +1,46 @@
+"""Maps into the open domains of parameters: what a head gives, or an expression's value, comes in; a parameter goes out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+EDGE = 1e-6
+
+
+def positive(raw: Tensor, floor: float = 1e-4) -> Tensor:
+    """softplus + floor: a scale, a rate."""
+    return F.softplus(raw, threshold=50.0) + floor
+
+
+def degrees(raw: Tensor) -> Tensor:
+    """2 + softplus: degrees of freedom with a finite variance."""
+    return positive(raw, 2.0)
+
+
+def probability(raw: Tensor) -> Tensor:
+    """A sigmoid, clipped to [1e-6, 1 − 1e-6]."""
+    return raw.sigmoid().clamp(EDGE, 1 - EDGE)
+
+
+def at_least(value: Tensor | float, floor: float) -> Tensor | float:
+    """A value of an expression, brought to at least `floor`."""
+    return value.clamp(min=floor) if isinstance(value, Tensor) else max(value, floor)
+
+
+def clip_probability(value: Tensor | float) -> Tensor | float:
+    """A value of an expression, brought into [1e-6, 1 − 1e-6]."""
+    return value.clamp(EDGE, 1 - EDGE) if isinstance(value, Tensor) else min(max(value, EDGE), 1 - EDGE)
+
+
+def bernoulli_logits(probs: Tensor | float) -> Tensor:
+    """Probabilities, clipped to [1e-6, 1 − 1e-6], as logits."""
+    probs = torch.as_tensor(clip_probability(probs))
+    return probs.log() - torch.log1p(-probs)
+
+
+def categorical_logits(probs: Tensor) -> Tensor:
+    """Probabilities over the last dimension, scaled to sum to 1 and clipped to [1e-6, 1 − 1e-6], as logits."""
+    total = probs.sum(-1, keepdim=True).clamp(min=EDGE)
+    return (probs / total).clamp(EDGE, 1 - EDGE).log()

@@ -1,0 +1,196 @@
+"""All randomness of an emitted step, around one generator: a size and parameters come in, draws of that size go out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sgdsl.runtime.densities_moments import (
+    categorical_mean,
+    laplace_mean,
+    log_normal_mean,
+    negative_binomial_mean,
+    normal_mean,
+    poisson_mean,
+    student_t_mean,
+    zero_inflated_negative_binomial_mean,
+)
+
+Parameter = Tensor | float
+MOST = 1e9  # the largest rate that counts are drawn at
+
+
+class Draws:
+    """One method a family. `size` is the full shape of the draw, (S, entries, *event); logits of classes have one more
+    dimension. Noise has the dtype and device of the parameters that are tensors, else the default dtype and the
+    generator's device. Normal, Laplace, LogNormal, StudentT, Delta and the relaxed draws pass gradients."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.generator = generator
+
+    def state(self) -> Tensor:
+        """What `restore` takes, to repeat all later draws to the bit."""
+        return self.generator.get_state().clone()
+
+    def restore(self, state: Tensor) -> None:
+        """Back to a saved state."""
+        self.generator.set_state(state)
+
+    def normal(self, size: Sequence[int], loc: Parameter, scale: Parameter) -> Tensor:
+        noise = self._empty(size, loc, scale).normal_(generator=self.generator)
+        return _located(noise, loc, scale)
+
+    def laplace(self, size: Sequence[int], loc: Parameter, scale: Parameter) -> Tensor:
+        like = self._empty(size, loc, scale)
+        noise = self._exponential(like).sub_(self._exponential(torch.empty_like(like)))
+        return _located(noise, loc, scale)
+
+    def log_normal(self, size: Sequence[int], loc: Parameter, scale: Parameter) -> Tensor:
+        """exp of a Normal, kept in the range of the dtype."""
+        drawn = self.normal(size, loc, scale)
+        limits = torch.finfo(drawn.dtype)
+        return drawn.clamp(math.log(limits.tiny), math.log(limits.max) - 1).exp()
+
+    def student_t(self, size: Sequence[int], df: Parameter, loc: Parameter, scale: Parameter) -> Tensor:
+        noise = self._empty(size, df, loc, scale).normal_(generator=self.generator)
+        half = _full(0.5 * df, noise)
+        return _located(noise * (half / self._gamma(half)).sqrt(), loc, scale)
+
+    def bernoulli(self, size: Sequence[int], logits: Parameter) -> Tensor:
+        """0.0 or 1.0."""
+        noise = self._empty(size, logits).uniform_(generator=self.generator)
+        return (noise < _full(logits, noise).sigmoid()).to(noise.dtype)
+
+    def categorical(self, size: Sequence[int], logits: Tensor) -> Tensor:
+        """Indices, int64: the first of exponential clocks to ring."""
+        return self._perturbed(size, logits).argmax(-1)
+
+    def poisson(self, size: Sequence[int], rate: Parameter) -> Tensor:
+        """Counts as floats; rates over 1e9 count as 1e9."""
+        full = _full(rate, self._empty(size, rate))
+        return torch.poisson(full.detach().clamp(max=MOST), generator=self.generator)
+
+    def negative_binomial(self, size: Sequence[int], total_count: Parameter, logits: Parameter) -> Tensor:
+        """Counts as floats: Poisson with a Gamma rate, capped at 1e9."""
+        like = self._empty(size, total_count, logits)
+        with torch.no_grad():
+            rate = self._gamma(_full(total_count, like)) * _full(logits, like).exp()
+        return self.poisson(size, rate)
+
+    def zero_inflated_negative_binomial(
+        self, size: Sequence[int], total_count: Parameter, logits: Parameter, gate: Parameter
+    ) -> Tensor:
+        """Counts as floats: 0 with probability `gate`, else negative binomial."""
+        noise = self._empty(size, total_count, logits, gate).uniform_(generator=self.generator)
+        count = self.negative_binomial(size, _full(total_count, noise), logits)
+        return torch.where(noise < gate, 0.0, count)
+
+    def delta(self, size: Sequence[int], value: Parameter) -> Tensor:
+        return _full(value, self._empty(size, value))
+
+    def gumbel(self, size: Sequence[int], logits: Tensor, temperature: float) -> Tensor:
+        """A relaxed one-hot, size + (k,): softmax((logits + Gumbel) / temperature)."""
+        return (self._perturbed(size, logits) / temperature).softmax(-1)
+
+    def straight_through(self, size: Sequence[int], logits: Tensor) -> Tensor:
+        """A hard one-hot, size + (k,), with the gradient of softmax(logits)."""
+        hard = F.one_hot(self.categorical(size, logits.detach()), logits.shape[-1]).to(logits.dtype)
+        soft = logits.softmax(-1)
+        return (soft - soft.detach()) + hard
+
+    def binary_gumbel(self, size: Sequence[int], logits: Parameter, temperature: float) -> Tensor:
+        """A relaxed binary in (0, 1): sigmoid((logits + Logistic) / temperature)."""
+        like = self._empty(size, logits)
+        noise = self._exponential(like).log() - self._exponential(torch.empty_like(like)).log()
+        return ((logits + noise) / temperature).sigmoid()
+
+    def binary_straight_through(self, size: Sequence[int], logits: Parameter) -> Tensor:
+        """0.0 or 1.0, with the gradient of sigmoid(logits)."""
+        hard = self.bernoulli(size, logits)
+        soft = _full(logits, hard).sigmoid()
+        return (soft - soft.detach()) + hard
+
+    def _empty(self, size: Sequence[int], *parameters: Parameter) -> Tensor:
+        tensors = [p for p in parameters if isinstance(p, Tensor)]
+        if not tensors:
+            return torch.empty(tuple(size), device=self.generator.device)
+        return torch.empty(tuple(size), dtype=tensors[0].dtype, device=tensors[0].device)
+
+    def _exponential(self, out: Tensor) -> Tensor:
+        """Fills `out` with Exponential(1), never 0."""
+        return out.exponential_(generator=self.generator).clamp_(min=torch.finfo(out.dtype).tiny)
+
+    def _gamma(self, concentration: Tensor) -> Tensor:
+        """Gamma(concentration, 1), never 0, reparameterised."""
+        drawn = torch._standard_gamma(concentration.contiguous(), generator=self.generator)
+        return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
+
+    def _perturbed(self, size: Sequence[int], logits: Tensor) -> Tensor:
+        """logits + Gumbel noise, size + (k,)."""
+        clocks = self._exponential(self._empty((*size, logits.shape[-1]), logits))
+        return logits - clocks.log_()
+
+
+class Means(Draws):
+    """Takes the mean for every draw: of a class the likeliest, of a binary value, or a relaxed one, its probability."""
+
+    def normal(self, size: Sequence[int], loc: Parameter, scale: Parameter) -> Tensor:
+        return self._sized(size, normal_mean(loc, scale), loc, scale)
+
+    def laplace(self, size: Sequence[int], loc: Parameter, scale: Parameter) -> Tensor:
+        return self._sized(size, laplace_mean(loc, scale), loc, scale)
+
+    def log_normal(self, size: Sequence[int], loc: Parameter, scale: Parameter) -> Tensor:
+        return self._sized(size, log_normal_mean(loc, scale), loc, scale)
+
+    def student_t(self, size: Sequence[int], df: Parameter, loc: Parameter, scale: Parameter) -> Tensor:
+        return self._sized(size, student_t_mean(df, loc, scale), df, loc, scale)
+
+    def bernoulli(self, size: Sequence[int], logits: Parameter) -> Tensor:
+        return _full(logits, self._empty(size, logits)).sigmoid()
+
+    def categorical(self, size: Sequence[int], logits: Tensor) -> Tensor:
+        return logits.argmax(-1).expand(*size)
+
+    def poisson(self, size: Sequence[int], rate: Parameter) -> Tensor:
+        return self._sized(size, poisson_mean(rate), rate)
+
+    def negative_binomial(self, size: Sequence[int], total_count: Parameter, logits: Parameter) -> Tensor:
+        return self._sized(size, negative_binomial_mean(total_count, logits), total_count, logits)
+
+    def zero_inflated_negative_binomial(
+        self, size: Sequence[int], total_count: Parameter, logits: Parameter, gate: Parameter
+    ) -> Tensor:
+        mean = zero_inflated_negative_binomial_mean(total_count, logits, gate)
+        return self._sized(size, mean, total_count, logits, gate)
+
+    def gumbel(self, size: Sequence[int], logits: Tensor, temperature: float) -> Tensor:
+        return categorical_mean(logits).expand(*size, -1)
+
+    def straight_through(self, size: Sequence[int], logits: Tensor) -> Tensor:
+        return categorical_mean(logits).expand(*size, -1)
+
+    def binary_gumbel(self, size: Sequence[int], logits: Parameter, temperature: float) -> Tensor:
+        return self.bernoulli(size, logits)
+
+    def binary_straight_through(self, size: Sequence[int], logits: Parameter) -> Tensor:
+        return self.bernoulli(size, logits)
+
+    def _sized(self, size: Sequence[int], mean: Tensor, *parameters: Parameter) -> Tensor:
+        return _full(mean, self._empty(size, *parameters))
+
+
+def _full(parameter: Parameter, like: Tensor) -> Tensor:
+    """A parameter as a tensor of the size of `like`."""
+    return torch.as_tensor(parameter, dtype=like.dtype, device=like.device).expand(like.shape)
+
+
+def _located(noise: Tensor, loc: Parameter, scale: Parameter) -> Tensor:
+    """loc + scale · noise."""
+    if isinstance(loc, Tensor) and isinstance(scale, Tensor):
+        return torch.addcmul(loc, scale, noise)
+    return loc + scale * noise

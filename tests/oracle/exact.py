@@ -1,0 +1,154 @@
+"""Exact values of a row: log q(labels | x), L, log p(x, labels), and the expectation of every bound over all its draws.
+
+Formulas: docs/objective.md, sections 1 to 3, by brute force over joint outcomes; everything can be differentiated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sgdsl.middle import ir
+from tests.oracle.grid import Grid, parents
+
+LIMIT = 2_000_000
+
+
+def log_q_known(grid: Grid) -> Tensor:
+    """log q(labels | x) = log E_r[w]."""
+    return (grid.log_proposal + grid.log_w).logsumexp(0)
+
+
+def log_p_known(grid: Grid) -> Tensor:
+    """log p(x, labels)."""
+    return (grid.log_proposal - grid.log_r + grid.log_p).logsumexp(0)
+
+
+def target(grid: Grid, alpha: float) -> Tensor:
+    """L = E_{q(U | x, labels)}[log p − log q] + (1 + α) log q(labels | x)."""
+    weight = (grid.log_proposal + grid.log_w).softmax(0)
+    f = grid.log_p - grid.log_r - grid.log_w
+    return (weight * f).sum() + (1 + alpha) * log_q_known(grid)
+
+
+def clamped(grid: Grid, alpha: float) -> Tensor:
+    """E_r[f + log w] + α E_r[log w]."""
+    f = grid.log_p - grid.log_r - grid.log_w
+    return (grid.log_proposal.exp() * (f + (1 + alpha) * grid.log_w)).sum()
+
+
+def estimators(model: ir.Model) -> dict[str, str]:
+    """As written by `by`, else: finite nodes are enumerated (the models here are small), real ones reparameterised."""
+    written = {f.node: f.estimator.name if f.estimator else "" for f in model.q}
+    return {
+        node: name or ("enumerate" if model.node(node).type.cardinality else "reparam") for node, name in written.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sample at each joint outcome of its draws, [Ω] each: `log_draw` its log probability; `log_w` = log Σ_c q w;
+    `f` = Σ_c w̄_c f_c; `log_v` = log Σ_c p / (density drawn); `jensen` = Σ_c q log w; `clamped` = Σ_c q (f + log w)."""
+
+    log_draw: Tensor
+    log_w: Tensor
+    f: Tensor
+    log_v: Tensor
+    jensen: Tensor
+    clamped: Tensor
+
+
+def sample(model: ir.Model, grid: Grid, chosen: Mapping[str, str]) -> Sample:
+    """The outcomes of one sample: each drawn node has a draw for every value of the enumerated nodes it depends on."""
+    listed = [n for n in grid.sizes if chosen[n] == "enumerate"]
+    drawn = [n for n in grid.sizes if chosen[n] != "enumerate"]
+    index, log_draw = _draw_tree(grid, listed, drawn, _scopes(model, grid, listed))
+    log_e = sum((grid.log_q[n] for n in listed), torch.zeros_like(grid.log_p))[index]
+    log_d = sum((grid.log_q[n] for n in drawn), torch.zeros_like(grid.log_p))[index]
+    log_w, log_p = grid.log_w[index], grid.log_p[index]
+    f = log_p - log_e - log_d - log_w
+    return Sample(
+        log_draw,
+        (log_e + log_w).logsumexp(1),
+        ((log_e + log_w).softmax(1) * f).sum(1),
+        (log_p - log_d).logsumexp(1),
+        (log_e.exp() * log_w).sum(1),
+        (log_e.exp() * (f + log_w)).sum(1),
+    )
+
+
+def _scopes(model: ir.Model, grid: Grid, listed: list[str]) -> dict[str, tuple[str, ...]]:
+    """For each unknown node the enumerated ones its value depends on, through draws too."""
+    scopes: dict[str, tuple[str, ...]] = {}
+    for name in grid.sizes:
+        above = {c for parent in parents(model, model.factor("q", name).given) for c in scopes.get(parent, ())}
+        scopes[name] = (name,) if name in listed else tuple(c for c in listed if c in above)
+    return scopes
+
+
+def _draw_tree(
+    grid: Grid, listed: list[str], drawn: list[str], scopes: Mapping[str, tuple[str, ...]]
+) -> tuple[Tensor, Tensor]:
+    """Indices into the grid [Ω, A] for each outcome and each assignment of the enumerated nodes, and log probability [Ω]."""
+    assignments = _product([grid.sizes[c] for c in listed])
+    digit = {c: assignments[:, i] for i, c in enumerate(listed)}
+    copies = {d: math.prod(grid.sizes[c] for c in scopes[d]) for d in drawn}
+    outcomes = _product([grid.sizes[d] for d in drawn for _ in range(copies[d])])
+    index = torch.zeros(len(outcomes), len(assignments), dtype=torch.long)
+    firsts, at = {}, 0
+    strides = _strides(grid)
+    for name in grid.sizes:
+        if name in listed:
+            index = index + strides[name] * digit[name]
+            continue
+        copy = torch.zeros(len(assignments), dtype=torch.long)
+        for c in scopes[name]:
+            copy = copy * grid.sizes[c] + digit[c]
+        index = index + strides[name] * outcomes[:, at : at + copies[name]][:, copy]
+        firsts[name] = torch.tensor([int((copy == k).nonzero()[0]) for k in range(copies[name])])
+        at += copies[name]
+    log_draw = sum(
+        (grid.log_draw[d][index[:, firsts[d]]].sum(1) for d in drawn), grid.log_p.new_zeros(len(outcomes))
+    )
+    return index, log_draw
+
+
+def _strides(grid: Grid) -> dict[str, int]:
+    found, step = {}, 1
+    for name in reversed(grid.sizes):
+        found[name] = step
+        step *= grid.sizes[name]
+    return found
+
+
+def _product(sizes: list[int]) -> Tensor:
+    """All digits, [∏ sizes, len(sizes)], the last fastest."""
+    assert math.prod(sizes) <= LIMIT, "too many outcomes"
+    if not sizes:
+        return torch.zeros(1, 0, dtype=torch.long)
+    return torch.cartesian_prod(*(torch.arange(s) for s in sizes)).reshape(-1, len(sizes))
+
+
+def bounds(one: Sample, alpha: float, samples: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Probability and value of each bound at every joint outcome of S samples, [Ω ** S]."""
+    drawn = _product([len(one.log_draw)] * samples)
+    log_w, log_s = one.log_w[drawn], math.log(samples)
+    log_q = log_w.logsumexp(1) - log_s
+    mean_f = (log_w.softmax(1) * one.f[drawn]).sum(1)
+    jensen = one.jensen[drawn].mean(1)
+    return one.log_draw[drawn].sum(1).exp(), {
+        "snis": mean_f + (1 + alpha) * log_q,
+        "jensen": mean_f + (1 + alpha) * jensen,
+        "iw": one.log_v[drawn].logsumexp(1) - log_s + alpha * log_q,
+        "clamped": one.clamped[drawn].mean(1) + alpha * jensen,
+    }
+
+
+def expectation(one: Sample, bound: str, alpha: float, samples: int) -> Tensor:
+    """E[bound] over all draws of S samples."""
+    probability, values = bounds(one, alpha, samples)
+    return (probability * values[bound]).sum()
