@@ -19,12 +19,14 @@ test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(bin)/pytest -n auto --dist loadfile
 
 $(bin)/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(inputs) | $(bin)/python
-	$(bin)/pip install -q -c constraints.txt -e .
-	touch $@
+	@echo 'installing sgdsl into $(VENV), a minute or two'
+	@$(bin)/pip install -qq -c constraints.txt -e .
+	@touch $@
 
 $(VENV)/installed-dev: $(inputs) | $(bin)/python
-	$(bin)/pip install -q -c constraints.txt -e '.[dev]'
-	touch $@ $(VENV)/installed
+	@echo 'installing sgdsl and its tests into $(VENV), a minute or two'
+	@$(bin)/pip install -qq -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/installed

@@ -1,4 +1,4 @@
-"""A model comes in, its picture as DOT text goes out: roles as fillings, lets as diamonds, recognition dashed and red."""
+"""A model comes in, its picture as DOT goes out: roles as fillings, lets as diamonds, recognition dashed and red."""
 
 from __future__ import annotations
 
@@ -22,32 +22,50 @@ _ROLES: Mapping[ir.Role, Mapping[str, str]] = {
     "given": {"shape": "doublecircle", "style": "filled", "fillcolor": _GREY, "width": "0.5"},
 }
 _LET = {"shape": "diamond", "width": "0.5", "height": "0.5", "margin": "0.01"}
-_RECOGNITION = {"style": "dashed", "color": "red", "constraint": "false"}
+_RECOGNITION = {"style": "dashed", "color": "red"}
+_LOOSE = {"constraint": "false"}
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def dot(model: ir.Model, view: View = "both") -> str:
-    """DOT text; in `both` the generative edges alone set the ranks. Needs nothing but names: any checked model will do."""
-    graph = Digraph(model.name)
-    graph.attr("graph", tooltip=escape(model.doc or model.name), nodesep="0.4", ranksep="0.5", pad="0.1")
-    graph.attr("node", fontname="Times-Italic", fontsize="16", width="0.6", margin="0.03")
-    graph.attr("edge", arrowsize="0.7")
+    """DOT text; in `both` the generative edges alone set the ranks. Needs only names: any lowered model will do."""
     generative, recognition = edges(model, "p"), edges(model, "q")
-    alone = view == "recognition"
     shown = {"model": generative, "recognition": recognition, "both": generative | recognition}[view]
+    graph = _canvas(model)
     for node in model.nodes:
         graph.node(node.name, label(node.name), tooltip=escape(_words(model, node)), **_ROLES[node.role])
     for let in model.lets:
         if any(let.name in edge for edge in shown):
             graph.node(let.name, label(let.name), tooltip=escape(_line(model, let.span)), **_LET)
-    for edge in {} if alone else generative:
-        graph.edge(*edge)
-    for tail, head in {} if view == "model" else recognition:
-        if alone:
-            graph.edge(tail, head, **{k: v for k, v in _RECOGNITION.items() if k != "constraint"})
-        elif (tail, head) not in generative or model_node(model, head):
-            graph.edge(tail, head, **_RECOGNITION)
+    lets, placed = {let.name for let in model.lets}, {edge[1] for edge in generative}
+    for tail, head in shown:
+        if (tail, head) in generative and view != "recognition":
+            graph.edge(tail, head)
+        else:
+            graph.edge(tail, head, **_RECOGNITION, **({} if view == "recognition" else _LOOSE))
+            if view == "both" and head in lets - placed:
+                _beside(graph, tail, head)
+                placed.add(head)
+    if view == "both":
+        for edge in generative:
+            if edge in recognition and edge[1] not in lets:
+                graph.edge(*edge, **_RECOGNITION, **_LOOSE)
     return graph.source
+
+
+def _canvas(model: ir.Model) -> Digraph:
+    graph = Digraph(model.name)
+    graph.attr("graph", tooltip=escape(model.doc or model.name), nodesep="0.4", ranksep="0.5", pad="0.1")
+    graph.attr("node", fontname="Times-Italic", fontsize="16", width="0.6", margin="0.03")
+    graph.attr("edge", arrowsize="0.7")
+    return graph
+
+
+def _beside(graph: Digraph, *names: str) -> None:
+    """On one rank: a let that recognition alone reads stands by what it reads, as no generative edge places it."""
+    with graph.subgraph(graph_attr={"rank": "same"}) as rank:
+        for name in names:
+            rank.node(name)
 
 
 def edges(model: ir.Model, side: ir.Side) -> dict[Edge, None]:
@@ -66,11 +84,6 @@ def _reads(names: Iterable[str], lets: Mapping[str, ir.Let]) -> Iterator[Edge]:
             read = [ref.name for ref in references(lets[name].value)]
             yield from ((r, name) for r in read)
             yield from _reads(read, lets)
-
-
-def model_node(model: ir.Model, name: str) -> bool:
-    """Whether a name is a node's; else it is a let's, and its edges belong to both sides."""
-    return any(node.name == name for node in model.nodes)
 
 
 def label(name: str) -> str:

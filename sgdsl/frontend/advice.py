@@ -124,7 +124,8 @@ def _expected(expected: frozenset[str]) -> str:
 
 
 def _or(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    *most, last = words or ["the end of the line"]
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _hint(flat: str, statement: Span, at: int, text: str, expected: frozenset[str]) -> str:

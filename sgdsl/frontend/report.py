@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from sgdsl.base.diagnostics import Diagnostic, DiagnosticError, Label, Sink
 from sgdsl.base.source import Source, Span
 
-ENOUGH = 100
+ENOUGH = 50
 
 
 class Refused(Exception):
@@ -35,7 +35,7 @@ def refusal(
 
 
 def report(sink: Sink, refused: Refused, source: Source | None = None) -> None:
-    """Keep a refusal in the sink. After 100 errors the phase is over: DiagnosticError."""
+    """Keep a refusal in the sink. After 50 errors the phase is over: DiagnosticError."""
     found = refused.diagnostic
     if found is None:
         return

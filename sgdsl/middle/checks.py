@@ -22,7 +22,8 @@ def check_graph(model: ir.Model, sink: Sink) -> None:
     if _check_cycle(lets, "E0406", "the lets", spans, sink):
         return
     acyclic = True
-    for side, factors in (("p", model.p), ("q", model.q)):
+    inferred = {n.name for n in model.nodes if n.role in NEEDS_Q}
+    for side, factors in (("p", model.p), ("q", tuple(f for f in model.q if f.node in inferred))):
         graph = graphs.factor_graph(factors, model, lets)
         acyclic &= not _check_cycle(graph, "E0401", side, {f.node: f.span for f in factors}, sink)
     if acyclic:

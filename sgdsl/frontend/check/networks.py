@@ -15,7 +15,7 @@ from sgdsl.base.source import Span
 from sgdsl.catalog.networks import MOST_WEIGHTS, NETWORKS, weights
 from sgdsl.catalog.shapes import Misfit, Shape, written
 from sgdsl.frontend.check.context import Context, Flow, Use
-from sgdsl.frontend.report import refusal
+from sgdsl.frontend.report import Refused, refusal
 from sgdsl.middle import ir
 
 _NO_MAPS = ("class", "range", "angle")
@@ -52,8 +52,15 @@ def _reads_map(parts: tuple[ir.Part, ...], context: Context) -> bool:
     """Whether the first stage is a conv."""
     first = parts[0] if parts else None
     while isinstance(first, ir.NetUse):
-        first = context.plain[first.net][0]
+        first = _parts_of_net(first, context)[0]
     return first is not None and NETWORKS[first.kind].reads == "map"
+
+
+def _parts_of_net(use: ir.NetUse, context: Context) -> tuple[ir.Part, ...]:
+    """The parts of a net. Raises Refused, silently, for a net that was refused before."""
+    if not context.plain[use.net]:
+        raise Refused()
+    return context.plain[use.net]
 
 
 def _width(expr: ir.Expr) -> int:
@@ -148,7 +155,7 @@ def _target(stage: ir.Stage, head: Shape | None) -> Shape:
 def _use(use: ir.NetUse, flow: Flow, context: Context) -> Flow:
     """A use of a net: the first one gives it its shape. Raises Refused: E0309 at a use of another shape."""
     known = context.uses.get(use.net)
-    parts = context.plain[use.net]
+    parts = _parts_of_net(use, context)
     if known is None:
         if not _reads_map(parts, context) and flow.map is not None:
             flow = Flow(None, flow.flat)

@@ -1,0 +1,47 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sgdsl.cli.talk import Talk
+
+Command = Callable[..., Any]
+
+pass_talk = click.make_pass_decorator(Talk, ensure=True)
+model = click.argument("model", type=click.Path(path_type=Path))
+run_folder = click.argument("run", type=click.Path(path_type=Path))
+overrides = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.NAME=VALUE",
+    help="Replace a setting of the file: --set train.lr=1e-3. May be given again.",
+)
+seed = click.option("--seed", type=int, help="Start of all random numbers; else train.seed.")
+data = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="A .npz file, or a folder of idx files, instead of the file's data.",
+)
+
+
+def _flag(field: str, value_help: str, *names: str) -> Callable[[Command], Command]:
+    def keep(context: click.Context, _: click.Parameter, value: bool) -> None:
+        setattr(context.ensure_object(Talk), field, value)
+
+    return click.option(*names, is_flag=True, expose_value=False, callback=keep, help=value_help)
+
+
+as_json = _flag("json", "Print the result as JSON, errors included.", "--json")
+_quiet = _flag("quiet", "Say less: results and errors only.", "-q", "--quiet")
+_verbose = _flag("verbose", "Say more: a fault of ours with its traceback.", "-v", "--verbose")
+
+
+def talking(command: Command) -> Command:
+    """-q and -v."""
+    return _quiet(_verbose(command))

@@ -1,0 +1,88 @@
+"""`sgdsl run`: trains a model and shows what it learned."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from sgdsl import driver
+from sgdsl.cli import options
+from sgdsl.cli.compiled import checked
+from sgdsl.cli.talk import Talk, write
+
+
+@click.command("run")
+@click.argument("model", type=click.Path(path_type=Path), required=False)
+@options.data
+@options.overrides
+@options.seed
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder; else runs/MODEL-N.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with this run folder; MODEL is then its own.")
+@click.option("--force", is_flag=True, help="Replace a run folder that is there.")
+@options.as_json
+@options.talking
+@options.pass_talk
+def command(
+    talk: Talk,
+    model: Path | None,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    out: Path | None,
+    resume: Path | None,
+    force: bool,
+) -> None:
+    """Train a model; print its table, and leave a run folder with weights and pictures."""
+    model, overrides = _which(model, overrides, resume)
+    found = checked(talk, model, overrides, aloud=not talk.json)
+    program = driver.emit(found)
+    talk.say(f"{model}: ok; loading torch")
+
+    from sgdsl.train.conclude import conclude
+    from sgdsl.train.fit import fit
+
+    quiet = talk.quiet or talk.json
+    run = fit(
+        program, data, out=out, seed=seed, resume=resume, force=force, quiet=quiet, arguments=tuple(sys.argv[1:])
+    )  # fmt: skip
+    _draw(talk, found, run.folder)
+    result = conclude(run, quiet=quiet)
+    if talk.json:
+        talk.document({"ok": True, "folder": str(run.folder), "result": result.as_dict()})
+        return
+    _table(result)
+    talk.say(f"run folder: {run.folder}")
+
+
+def _which(model: Path | None, overrides: tuple[str, ...], resume: Path | None) -> tuple[Path, tuple[str, ...]]:
+    """The file and the settings: those of the run to go on with come first. Raises UsageError for neither."""
+    if resume is None:
+        if model is None:
+            raise click.UsageError("Missing argument 'MODEL' (or --resume RUN).")
+        return model, overrides
+    from sgdsl.train.run_folder import saved
+
+    path, before = saved(resume)
+    return model or path, (*before, *overrides)
+
+
+def _draw(talk: Talk, found: driver.Checked, folder: Path) -> None:
+    """The model's graph; a run is not lost because Graphviz fails."""
+    from sgdsl.backend.dot import dot
+    from sgdsl.backend.draw import DrawError, draw
+
+    try:
+        write(folder / "model.svg", draw(dot(found.model), "svg"))
+    except DrawError as error:
+        talk.say(f"the graph could not be drawn: {error}")
+
+
+def _table(result: object) -> None:
+    """The result on standard output, coloured on a terminal only."""
+    from rich.console import Console
+
+    from sgdsl.train.report import table
+
+    Console(highlight=False).print(table(result))

@@ -1,0 +1,214 @@
+"""Fields meet nodes: a data set and an emitted model's nodes come in, checked columns of tensors go out (E0624–E0630)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sgdsl.runtime.batch import NodeInfo
+from sgdsl.train.dataset import Array, Dataset, Field, Mask
+from sgdsl.train.errors import DataError, data_error
+from sgdsl.train.supports import Form, Stored, illegal, is_grey, markers, scale_of, store, support_name
+
+Ink = Literal["none", "threshold", "dynamic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A node's data. `values` [rows, *event] as stored (see supports.Stored); `known` [rows], where the data has a value;
+    `ink`: how grey levels become 0 and 1; `scale`: 255 where the field's numbers were bytes."""
+
+    values: Tensor
+    known: Tensor
+    form: Form
+    ink: Ink = "none"
+    scale: int = 1
+
+    def to(self, device: torch.device) -> Column:
+        return Column(self.values.to(device), self.known.to(device), self.form, self.ink, self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The columns of every node that has data, and what was decided about them."""
+
+    columns: Mapping[str, Column]
+    rows: int
+    notes: tuple[str, ...] = ()
+
+    def to(self, device: torch.device) -> Table:
+        return Table({name: column.to(device) for name, column in self.columns.items()}, self.rows, self.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a file says about its data: `names` node → field, `binarise` none, threshold, dynamic or auto; `scales`: decisions
+    of the training data, for later questions; `optional`: supervised nodes that may be absent."""
+
+    names: Mapping[str, str]
+    binarise: str = "auto"
+    scales: Mapping[str, int] | None = None
+    optional: Collection[str] = ()
+
+
+def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table:
+    """A column for each observed, given and supervised node. Raises DataError with everything that is wrong."""
+    columns, notes, wrong = {}, list(dataset.notes), []
+    for name, info in nodes.items():
+        field = dataset.fields.get(rules.names.get(name, name))
+        if info.role == "latent" or (field is None and name in rules.optional):
+            continue
+        try:
+            if field is None:
+                raise _missing(name, info, dataset, rules)
+            columns[name] = column = _column(name, info, field, rules)
+            notes += _said(name, info, column, field)
+        except DataError as error:
+            wrong += error.diagnostics
+    if wrong:
+        raise DataError(wrong)
+    if rules.binarise in ("threshold", "dynamic") and not any(_inked(nodes[n]) for n in columns):
+        message = f"`binarise = {rules.binarise}` has no node to work on: no unit or binary node is Bernoulli under p"
+        raise data_error("E0630", message, hint="write `binarise = none`, or give the node a Bernoulli factor")
+    used = {rules.names.get(name, name) for name in columns}
+    idle = [f"`{n}`" for n in dataset.fields if n not in used]
+    notes += [f"{', '.join(idle)}: in the data, but no node reads {'it' if len(idle) == 1 else 'them'}"] * bool(idle)
+    return Table(columns, dataset.rows, tuple(notes))
+
+
+def _column(name: str, info: NodeInfo, field: Field, rules: Rules) -> Column:
+    """One node's data. Raises DataError: E0625, E0626, E0627, E0628."""
+    values = _shaped(name, info, field)
+    known = _known(name, info, field, values)
+    scale = scale_of(info, values[known], (rules.scales or {}).get(name, 0))
+    ink = rules.binarise if _inked(info) else "none"
+    image = len(info.event) > 1 or field.values.ndim > 2
+    greys = ink in ("threshold", "dynamic") or (ink == "auto" and image)
+    bad = illegal(info, values[known], scale, greys)
+    if bad.any():
+        raise _outside(name, info, field, values, known, bad)
+    whole = values if known.all() else _without(values, known, info.first)
+    stored = store(info, whole, scale)
+    how: Ink = "none"
+    if ink != "none" and greys and is_grey(stored):
+        how = "threshold" if ink == "threshold" else "dynamic"
+    return Column(_tensor(stored), torch.from_numpy(known), stored.form, how, scale)
+
+
+def _tensor(stored: Stored) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(stored.values))
+
+
+def _inked(info: NodeInfo) -> bool:
+    return info.support in ("unit", "binary") and info.family_p == "bernoulli"
+
+
+def _without(values: Array, known: Mask, fill: int) -> Array:
+    """Something legal to store in rows whose value is not known; the batch puts its own dummy there."""
+    kept = values.copy()
+    kept[~known] = fill
+    return kept
+
+
+# --- shapes ---------------------------------------------------------------------------------------------------
+
+
+def _shaped(name: str, info: NodeInfo, field: Field) -> Array:
+    """[rows, *event]: as it is; with or without sides of 1; flat or not; [h, w, c] for [c, h, w]."""
+    values, event = field.values, info.event
+    rows, shape = len(values), values.shape[1:]
+    if shape == event:
+        return values
+    if [s for s in shape if s != 1] == [s for s in event if s != 1]:
+        return values.reshape(rows, *event)
+    if len(event) == 3 and len(shape) == 3 and (shape[2], *shape[:2]) == event:
+        return np.moveaxis(values, 3, 1)
+    flat = len(event) == 1 or len(shape) == 1
+    if flat and int(np.prod(shape)) == int(np.prod(event)):
+        return values.reshape(rows, *event)
+    message = f"{field.name} has rows of shape {list(shape)}, `{name}` is {_short(info)}, of shape {list(event)}"
+    one_hot = info.support == "class" and shape == (*event, info.classes)
+    hint = "give the class's number, not one-hot: labels.argmax(-1)" if one_hot else ""
+    raise data_error("E0625", message, hint=hint or f"declare `{name}` with the shape {list(shape)}, or reshape the array")
+
+
+def _short(info: NodeInfo) -> str:
+    return support_name(info).split(":")[0]
+
+
+# --- masks ----------------------------------------------------------------------------------------------------
+
+
+def _known(name: str, info: NodeInfo, field: Field, values: Array) -> Mask:
+    """Which rows have a value, [rows]."""
+    nan = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+    if info.role != "supervised":
+        gaps = nan.reshape(len(nan), -1).any(1) | (False if field.known is None else ~field.known)
+        if gaps.any():
+            row = int(np.flatnonzero(gaps)[0])
+            message = f"{field.place(row)}: a value is missing, but `{name}` is {info.role}"
+            notes = [f"{int(gaps.sum()):,} rows have missing values"]
+            raise data_error("E0627", message, hint="drop such rows, or fill them in; only labels may be missing", notes=notes)
+        return np.ones(len(values), bool)
+    missing = nan if field.known is not None else markers(info, values)
+    flat = missing.reshape(len(missing), -1)
+    if field.known is not None:
+        if (flat.any(1) & field.known).any():
+            row = int(np.flatnonzero(flat.any(1) & field.known)[0])
+            raise data_error("E0628", f"{field.place(row)}: the mask says that `{name}` is known, but its value is NaN")
+        return field.known
+    partly = flat.any(1) & ~flat.all(1)
+    if partly.any():
+        row = int(np.flatnonzero(partly)[0])
+        message = f"{field.place(row)}: `{name}` is known in some of its cells only"
+        raise data_error("E0628", message, hint="a label is known as a whole or not at all; declare a node for each part")
+    return ~flat.any(1)
+
+
+# --- words ----------------------------------------------------------------------------------------------------
+
+
+def _missing(name: str, info: NodeInfo, dataset: Dataset, rules: Rules) -> DataError:
+    wanted = rules.names.get(name, name)
+    near = get_close_matches(wanted, list(dataset.fields), 1)
+    fields = ", ".join(f"`{n}`" for n in dataset.fields)
+    hint = f"did you mean `{near[0]}`? " if near else ""
+    message = f"{dataset.source}: no field `{wanted}` for the {info.role} node `{name}`; fields: {fields}"
+    return data_error("E0624", message, hint=f"{hint}bind it by name: data …({name} = {near[0] if near else 'FIELD'})")
+
+
+def _outside(name: str, info: NodeInfo, field: Field, values: Array, known: Mask, bad: Mask) -> DataError:
+    """`bad` [known rows, *cells]: where the known values are not legal."""
+    per_row = bad.reshape(len(bad), -1).any(1)
+    row = int(np.flatnonzero(known)[per_row][0])
+    cell = bad[per_row][0]
+    what = f"{values[row][cell].reshape(-1)[0]:.6g}" if cell.shape == values[row].shape else "its vector"
+    notes = [f"{int(per_row.sum()):,} rows hold such values"] if per_row.sum() > 1 else []
+    low, high = values[known].min(), values[known].max()
+    hint = ""
+    if info.support == "binary" and low >= 0 and high <= 255:
+        hint = "grey levels become 0 and 1 by `binarise = dynamic` or `threshold`, where p is Bernoulli"
+    elif info.support == "unit":
+        hint = f"its values go from {low:.6g} to {high:.6g}: divide by the largest possible one"
+    elif info.support == "class" and low == 1 and high == info.classes:
+        hint = "classes count from 0: subtract 1"
+    message = f"{field.place(row)}: {what} is outside of `{name}`, {support_name(info)}"
+    return data_error("E0626", message, hint=hint, notes=notes)
+
+
+def _said(name: str, info: NodeInfo, column: Column, field: Field) -> list[str]:
+    """What was decided about a field without being told."""
+    said = []
+    if column.scale == 255:
+        said.append(f"`{name}`: 0 … 255 read as 0 … 1")
+    if info.event != field.values.shape[1:] and np.moveaxis(field.values[:1], -1, 1).shape[1:] == info.event != ():
+        said.append(f"`{name}`: channels moved in front, {list(field.values.shape[1:])} to {list(info.event)}")
+    if column.ink == "dynamic":
+        said.append(f"`{name}`: each value is 1 with its grey level as probability, drawn afresh at every step")
+    return said

@@ -1,0 +1,107 @@
+"""How good a model is on rows whose answers are known: rows with labels hidden come in, errors and bounds go out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from sgdsl.runtime import ask
+from sgdsl.runtime.batch import NodeInfo, make_batch
+from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.queries import Queries
+from sgdsl.train.bind import Table
+from sgdsl.train.feed import read
+
+CHUNK = 500  # rows at a time
+SEED = 20_251_124  # of everything drawn for a measurement: the same rows, the same noise
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Rows to measure on. `truth[node]` bool [all rows]: whose answer may be compared with."""
+
+    rows: Tensor
+    truth: Mapping[str, Tensor]
+    samples: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """`kind` error: the share of wrong cells of a finite node; rmse: of a continuous one. `rows`: that had an answer."""
+
+    kind: Literal["error", "rmse"]
+    value: float
+    rows: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@torch.no_grad()
+def scores(model: Queries, table: Table, held: Held) -> dict[str, Score]:
+    """The score of each supervised node on rows of which the model sees no label; the module should be in eval mode."""
+    names = [n for n in held.truth if n in table.columns]
+    wrong, count = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0)
+    draws = Draws(torch.Generator(held.rows.device).manual_seed(SEED))
+    for index in held.rows.split(CHUNK) if names else ():
+        beliefs = ask.posterior(model, hidden(model, table, index, None), {}, draws, held.samples)
+        for name in names:
+            mask = held.truth[name].index_select(0, index)
+            loss = _loss(beliefs[name], read(table.columns[name], index, None), model.NODES[name])
+            wrong[name] += float(loss[mask].sum())
+            count[name] += int(mask.sum())
+    return {n: _score(model.NODES[n], wrong[n] / count[n], count[n]) for n in names if count[n]}
+
+
+def label_errors(model: Queries, table: Table, held: Held) -> dict[str, dict[str, Any]]:
+    """`scores` as the metrics file has them."""
+    return {name: score.as_dict() for name, score in scores(model, table, held).items()}
+
+
+def hidden(model: Queries, table: Table, index: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
+    """Values of observed and given nodes, [1, rows, *event]: what is seen of a row without its labels."""
+    seen = [n for n in table.columns if model.NODES[n].role in ("observed", "given")]
+    return {name: read(table.columns[name], index, noise)[None].to(_dtype(model.NODES[name])) for name in seen}
+
+
+def _dtype(info: NodeInfo) -> torch.dtype:
+    return torch.int64 if info.integer else torch.get_default_dtype()
+
+
+def _loss(belief: Any, truth: Tensor, info: NodeInfo) -> Tensor:
+    """Wrong cells, or squared errors, averaged over the cells of a row: [rows]."""
+    if info.classes:
+        guess = belief.argmax(-1) + info.first
+        return (guess != truth.to(guess.dtype)).double().reshape(len(truth), -1).mean(1)
+    mean = belief[0] if isinstance(belief, tuple) else belief
+    return (mean - truth).double().square().reshape(len(truth), -1).mean(1)
+
+
+def _score(info: NodeInfo, value: float, rows: int) -> Score:
+    return Score("error", value, rows) if info.classes else Score("rmse", value**0.5, rows)
+
+
+@torch.no_grad()
+def held_out_bound(model: Queries, table: Table, held: Held) -> float:
+    """The mean bound of rows with their labels hidden, with the same noise at every call: for early stopping."""
+    generator = torch.Generator(held.rows.device).manual_seed(SEED)
+    draws, total = Draws(generator), 0.0
+    for index in held.rows.split(CHUNK):
+        values = {name: value[0] for name, value in hidden(model, table, index, generator).items()}
+        total += float(model(make_batch(model, values), draws).bound.double().sum())
+    return total / len(held.rows)
+
+
+@torch.no_grad()
+def log_likelihoods(model: Queries, table: Table, held: Held) -> Tensor:
+    """The importance-sampled log p of what is observed, labels hidden, [rows]: the `iw` bound with `held.samples` draws. Grey
+    levels that were drawn in training are drawn once, from a fixed seed."""
+    generator = torch.Generator(held.rows.device).manual_seed(SEED)
+    draws, found = Draws(generator), []
+    for index in held.rows.split(CHUNK):
+        found.append(ask.log_prob(model, hidden(model, table, index, generator), {}, draws, held.samples))
+    return torch.cat(found)
