@@ -7,6 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from sgdsl.backend.features import (
+    Feature,
+    Input,
+    affine,
+    after,
+    called,
+    conv_output,
+    flat,
+    flat_value,
+    lone,
+    padded,
+    sequential,
+    sizes,
+    strip,
+)
 from sgdsl.backend.layers import Layer, layers
 from sgdsl.middle import ir
 
@@ -16,32 +31,6 @@ ELEMENTWISE = {
     "cos": "torch.cos",
 }  # fmt: skip
 SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A parent inside a method: its variable, its type, whether it comes relaxed (a vector of weights), and the index
-    that lifts it to the method's level ("": it is there)."""
-
-    name: str
-    type: ir.Type
-    relaxed: bool = False
-    up: str = ""
-
-    @property
-    def lifted(self) -> str:
-        return f"lift({self.name}, {self.up})" if self.up else self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """An input of a dense layer: `classes` > 0: an index to be looked up; `map`: its shape where it is one."""
-
-    text: str
-    width: int
-    classes: int = 0
-    up: str = ""
-    map: ir.Shape = ()
 
 
 @dataclass(slots=True)
@@ -100,9 +89,7 @@ class Code:
         """A declared net, whose layers live in self.<net>."""
         return self._through(parts, features, module)
 
-    def _sequence(
-        self, run: list[Layer], path: str, start: int, whole: bool, features: list[Feature]
-    ) -> list[Feature]:
+    def _sequence(self, run: list[Layer], path: str, start: int, whole: bool, features: list[Feature]) -> list[Feature]:
         """One nn.Sequential's layers start … start + len(run): maps first, then the first linear layer, split by input."""
         at, end = 0, len(run)
         if run[0].kind == "map":
@@ -111,16 +98,16 @@ class Code:
             texts = [f"lift({f.text}, {f.up})" if f.up and len(maps) > 1 else f.text for f in maps]
             joined = texts[0] if len(maps) == 1 else f"joined({', '.join(texts)}, dim=-3)"
             up = maps[0].up if len(maps) == 1 else ""
-            text = self.assign(_call(path, joined, start, start + at, whole and at == end))
-            width, shape = _conv_output(run, maps, at)
+            text = self.assign(called(path, joined, start, start + at, whole and at == end))
+            width, shape = conv_output(run, maps, at)
             features = [Feature(text, width, 0, up, () if at < end else shape), *(f for f in features if not f.map)]
         if at < end:
             if len(features) == 1 and not features[0].classes and not features[0].up:
-                text = self.assign(_call(path, flat(features[0]), start + at, start + end, whole and at == 0))
+                text = self.assign(called(path, flat(features[0]), start + at, start + end, whole and at == 0))
             else:
                 h = self.assign(affine(f"{path}[{start + at}]", features))
-                text = self.assign(_call(path, h, start + at + 1, start + end, False)) if at + 1 < end else h
-            features = [_after(run[at:end], text)]
+                text = self.assign(called(path, h, start + at + 1, start + end, False)) if at + 1 < end else h
+            features = [after(run[at:end], text)]
         return features
 
     # --- expressions ------------------------------------------------------------------------------------------
@@ -129,7 +116,7 @@ class Code:
         """An input of a network, in its input form (docs/language.md, section 2)."""
         if not isinstance(expr, ir.Ref):
             text, rank = self.expression(expr), len(expr.shape)
-            return Feature(_flat(text, rank), math.prod(expr.shape), 0, "", expr.shape if rank == 3 else ())
+            return Feature(flat_value(text, rank), math.prod(expr.shape), 0, "", expr.shape if rank == 3 else ())
         known = self.inputs[expr.name]
         rank, kind, name = len(known.type.event), known.type, known.name
         width = kind.input_width
@@ -141,12 +128,12 @@ class Code:
                 return Feature(index, width, width, known.up)
             return Feature(f"one_hot({index}, {kind.values}).flatten({-rank - 1})", width, 0, known.up)
         if kind.support == "count":
-            return Feature(_flat(f"torch.log1p({name})", rank), width, 0, known.up)
+            return Feature(flat_value(f"torch.log1p({name})", rank), width, 0, known.up)
         if kind.support == "angle":
             return Feature(f"circle({name}, {rank})", width, 0, known.up)
         if rank == 3:
             return Feature(name, width, 0, known.up, kind.event)
-        return Feature(_flat(name, rank), width, 0, known.up)
+        return Feature(flat_value(name, rank), width, 0, known.up)
 
     def expression(self, expr: ir.Expr) -> str:
         """The text of a value, [S or 1, entries, *expr.shape]; a constant is a Python number."""
@@ -168,7 +155,7 @@ class Code:
                 return self._apply(expr)
             case ir.Weight():
                 name = self.fresh("weight")
-                self.modules[name] = f"nn.Parameter(torch.zeros({_sizes(expr.shape)}))"
+                self.modules[name] = f"nn.Parameter(torch.zeros({sizes(expr.shape)}))"
                 return f"free({self.owner}.{name})"
             case _:
                 assert_never(expr)
@@ -197,8 +184,8 @@ class Code:
         if len(found) == 1 and not found[0].classes:
             text = f"lift({found[0].text}, {found[0].up})" if found[0].up else found[0].text
         else:
-            text = f"joined({', '.join(_lone(f) for f in found)}, dim=-1)"
-        return f"shaped({text}, {_sizes(expr.shape)})"
+            text = f"joined({', '.join(lone(f) for f in found)}, dim=-1)"
+        return f"shaped({text}, {sizes(expr.shape)})"
 
     def _call(self, expr: ir.Call) -> str:
         rank = len(expr.args[0].shape) if expr.args else 0
@@ -222,85 +209,16 @@ class Code:
                 return f"stacked({', '.join(self._tensors(expr.args))})"
             case "concat":
                 at = (expr.axis or 0) % max(1, rank) - max(1, rank)
-                texts = [f"{t}[..., None]" if not a.shape else t for t, a in zip(self._each(expr), expr.args, strict=True)]
+                texts = [
+                    f"{t}[..., None]" if not a.shape else t for t, a in zip(self._each(expr), expr.args, strict=True)
+                ]
                 return f"joined({', '.join(texts)}, dim={at})"
             case "dot":
                 a, b = self._aligned(expr.args)
                 return f"({a} * {b}).sum(-1)"
             case "zeros":
-                return f"constant(self, 0.0, {_sizes(expr.shape)})"
+                return f"constant(self, 0.0, {sizes(expr.shape)})"
         raise AssertionError(f"no text for the function {expr.function}")
 
     def _each(self, expr: ir.Call) -> list[str]:
         return [f"constant(self, {a.value!r})" if isinstance(a, ir.Number) else self.expression(a) for a in expr.args]
-
-
-def affine(layer: str, features: Sequence[Feature]) -> str:
-    """A linear layer on inputs that may stand on different levels: each input's part is computed on its own level."""
-    if len(features) == 1 and not features[0].classes and not features[0].up:
-        return f"{layer}({flat(features[0])})"
-    terms, start = [], 0
-    for f in features:
-        text = f"look_up({layer}, {f.text}, {start}, {f.classes})" if f.classes else f"dense({layer}, {flat(f)}, {start})"
-        terms.append(f"lift({text}, {f.up})" if f.up else text)
-        start += f.width
-    return " + ".join([*terms, f"{layer}.bias"])
-
-
-def flat(feature: Feature) -> str:
-    return f"{feature.text}.flatten(-3)" if feature.map else feature.text
-
-
-def _lone(feature: Feature) -> str:
-    text = f"one_hot({feature.text}, {feature.classes})" if feature.classes else flat(feature)
-    return f"lift({text}, {feature.up})" if feature.up else text
-
-
-def sequential(run: Sequence[Layer]) -> str:
-    return f"nn.Sequential({', '.join(layer.text for layer in run)})"
-
-
-def _call(path: str, value: str, start: int, stop: int, whole: bool) -> str:
-    return f"{path}({value})" if whole else f"run({path}, {value}, {start}, {stop})"
-
-
-def _flat(text: str, rank: int) -> str:
-    return f"{text}[..., None]" if rank == 0 else text if rank == 1 else f"{text}.flatten({-rank})"
-
-
-def padded(text: str, expr: ir.Expr, rank: int) -> str:
-    """Room in front for the event dimensions that the value lacks."""
-    lacking = rank - len(expr.shape)
-    return text if lacking == 0 or isinstance(expr, ir.Number) else f"pad({strip(text)}, {lacking})"
-
-
-def strip(text: str) -> str:
-    """Without the brackets around the whole."""
-    if text.startswith("(") and text.endswith(")"):
-        depth = 0
-        for i, c in enumerate(text):
-            depth += (c == "(") - (c == ")")
-            if depth == 0:
-                return text[1:-1] if i == len(text) - 1 else text
-    return text
-
-
-def _sizes(shape: ir.Shape) -> str:
-    return ", ".join(map(str, shape))
-
-
-def _conv_output(run: Sequence[Layer], maps: Sequence[Feature], stop: int) -> tuple[int, ir.Shape]:
-    """Width and shape of a map after the conv layers in run[:stop]."""
-    _, h, w = maps[0].map
-    channels = 0
-    for layer in run[:stop]:
-        if layer.kind == "map":
-            channels = int(layer.text.split("(")[1].split(",")[1])
-            h, w = h // 2, w // 2
-    return channels * h * w, (channels, h, w)
-
-
-def _after(run: Sequence[Layer], text: str) -> Feature:
-    """What a dense run leaves: features of the last linear layer's width, or a map behind a deconv (not flattened)."""
-    width = int(next(r for r in reversed(run) if r.kind == "linear").text.rstrip(")").split(", ")[1])
-    return Feature(text, width)

@@ -100,5 +100,5 @@ def _words(model: ir.Model, node: ir.Node) -> str:
     return "\n".join([f"{node.role} {node.name} : {node.type}", *factors])
 
 
-def _line(model: ir.Model, span: ir.Span) -> str:
+def _line(model: ir.Model, span: Span) -> str:
     return model.source.line(model.source.position(span.start)[0]).split("#")[0].strip()

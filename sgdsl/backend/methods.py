@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sgdsl.backend.code import Code, Feature, Input, affine, padded, sequential, strip
+from sgdsl.backend.code import Code
+from sgdsl.backend.features import Feature, Input, affine, padded, sequential, strip
 from sgdsl.backend.layers import deconv_head, layers
 from sgdsl.backend.names import Named
 from sgdsl.catalog.families import FAMILIES, FamilyRow
@@ -75,7 +76,9 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
     if code.modules:
         only = next(iter(code.modules.values()))
         module = only if whole else f"Parts({', '.join(f'{k}={v}' for k, v in code.modules.items())})"
-    return Method(f"let_{let.name}", reads, level, lifts, (*code.body, f"return {text}"), module, attribute, (not reads,))
+    return Method(
+        f"let_{let.name}", reads, level, lifts, (*code.body, f"return {text}"), module, attribute, (not reads,)
+    )
 
 
 def net_module(net: ir.Net) -> str:

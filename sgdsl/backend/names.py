@@ -11,18 +11,18 @@ from sgdsl.middle import ir
 
 # What emitted code itself calls things: torch.nn.Module's attributes and the words of a step.
 MODULE_WORDS = frozenset(
-    "T_destination add_module alpha apply bfloat16 buffers call_super_init children compile cpu cuda double draw_p draw_q "
-    "dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu "
-    "load_state_dict log_p log_q modules mtia named_buffers named_children named_modules named_parameters parameters "
-    "parameters_p parameters_q register_backward_hook register_buffer register_forward_hook register_forward_pre_hook "
-    "register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook "
-    "register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook "
-    "register_state_dict_pre_hook requires_grad_ samples set_extra_state set_submodule share_memory state_dict to "
-    "to_empty train training type xpu zero_grad NAME NODES LEVELS ORDER_P ORDER_Q".split()
+    """T_destination add_module alpha apply bfloat16 buffers call_super_init children compile cpu cuda double draw_p draw_q
+    dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu
+    load_state_dict log_p log_q modules mtia named_buffers named_children named_modules named_parameters parameters
+    parameters_p parameters_q register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
+    register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
+    register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
+    register_state_dict_pre_hook requires_grad_ samples set_extra_state set_submodule share_memory state_dict to
+    to_empty train training type xpu zero_grad NAME NODES LEVELS ORDER_P ORDER_Q""".split()  # noqa: SIM905
 )
 STEP_WORDS = frozenset(
-    "self torch math nn Tensor batch draws samples rows alpha bound terms objective score gain f log_w log_v "
-    "drawn_log_w net h v values known".split()
+    """self torch math nn F Tensor batch draws samples rows alpha bound terms objective score gain f log_w log_v
+    drawn_log_w net h v values known""".split()  # noqa: SIM905
 )
 
 
@@ -52,9 +52,11 @@ class Named:
 
 def name_all(model: ir.Model, functions: Iterable[str]) -> Named:
     """Identifiers for a whole model; `functions`: names that emitted code imports."""
+    named: list[ir.Node | ir.Let] = [*model.nodes, *model.lets]
+    owners: list[ir.Net | ir.Let] = [*model.nets, *model.lets]
     local = Names(set(STEP_WORDS) | set(functions))
-    values = {n.name: local.new(n.name) for n in (*model.nodes, *model.lets)}
+    values = {n.name: local.new(n.name) for n in named}
     factors = {f"{f.side}_{f.node}" for f in (*model.p, *model.q)}
-    methods = {f"{m}_{n.name}" for m in ("encode", "decode", "let") for n in (*model.nodes, *model.lets)}
+    methods = {f"{m}_{n.name}" for m in ("encode", "decode", "let") for n in named}
     modules = Names(set(MODULE_WORDS) | factors | methods)
-    return Named(values, {n.name: modules.new(n.name) for n in (*model.nets, *model.lets)}, local)
+    return Named(values, {n.name: modules.new(n.name) for n in owners}, local)

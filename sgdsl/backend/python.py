@@ -23,7 +23,7 @@ def emit(model: ir.Model, graphs: Graphs, plan: Plan) -> tuple[str, tuple[int, .
     """The module's text, and for each of its lines the .sgm line it comes from (0: none)."""
     named = name_all(model, names_of())
     nets = {n.name: (named.modules[n.name], n.parts) for n in model.nets}
-    types = {n.name: n.type for n in (*model.nodes, *model.lets)}
+    types = {n.name: n.type for n in model.nodes} | {h.name: h.type for h in model.lets}
     methods: dict[tuple[str, str], Method] = {}
     for factor in (*model.p, *model.q):
         methods[factor.side, factor.node] = factor_method(factor, plan, named, nets, types)
@@ -188,9 +188,7 @@ def _parameters(out: Writer, model: ir.Model, plan: Plan, side: ir.Side, methods
     out.raw("raise KeyError(node)", 8)
 
 
-def _read(
-    out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, name: str, done: list[str]
-) -> None:
+def _read(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, name: str, done: list[str]) -> None:
     """The variable of a node or let from `v`, lets computed on the way."""
     if name in done:
         return
@@ -208,7 +206,9 @@ def _read(
 
 
 def _node_info(model: ir.Model, graphs: Graphs, plan: Plan, node: ir.Node) -> list[str]:
-    families = {s: next((f.family for f in fs if f.node == node.name), "") for s, fs in (("p", model.p), ("q", model.q))}
+    families = {
+        s: next((f.family for f in fs if f.node == node.name), "") for s, fs in (("p", model.p), ("q", model.q))
+    }
     prefix = {s: FAMILIES[f].runtime if f else "" for s, f in families.items()}
     numbers = [_tuple(map(str, t)) for t in (node.type.sizes, node.type.shape, node.type.event)]
     parents = {s: _tuple(_quoted(n) for n in graphs.parents(s, node.name)) for s in ("p", "q")}

@@ -35,7 +35,9 @@ def _collect(text: str, modules: dict[str, str]) -> None:
 def _imports(text: str) -> list[str]:
     """Import lines of the standard library and torch."""
     found = [n for n in ast.parse(text).body if isinstance(n, ast.Import | ast.ImportFrom)]
-    kept = [n for n in found if not (isinstance(n, ast.ImportFrom) and (n.module or "").startswith(("sgdsl", "__future__")))]
+    kept = [
+        n for n in found if not (isinstance(n, ast.ImportFrom) and (n.module or "").startswith(("sgdsl", "__future__")))
+    ]
     return [ast.unparse(n) for n in kept]
 
 

@@ -56,7 +56,7 @@ class Step:
         if of == scope:
             return text
         if (text, scope) not in self.made:
-            call = f'{self.level(scope)}.up({text}{", " + repr_scope(of) if of else ""})'
+            call = f"{self.level(scope)}.up({text}{', ' + repr_scope(of) if of else ''})"
             if not text.isidentifier():
                 return call
             name = self.named.locals.new(f"{text}_{self.level(scope)}")
@@ -92,9 +92,7 @@ class Step:
         for name in method.reads:
             self.let(name)
         args = [self.named.values[n] for n in method.reads]
-        args += [
-            f"up_{self.named.values[n]}={self.index(method.level, self.plan.scopes[n])}" for n in method.lifts
-        ]
+        args += [f"up_{self.named.values[n]}={self.index(method.level, self.plan.scopes[n])}" for n in method.lifts]
         return f"{target} = self.{method.name}({', '.join(args)})"
 
     def let(self, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import assert_never
 
 from sgdsl.frontend import syntax
@@ -47,7 +46,7 @@ def _binary(expr: syntax.Binary, left: float, right: float) -> float:
             value = left // right if isinstance(left, int) and isinstance(right, int) and left % right == 0 else left / right
         case _:
             assert_never(expr.op)
-    if not math.isfinite(value) or abs(value) > LARGEST:
+    if not abs(value) <= LARGEST:
         raise refusal("E0312", "the number is too large", expr.span, f"beyond {LARGEST:g}")
     return value
 

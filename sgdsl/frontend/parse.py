@@ -149,7 +149,7 @@ def _model_line(
         if found:
             hint = "it names the file's model: move it to the top"
             report(sink, refusal("E0108", "the `model` line is not the first", found[0].span, hint=hint))
-        else:
+        elif not any(d.span and start <= d.span.start < first.end for d in sink.found):
             hint = 'write `model NAME "what it is"` above it'
             report(sink, refusal("E0108", "the file has no `model` line", place, "the first line", hint=hint))
     return found[0] if found else None

@@ -61,8 +61,9 @@ def _too_large(source: Source) -> Exception:
 
 
 def _missing(name: str) -> str:
-    folder = Path(name).parent if not name.endswith("\0") and "\0" not in name else Path()
-    if not folder.is_dir() or Path(name).exists():
+    """The .sgm files beside a path that is none."""
+    folder = os.path.dirname(name) or "."
+    if os.path.exists(name) or not os.path.isdir(folder):
         return ""
-    from_here = sorted(p.name for p in folder.glob("*.sgm"))[:5]
-    return f"here are: {', '.join(from_here)}" if from_here else ""
+    beside = sorted(n for n in os.listdir(folder) if n.endswith(".sgm"))[:5]
+    return f"here are: {', '.join(beside)}" if beside else ""

@@ -30,8 +30,12 @@ def refusal(
     labels: Iterable[Label] = (),
     notes: Iterable[str] = (),
 ) -> Refused:
-    """An exception to raise."""
-    return Refused(Diagnostic(code, message, span, under, tuple(labels), tuple(notes), hint))
+    """An exception to raise; names of any length are cut."""
+    return Refused(Diagnostic(code, _cut(message), span, under, tuple(labels), tuple(notes), _cut(hint)))
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= 400 else f"{words[:200]} … {words[-100:]}"
 
 
 def report(sink: Sink, refused: Refused, source: Source | None = None) -> None:

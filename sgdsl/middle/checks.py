@@ -18,7 +18,7 @@ def check_graph(model: ir.Model, sink: Sink) -> None:
     """Every node has the factors of its role, once; lets, p and q are acyclic; the latents reach the data."""
     _check_factors(model, sink)
     lets = graphs.let_graph(model)
-    spans = {n.name: n.span for n in (*model.nodes, *model.lets)}
+    spans = {n.name: n.span for n in model.nodes} | {h.name: h.span for h in model.lets}
     if _check_cycle(lets, "E0406", "the lets", spans, sink):
         return
     acyclic = True
@@ -44,10 +44,15 @@ def _check_node(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink
     needed = node.role in NEEDS_Q if side == "q" else node.role != "given"
     declared = (Label(node.span, f"{node.role}"),)
     if found and not needed:
-        why = "a given node is conditioned on and never modelled" if node.role == "given" else "an observed node is never inferred"
+        why = (
+            "a given node is conditioned on and never modelled"
+            if node.role == "given"
+            else "an observed node is never inferred"
+        )
         sink.add(
             Diagnostic("E0404", f"`{node.name}` has a {side} factor, but it is {node.role}", found[0].span,
-                       f"{side} of {node.role}", declared, (why,), f"remove this line, or declare `{node.name}` latent or supervised")
+                       f"{side} of {node.role}", declared, (why,),
+                       f"remove this line, or declare `{node.name}` latent or supervised")
         )  # fmt: skip
     for again in found[1:]:
         sink.add(
@@ -74,7 +79,9 @@ def _check_cycle(graph: nx.DiGraph, code: str, what: str, spans: dict[str, Span]
         found = True
         path = " → ".join([edge[0] for edge in edges] + [edges[0][0]])
         head = edges[0][0]
-        labels = tuple(Label(spans[edge[0]], f"reads {_read(edge[0], edges)}") for edge in edges[1:] if edge[0] in spans)
+        labels = tuple(
+            Label(spans[edge[0]], f"reads {_read(edge[0], edges)}") for edge in edges[1:] if edge[0] in spans
+        )
         sink.add(
             Diagnostic(code, f"a cycle in {what}: {path}", spans.get(head), f"reads {_read(head, edges)}", labels, (),
                        "a node's factor may read only nodes that do not depend on it on that side: drop one of these edges")
@@ -95,7 +102,11 @@ def _check_reach(model: ir.Model, p: nx.DiGraph, lets: nx.DiGraph, sink: Sink) -
     observed = [n for n in model.nodes if n.role == "observed"]
     if not observed:
         span = model.nodes[0].span if model.nodes else None
-        sink.add(Diagnostic("E0405", "the model has no observed node", span, "", (), (), "declare the data: `observed x : real[16]`"))
+        sink.add(
+            Diagnostic(
+                "E0405", "the model has no observed node", span, "", (), (), "declare the data: `observed x : real[16]`"
+            )
+        )
     elif inner and not any("observed" in reached[n.name] for n in inner):
         names = ", ".join(f"`{n.name}`" for n in inner)
         sink.add(
@@ -121,4 +132,6 @@ def _check_use(model: ir.Model, lets: nx.DiGraph, sink: Sink) -> None:
     idle += [("given", n.name, n.span) for n in model.nodes if n.role == "given" and n.name not in used]
     idle += [("net", n.name, n.span) for n in model.nets if not n.used]
     for kind, name, span in idle:
-        sink.add(Diagnostic("W0401", f"nothing reads the {kind} `{name}`", span, "not used", (), (), "remove it", "warning"))
+        sink.add(
+            Diagnostic("W0401", f"nothing reads the {kind} `{name}`", span, "not used", (), (), "remove it", "warning")
+        )

@@ -9,7 +9,7 @@ from itertools import chain, combinations
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
-from sgdsl.middle.elimination import Eliminator, Message
+from sgdsl.middle.elimination import Eliminator
 from sgdsl.middle.graphs import Graphs
 
 CAP = 64  # values of a term's scope, up to which a finite node is enumerated by default

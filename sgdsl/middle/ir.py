@@ -2,74 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from sgdsl.base.source import NOWHERE, Source, Span
+from sgdsl.middle.expressions import Apply as Apply
+from sgdsl.middle.expressions import Call as Call
+from sgdsl.middle.expressions import Expr as Expr
+from sgdsl.middle.expressions import Net as Net
+from sgdsl.middle.expressions import NetUse as NetUse
+from sgdsl.middle.expressions import Network as Network
+from sgdsl.middle.expressions import Number as Number
+from sgdsl.middle.expressions import Operation as Operation
+from sgdsl.middle.expressions import Part as Part
+from sgdsl.middle.expressions import Ref as Ref
+from sgdsl.middle.expressions import Stage as Stage
+from sgdsl.middle.expressions import Vector as Vector
+from sgdsl.middle.expressions import Weight as Weight
+from sgdsl.middle.types import Shape as Shape
+from sgdsl.middle.types import Support as Support
+from sgdsl.middle.types import Type as Type
 
 Role = Literal["given", "observed", "supervised", "latent"]
 Side = Literal["p", "q"]
-Support = Literal["real", "positive", "unit", "binary", "class", "count", "range", "simplex", "angle", "direction"]
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Type:
-    """`support(sizes)[shape]`. `count(a, b)` is the support "range" with sizes (a, b); class(k) has sizes (k,)."""
-
-    support: Support
-    sizes: tuple[int, ...] = ()
-    shape: Shape = ()
-
-    def __str__(self) -> str:
-        name = "count" if self.support == "range" else self.support
-        sizes = f"({', '.join(map(str, self.sizes))})" if self.sizes else ""
-        return name + sizes + (str(list(self.shape)) if self.shape else "")
-
-    @property
-    def values(self) -> int | None:
-        """How many values one cell may take; None where they are not finitely many."""
-        match self.support:
-            case "binary":
-                return 2
-            case "class":
-                return self.sizes[0]
-            case "range":
-                return self.sizes[1] - self.sizes[0] + 1
-            case _:
-                return None
-
-    @property
-    def first(self) -> int:
-        """The smallest value of a finite cell: a for count(a, b), else 0."""
-        return self.sizes[0] if self.support == "range" else 0
-
-    @property
-    def cells(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def cardinality(self) -> int | None:
-        """How many values the whole node may take, values ** cells; None where not finite."""
-        return None if self.values is None else self.values**self.cells
-
-    @property
-    def event(self) -> Shape:
-        """The shape of one value in a tensor: [] for a scalar; a class is stored as its index, not one-hot."""
-        return self.shape + (self.sizes if self.support in ("simplex", "direction") else ())
-
-    @property
-    def one_hot(self) -> bool:
-        """Whether a network reads it one-hot (a class, a count(a, b))."""
-        return self.support in ("class", "range")
-
-    @property
-    def input_width(self) -> int:
-        """Its width as a flattened input of a network, in its input form (language.md, 2)."""
-        if self.one_hot:
-            return self.cells * (self.values or 0)
-        return math.prod(self.event) * (2 if self.support == "angle" else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,132 +35,6 @@ class Node:
     role: Role
     type: Type
     span: Span = field(default=NOWHERE, compare=False)
-
-
-# --- networks -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One step of a network: a row of catalog/networks with its sizes and options, from `input` to `output`.
-
-    kind: linear, mlp, conv, deconv. For a conv `input` and `output` are [c, h, w] and further inputs (no maps) join
-    after flattening; for the others `input` is the flat width (n,). A deconv that stands last before a head has its last
-    transposed layer in the head: then `output` is the parameter's shape [c, h, w].
-    """
-
-    kind: str
-    sizes: tuple[int, ...]
-    options: tuple[tuple[str, str | float], ...] = ()
-    input: Shape = ()
-    output: Shape = ()
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class NetUse:
-    """A declared net as (a part of) a network; all its uses share weights."""
-
-    net: str
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-Part = Stage | NetUse
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """`a >> b >> …` applied to inputs, concatenated in order, each in its input form. `output` is the flat width (n,),
-    or a map [c, h, w] when it ends in a conv or deconv. For a factor without an explicit application the inputs are its
-    parents in the order written."""
-
-    parts: tuple[Part, ...]
-    inputs: tuple[Expr, ...]
-    output: Shape = ()
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Net:
-    """`net f = …`: a network with weights of its own, applied elsewhere. `parts` have resolved shapes and no NetUse
-    of a later-resolved net (they are inlined in order, cycles refused); unused nets have no shapes and no weights."""
-
-    name: str
-    parts: tuple[Part, ...]
-    used: bool = True
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-# --- expressions ----------------------------------------------------------------------------------------------
-# Every expression has `shape`, its event shape ([] for a scalar). A class node may stand only where a network or a
-# let alias reads it; in arithmetic binary and counts are their numbers.
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    value: float
-    shape: Shape = ()
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """A node or a let. `type` is the node's (or, for a let that is an alias of a node, that node's; else real[shape])."""
-
-    name: str
-    type: Type
-    shape: Shape = ()
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """op: add sub mul div (two arguments, broadcast as numpy does) or neg (one)."""
-
-    op: Literal["add", "sub", "mul", "div", "neg"]
-    args: tuple[Expr, ...]
-    shape: Shape = ()
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A function of catalog/functions; `axis` None: over all event dimensions (sum, mean, max, last)."""
-
-    function: str
-    args: tuple[Expr, ...]
-    axis: int | None = None
-    shape: Shape = ()
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """`[a, b, …]`: items of one shape, stacked in front."""
-
-    items: tuple[Expr, ...]
-    shape: Shape = ()
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """A network inside an expression; `shape` is its output."""
-
-    network: Network
-    shape: Shape = ()
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """`learned(n, …)` inside an expression: a free tensor of that shape, unconstrained."""
-
-    shape: Shape
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-Expr = Number | Ref | Operation | Call | Vector | Apply | Weight
 
 
 @dataclass(frozen=True, slots=True)

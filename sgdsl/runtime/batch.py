@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -56,8 +56,8 @@ class NodeInfo:
 class Emitted(Protocol):
     """The part of an emitted model that batches are made for."""
 
-    NODES: Mapping[str, NodeInfo]
-    LEVELS: tuple[tuple[str, ...], ...]
+    NODES: ClassVar[Mapping[str, NodeInfo]]
+    LEVELS: ClassVar[tuple[tuple[str, ...], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,10 @@ def dummy(info: NodeInfo, rows: int, dtype: torch.dtype, device: torch.device) -
 
 
 def make_batch(
-    model: Emitted, values: Mapping[str, Tensor], known: Mapping[str, Tensor] | None = None, dtype: torch.dtype | None = None
+    model: Emitted,
+    values: Mapping[str, Tensor],
+    known: Mapping[str, Tensor] | None = None,
+    dtype: torch.dtype | None = None,
 ) -> Batch:
     """Rows for an emitted step. `values[node]` [rows, *event]: every observed and given node; supervised nodes may be
     absent, and what they hold where not known is replaced. `known[node]` bool [rows]; absent: nowhere known.
@@ -140,7 +143,9 @@ def make_batch(
             continue
         value = values.get(name)
         if value is None and info.role != "supervised":
-            raise ValueError(f"{name} is {info.role}: a batch needs its values, [rows, {', '.join(map(str, info.event))}]")
+            raise ValueError(
+                f"{name} is {info.role}: a batch needs its values, [rows, {', '.join(map(str, info.event))}]"
+            )
         if value is not None and value.shape != (rows, *info.event):
             raise ValueError(f"{name} is {list(value.shape)}, expected {[rows, *info.event]}")
         kept = dummy(info, rows, dtype, device) if value is None else value.to(torch.int64 if info.integer else dtype)

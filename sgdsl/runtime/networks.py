@@ -20,14 +20,16 @@ class Conv2d(nn.Conv2d):
     """[…, c, h, w] → […, c', h', w']: any number of leading dimensions."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input.flatten(0, -4)).unflatten(0, input.shape[:-3])
+        output = super().forward(input.flatten(0, -4))
+        return output.reshape(*input.shape[:-3], *output.shape[1:])
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
     """[…, c, h, w] → […, c', h', w']: any number of leading dimensions."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        return super().forward(input.flatten(0, -4), output_size).unflatten(0, input.shape[:-3])
+        output = super().forward(input.flatten(0, -4), output_size)
+        return output.reshape(*input.shape[:-3], *output.shape[1:])
 
 
 class BatchNorm1d(nn.BatchNorm1d):
@@ -154,5 +156,5 @@ def expected(weights: Tensor, first: int) -> Tensor:
 
 def clamped_to(value: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
     """The value kept between two bounds, which may be numbers or tensors."""
-    like = {"dtype": value.dtype, "device": value.device}
-    return value.clamp(*(b if isinstance(b, Tensor) else torch.tensor(b, **like) for b in (low, high)))
+    low, high = (b if isinstance(b, Tensor) else value.new_tensor(b) for b in (low, high))
+    return value.clamp(low, high)

@@ -50,6 +50,7 @@ class Drawn(NamedTuple):
 class Queries(nn.Module):
     """The base of an emitted model: ancestral draws and densities on mappings by node name."""
 
+    LEVELS: ClassVar[tuple[tuple[str, ...], ...]]
     NODES: ClassVar[Mapping[str, NodeInfo]]
     ORDER_P: ClassVar[tuple[str, ...]]
     ORDER_Q: ClassVar[tuple[str, ...]]
@@ -68,9 +69,7 @@ class Queries(nn.Module):
         rows = next(iter(values.values())).shape[1]
         return self._draw(self.ORDER_Q, self.parameters_q, "q", values, known, draws, (samples, rows))
 
-    def draw_p(
-        self, values: Values, known: Values, draws: Draws, samples: int = 1, rows: int | None = None
-    ) -> Drawn:
+    def draw_p(self, values: Values, known: Values, draws: Draws, samples: int = 1, rows: int | None = None) -> Drawn:
         """Every modelled node along p, observed ones too, clamped where known. `rows` is needed when `values` is empty."""
         count = next(iter(values.values())).shape[1] if values else rows
         if count is None:
@@ -129,9 +128,7 @@ class Queries(nn.Module):
             log_r = torch.zeros(size, device=next(iter(found.values())).device)
         return Drawn(found, log_r.expand(size), parameters)
 
-    def _drawn(
-        self, info: NodeInfo, side: str, parameters: Parameters, draws: Draws, size: tuple[int, int]
-    ) -> Tensor:
+    def _drawn(self, info: NodeInfo, side: str, parameters: Parameters, draws: Draws, size: tuple[int, int]) -> Tensor:
         family, shape = info.family_p if side == "p" else info.family_q, (*size, *info.event)
         if family == "delta":
             value = parameters[0]

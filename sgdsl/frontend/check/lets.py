@@ -20,6 +20,8 @@ def read_nets(context: Context) -> None:
                 raise refusal("E0315", "a net names a network that is applied where it is used", net.value.span, "not a network",
                               hint=f"write `net {name} = mlp(64)` and `{name}(x)`; a value is a `let`")  # fmt: skip
             parts = parts_of(net.value, context)
+            if any(isinstance(p, ir.NetUse) and not context.plain[p.net] for p in parts):
+                raise Refused()
             inner = [depth.get(p.net, 0) for p in parts if isinstance(p, ir.NetUse)]
             depth[name] = 1 + max(inner, default=0)
             if depth[name] > DEEPEST:

@@ -1,0 +1,108 @@
+"""Inputs of layers as text: what a dense layer, a conv or a head reads, and the calls that apply them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sgdsl.backend.layers import Layer
+from sgdsl.middle import ir
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A parent inside a method: its variable, its type, whether it comes relaxed (a vector of weights), and the index
+    that lifts it to the method's level ("": it is there)."""
+
+    name: str
+    type: ir.Type
+    relaxed: bool = False
+    up: str = ""
+
+    @property
+    def lifted(self) -> str:
+        return f"lift({self.name}, {self.up})" if self.up else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """An input of a dense layer: `classes` > 0: an index to be looked up; `map`: its shape where it is one."""
+
+    text: str
+    width: int
+    classes: int = 0
+    up: str = ""
+    map: ir.Shape = ()
+
+
+def affine(layer: str, features: Sequence[Feature]) -> str:
+    """A linear layer on inputs that may stand on different levels: each input's part is computed on its own level."""
+    if len(features) == 1 and not features[0].classes and not features[0].up:
+        return f"{layer}({flat(features[0])})"
+    terms, start = [], 0
+    for f in features:
+        text = (
+            f"look_up({layer}, {f.text}, {start}, {f.classes})" if f.classes else f"dense({layer}, {flat(f)}, {start})"
+        )
+        terms.append(f"lift({text}, {f.up})" if f.up else text)
+        start += f.width
+    return " + ".join([*terms, f"{layer}.bias"])
+
+
+def flat(feature: Feature) -> str:
+    return f"{feature.text}.flatten(-3)" if feature.map else feature.text
+
+
+def lone(feature: Feature) -> str:
+    text = f"one_hot({feature.text}, {feature.classes})" if feature.classes else flat(feature)
+    return f"lift({text}, {feature.up})" if feature.up else text
+
+
+def sequential(run: Sequence[Layer]) -> str:
+    return f"nn.Sequential({', '.join(layer.text for layer in run)})"
+
+
+def called(path: str, value: str, start: int, stop: int, whole: bool) -> str:
+    return f"{path}({value})" if whole else f"run({path}, {value}, {start}, {stop})"
+
+
+def flat_value(text: str, rank: int) -> str:
+    return f"{text}[..., None]" if rank == 0 else text if rank == 1 else f"{text}.flatten({-rank})"
+
+
+def padded(text: str, expr: ir.Expr, rank: int) -> str:
+    """Room in front for the event dimensions that the value lacks."""
+    lacking = rank - len(expr.shape)
+    return text if lacking == 0 or isinstance(expr, ir.Number) else f"pad({strip(text)}, {lacking})"
+
+
+def strip(text: str) -> str:
+    """Without the brackets around the whole."""
+    if text.startswith("(") and text.endswith(")"):
+        depth = 0
+        for i, c in enumerate(text):
+            depth += (c == "(") - (c == ")")
+            if depth == 0:
+                return text[1:-1] if i == len(text) - 1 else text
+    return text
+
+
+def sizes(shape: ir.Shape) -> str:
+    return ", ".join(map(str, shape))
+
+
+def conv_output(run: Sequence[Layer], maps: Sequence[Feature], stop: int) -> tuple[int, ir.Shape]:
+    """Width and shape of a map after the conv layers in run[:stop]."""
+    _, h, w = maps[0].map
+    channels = 0
+    for layer in run[:stop]:
+        if layer.kind == "map":
+            channels = int(layer.text.split("(")[1].split(",")[1])
+            h, w = h // 2, w // 2
+    return channels * h * w, (channels, h, w)
+
+
+def after(run: Sequence[Layer], text: str) -> Feature:
+    """What a dense run leaves: features of the last linear layer's width, or a map behind a deconv (not flattened)."""
+    width = int(next(r for r in reversed(run) if r.kind == "linear").text.rstrip(")").split(", ")[1])
+    return Feature(text, width)

@@ -1,0 +1,190 @@
+"""A trained model: a run folder comes in; answers about rows, draws and held-out scores go out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sgdsl.driver import Program
+from sgdsl.runtime import ask
+from sgdsl.runtime.batch import NodeInfo
+from sgdsl.runtime.draws import Draws, Means
+from sgdsl.runtime.queries import Queries
+from sgdsl.train import checkpoint, run_folder
+from sgdsl.train.bind import Rules, Table, bind
+from sgdsl.train.data import arrays
+from sgdsl.train.dataset import Array, Dataset
+from sgdsl.train.errors import run_error
+from sgdsl.train.evaluate import Evaluation, evaluate, rows_tensor
+from sgdsl.train.feed import read
+from sgdsl.train.measure import CHUNK
+from sgdsl.train.prepare import Prepared, build, device_of
+from sgdsl.train.sources import open_data, reopen
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`folder`: its files; `name`: the model's; `module`: the trained model in eval mode; `config`: config.json.
+    `prepared`: the rows of a run that was trained here. `data`, `test`: what to evaluate on instead of the run's own data."""
+
+    folder: Path
+    name: str
+    module: Queries
+    config: Mapping[str, Any]
+    prepared: Prepared | None = None
+    program: Program | None = None
+    data: object = None
+    test: object = None
+
+    @classmethod
+    def load(cls, folder: Path | str, data: object = None, test: object = None) -> Run:
+        """A run folder's model with its weights; nothing is compiled. `data`: as in `fit`, for `evaluate`.
+        Raises RunError: E0662, E0663."""
+        files = run_folder.find_folder(Path(folder))
+        config = run_folder.read_json(files.config)
+        try:
+            text = files.emitted.read_text(encoding="utf-8")
+            module = build(text, config["name"])
+            weights, _ = checkpoint.load(files.weights)
+            module.load_state_dict(weights)
+        except (OSError, KeyError, RuntimeError) as error:
+            raise run_error("E0662", f"`{files.path}` is not whole: {str(error).splitlines()[0]}") from None
+        module.to(device_of("auto")).eval()
+        return cls(files.path, config["name"], module, config, None, None, data, test)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    # --- on the data set ------------------------------------------------------------------------------------
+
+    def evaluate(self, samples: int = 50) -> Evaluation:
+        """Held-out rows, labels hidden: the error of each supervised node, and the mean importance-sampled log p of what is
+        observed, with `samples` draws a row. Data given to `load` without a held-out part is evaluated as a whole."""
+        dataset, table = self.rows()
+        everything = self.prepared is None and self.data is not None and not len(dataset.test)
+        rows = np.arange(dataset.rows) if everything else dataset.test
+        return evaluate(self.module, self.name, dataset.source, table, rows_tensor(rows, self.device), samples)
+
+    def rows(self) -> tuple[Dataset, Table]:
+        """The data set and its columns, on the model's device."""
+        if self.prepared is not None:
+            return self.prepared.dataset, self.prepared.table
+        if self.data is None:
+            dataset = reopen(self.config["origin"])
+        else:
+            dataset, _ = open_data(self.data, self.test, "", {})
+        supervised = [n for n, info in self.module.NODES.items() if info.role == "supervised"]
+        return dataset, bind(dataset, self.module.NODES, self._rules(supervised)).to(self.device)
+
+    # --- questions ------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def posterior(self, *observed: object, samples: int = 32, **values: object) -> dict[str, Any]:
+        """What the model believes about everything that is not given, by node. `posterior(x)`, `posterior(x = …, y = …)`:
+        arrays [rows, …] as in training; unknown labels are left out, NaN, −1 or masked. A finite node: probabilities
+        [rows, …, values]; another: (mean, standard deviation), [rows, …] each. `samples`: draws that are averaged."""
+        parts = [
+            ask.posterior(self.module, values, known, self._draws(), samples)
+            for values, known in self._asked(observed, values)
+        ]
+        return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+
+    @torch.no_grad()
+    def log_prob(self, *observed: object, samples: int = 50, **values: object) -> Array:
+        """The importance-sampled log p of what is given, labels among them, in nats, [rows]."""
+        parts = [
+            ask.log_prob(self.module, values, known, self._draws(), samples) for values, known in self._asked(observed, values)
+        ]
+        return np.asarray(torch.cat(parts).cpu().numpy())
+
+    @torch.no_grad()
+    def sample(self, n: int = 1, *, mean: bool = False, **given: object) -> dict[str, Array]:
+        """`n` draws of every node, [n, …], along p. `given`: nodes that are held at a value, one for all (`y = 3`) or one
+        a draw. `mean`: every observed node's mean instead of a draw."""
+        values = self.clamped(n, given)
+        drawn = ask.sample(self.module, n, values, self._draws())
+        if mean:
+            seen = {name for name, info in self.module.NODES.items() if info.role == "observed"}
+            kept = {name: value for name, value in drawn.items() if name not in seen}
+            drawn = ask.sample(self.module, n, kept, Means(self._draws().generator))
+        return {name: value.cpu().numpy() for name, value in drawn.items()}
+
+    # --- from arrays to tensors -----------------------------------------------------------------------------
+
+    def clamped(self, n: int, given: Mapping[str, object]) -> dict[str, Tensor]:
+        """Values for nodes of any role, [n, *event]. Raises RunError: E0665; DataError."""
+        nodes = self.module.NODES
+        self._known_names(given)
+        needed = [name for name, info in nodes.items() if info.role == "given" and name not in given]
+        if needed:
+            raise run_error("E0665", f"`{needed[0]}` is given: a sample needs its value", hint=f"write {needed[0]} = …")
+        filled = {name: _repeated(value, n, nodes[name]) for name, value in given.items()}
+        if not filled:
+            return {}
+        infos = {name: replace(nodes[name], role="observed") for name in filled}
+        table = bind(arrays(filled), infos, Rules({}, "none", self.config["scales"])).to(self.device)
+        index = torch.arange(n, device=self.device)
+        return {name: _typed(read(column, index, None), nodes[name]) for name, column in table.columns.items()}
+
+    def _asked(self, observed: tuple[object, ...], values: Mapping[str, object]) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+        """Values [1, rows, *event] and masks [rows], some rows at a time."""
+        nodes = self.module.NODES
+        names = [n for n, info in nodes.items() if info.role == "observed"]
+        if len(observed) > len(names):
+            raise run_error("E0665", f"{len(observed)} arrays, but {len(names)} observed nodes: {', '.join(names)}")
+        whole = {**dict(zip(names, observed, strict=False)), **{k: v for k, v in values.items() if v is not None}}
+        self._known_names(whole)
+        supervised = [n for n, info in nodes.items() if info.role == "supervised"]
+        table = bind(arrays(whole), nodes, replace(self._rules(supervised), names={})).to(self.device)
+        batches = torch.arange(table.rows, device=self.device).split(CHUNK)
+        return [self._batch(table, index) for index in batches]
+
+    def _batch(self, table: Table, index: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        nodes = self.module.NODES
+        found = {n: _typed(read(c, index, None), nodes[n])[None] for n, c in table.columns.items()}
+        return found, {n: c.known[index] for n, c in table.columns.items() if nodes[n].role == "supervised"}
+
+    def _rules(self, optional: list[str]) -> Rules:
+        data = self.config["settings"]["data"]
+        return Rules(data["names"], data["binarise"], self.config["scales"], optional)
+
+    def _known_names(self, given: Mapping[str, object]) -> None:
+        for name in given:
+            if name.removesuffix("_known") not in self.module.NODES:
+                near = get_close_matches(name, list(self.module.NODES), 1)
+                nodes = ", ".join(self.module.NODES)
+                raise run_error("E0665", f"`{self.name}` has no node `{name}`", hint=f"did you mean `{near[0]}`?" if near else f"nodes: {nodes}")
+
+    def _draws(self) -> Draws:
+        """Fresh noise, from torch's global generator: torch.manual_seed makes answers repeat."""
+        seed = int(torch.randint(2**62, ()))
+        return Draws(torch.Generator(self.device).manual_seed(seed))
+
+
+def _typed(value: Tensor, info: NodeInfo) -> Tensor:
+    return value.to(torch.int64 if info.integer else torch.get_default_dtype())
+
+
+def _repeated(value: object, n: int, info: NodeInfo) -> object:
+    """One value for all draws, or one a draw."""
+    found = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
+    if found.dtype.kind not in "buif":
+        return found  # bind says what is wrong
+    if found.shape == info.event or found.ndim == 0:
+        return np.broadcast_to(found, (n, *info.event))
+    return found if len(found) == n else np.broadcast_to(found[None], (n, *found.shape))
+
+
+def _joined(parts: list[Any]) -> Any:
+    """The answers of some rows at a time, as one."""
+    if isinstance(parts[0], tuple):
+        return tuple(_joined([part[i] for part in parts]) for i in range(len(parts[0])))
+    return torch.cat(parts).cpu().numpy()
