@@ -7,6 +7,7 @@ from typing import Literal
 
 from graphviz import Digraph, escape
 
+from sgdsl.base.source import Span
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import references
 

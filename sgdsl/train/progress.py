@@ -143,3 +143,9 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def say(text: str, quiet: bool) -> None:
+    """What is being done now, when it takes more than a moment."""
+    if not quiet:
+        print(text, file=sys.stderr, flush=True)

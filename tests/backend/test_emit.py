@@ -32,7 +32,7 @@ p(batch | lambda) = Bernoulli(table)
 p(forward | train, h, lambda, batch) = Normal(modules >> mlp(5))
 q(lambda | half) = Categorical(mlp(4))
 q(train | half, lambda) = Normal(mlp(4))
-q(h | train) = Normal(loc = mlp(4) + train * 2, scale = 0.5)
+q(h | train) = Normal(loc = linear(2)(train) + train * 2, scale = 0.5)
 q(batch | h, lambda) = Bernoulli(mlp(4))
 """
 

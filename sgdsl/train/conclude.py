@@ -1,0 +1,73 @@
+"""What a finished run has to show: a run comes in; its result, the labels-only baseline, pictures and result.json go out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sgdsl.train import run_folder
+from sgdsl.train.baseline import labels_alone
+from sgdsl.train.checkpoint import write_json
+from sgdsl.train.errors import run_error
+from sgdsl.train.evaluate import Evaluation, rows_tensor, supervised
+from sgdsl.train.gallery import draw_pictures
+from sgdsl.train.measure import Held, Score, scores
+from sgdsl.train.prepare import Prepared
+from sgdsl.train.progress import say
+from sgdsl.train.run import Run
+from sgdsl.train.settings import settings_of
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`baseline`: the same encoder trained on labels alone; `checked`: the error on `validation_labels` rows; `labels`: how
+    many labels of each node the run was granted."""
+
+    evaluation: Evaluation
+    baseline: Mapping[str, Score]
+    checked: Mapping[str, Score]
+    labels: Mapping[str, int]
+    seconds: float
+    pictures: tuple[Path, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for result.json and --json."""
+        return {
+            **self.evaluation.as_dict(),
+            "baseline": {name: score.as_dict() for name, score in self.baseline.items()},
+            "validation": {name: score.as_dict() for name, score in self.checked.items()},
+            "labels": dict(self.labels),
+            "seconds": self.seconds,
+            "pictures": [path.name if path.parent.name != "samples" else f"samples/{path.name}" for path in self.pictures],
+        }
+
+
+def conclude(run: Run, quiet: bool = False) -> Result:
+    """Evaluates a run that was trained here on its held-out rows, trains the baseline, draws. Raises RunError: E0661."""
+    ready, program = run.prepared, run.program
+    assert ready is not None and program is not None, "conclude is for the run that fit returned"
+    facts = run_folder.read_json(run_folder.Folder(run.folder).run)
+    settings = settings_of(program, facts["seed"])
+    say("evaluating on held-out rows", quiet)
+    evaluation = run.evaluate()
+    checked = _checked(run, ready)
+    if evaluation.scores and len(ready.split.labelled):
+        say("training the same encoder on labels alone", quiet)
+    baseline = labels_alone(program.text, run.name, ready, settings)
+    say("drawing", quiet)
+    try:
+        pictures = draw_pictures(run, ready)
+        labels = {name: int(mask.sum()) for name, mask in ready.split.granted.items()}
+        result = Result(evaluation, baseline, checked, labels, float(facts.get("seconds", 0.0)), pictures)
+        write_json(run_folder.Folder(run.folder).result, result.as_dict())
+    except OSError as error:
+        raise run_error("E0661", f"cannot write to `{run.folder}`: {error.strerror or error}") from None
+    return result
+
+
+def _checked(run: Run, ready: Prepared) -> dict[str, Score]:
+    """The scores on the rows of `validation_labels`."""
+    rows = rows_tensor(ready.split.checked, run.device)
+    return scores(run.module, ready.table, Held(rows, supervised(run.module, ready.table), 32)) if len(rows) else {}

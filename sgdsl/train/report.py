@@ -1,0 +1,59 @@
+"""A result as a table for standard output: an evaluation, or a result with its baseline, comes in, a rich table goes out."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+
+from sgdsl.train.conclude import Result
+from sgdsl.train.evaluate import Evaluation
+from sgdsl.train.measure import Score
+from sgdsl.train.progress import clock
+
+
+def table(result: Result | Evaluation) -> Table:
+    """One row a measure; beside each label error, that of the same encoder trained on labels alone."""
+    evaluation = result.evaluation if isinstance(result, Result) else result
+    made = Table(box=box.SIMPLE_HEAD, title=_title(result), title_justify="left", caption=_caption(evaluation), caption_justify="left")
+    made.add_column("held-out rows" if evaluation.rows else "measure")
+    made.add_column("this model", justify="right")
+    if isinstance(result, Result) and result.baseline:
+        made.add_column("labels alone", justify="right")
+    for row in _lines(result, evaluation):
+        made.add_row(*row[: len(made.columns)])
+    return made
+
+
+def _lines(result: Result | Evaluation, evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    found = []
+    for name, score in evaluation.scores.items():
+        alone = result.baseline.get(name) if isinstance(result, Result) else None
+        found.append((_measure(name, score), _value(score), _value(alone) if alone else ""))
+    if isinstance(result, Result):
+        found += [(f"{_measure(n, s)}, {s.rows:,} validation labels", _value(s), "") for n, s in result.checked.items()]
+    if evaluation.bound is not None:
+        spread = f" ± {evaluation.bound_error:.2f}" if evaluation.bound_error is not None else ""
+        found.append((f"log p of a row, nats (iw, {evaluation.samples} draws)", f"{evaluation.bound:.2f}{spread}", ""))
+    if not evaluation.rows:
+        found.append(("no held-out rows", "", ""))
+    return found
+
+
+def _measure(name: str, score: Score) -> str:
+    return f"error of {name}" if score.kind == "error" else f"root-mean-square error of {name}"
+
+
+def _value(score: Score) -> str:
+    return f"{100 * score.value:.2f} %" if score.kind == "error" else f"{score.value:.4g}"
+
+
+def _title(result: Result | Evaluation) -> str:
+    if isinstance(result, Evaluation):
+        return result.model
+    labels = ", ".join(f"{count:,} labels of {name}" for name, count in result.labels.items())
+    took = f"trained in {clock(result.seconds)}"
+    return ", ".join(part for part in (result.evaluation.model, labels, took) if part)
+
+
+def _caption(evaluation: Evaluation) -> str:
+    return f"{evaluation.source}; {evaluation.rows:,} held-out rows, labels hidden"
