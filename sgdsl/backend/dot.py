@@ -51,7 +51,7 @@ def dot(model: ir.Model, view: View = "both") -> str:
         for edge in generative:
             if edge in recognition and edge[1] not in lets:
                 graph.edge(*edge, **_RECOGNITION, **_LOOSE)
-    return graph.source
+    return str(graph.source)
 
 
 def _canvas(model: ir.Model) -> Digraph:

@@ -28,7 +28,8 @@ _FILE = SettingRow("file", "text", "", "the file")
 _ROWS = (
     DatasetRow("mnist", "MNIST, the first 10,000; with root, the idx files of a folder",
                "sgdsl.train.data:mnist", ("x", "y"), (_ROOT,)),
-    DatasetRow("idx", "a folder of idx or idx.gz files, named as MNIST's", "sgdsl.train.data:idx", ("x", "y"), (_ROOT,), ("root",)),
+    DatasetRow("idx", "a folder of idx or idx.gz files, named as MNIST's",
+               "sgdsl.train.data:idx", ("x", "y"), (_ROOT,), ("root",)),
     DatasetRow("npz", "the arrays of a .npz file", "sgdsl.train.data:npz", (), (_FILE,), ("file",)),
     DatasetRow("svhn", "house numbers (planned)", None, ("x", "y"), (_ROOT,)),
     DatasetRow("yaleb", "faces under many lights (planned)", None, ("x", "who", "light"), (_ROOT,)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,7 +31,7 @@ def command(talk: Talk, run: Path, given: tuple[str, ...], count: int, out: Path
     talk.result(str(path))
 
 
-def _draw(run: Path, path: Path, count: int, given: dict[str, object], seed: int | None) -> None:
+def _draw(run: Path, path: Path, count: int, given: dict[str, Any], seed: int | None) -> None:
     import numpy as np
     import torch
 
@@ -45,12 +46,13 @@ def _draw(run: Path, path: Path, count: int, given: dict[str, object], seed: int
         if path.suffix == ".png":
             picture(loaded, path, n=count, given=given)
         else:
-            np.savez(path, **loaded.sample(count, **given))
+            drawn: dict[str, Any] = loaded.sample(count, **given)
+            np.savez(path, **drawn)
     except OSError as error:
         raise click.UsageError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _pair(text: str) -> tuple[str, object]:
+def _pair(text: str) -> tuple[str, Any]:
     """`y=3`, `z=[0.1, -1]`. Raises UsageError for anything else."""
     name, equals, value = text.partition("=")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from sgdsl import driver
 from sgdsl.cli import options
 from sgdsl.cli.compiled import checked
 from sgdsl.cli.talk import Talk, write
+
+if TYPE_CHECKING:
+    from sgdsl.train.conclude import Result
 
 
 @click.command("run")
@@ -79,7 +83,7 @@ def _draw(talk: Talk, found: driver.Checked, folder: Path) -> None:
         talk.say(f"the graph could not be drawn: {error}")
 
 
-def _table(result: object) -> None:
+def _table(result: Result) -> None:
     """The result on standard output, coloured on a terminal only."""
     from rich.console import Console
 

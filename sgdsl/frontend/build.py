@@ -38,7 +38,8 @@ def _span(part: Tree[Token]) -> Span:
 
 
 def _token(token: Token) -> Built:
-    assert token.start_pos is not None and token.end_pos is not None
+    assert token.start_pos is not None
+    assert token.end_pos is not None
     span = Span(token.start_pos, token.end_pos)
     match token.type:
         case "NUMBER":

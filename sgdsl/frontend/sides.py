@@ -22,7 +22,7 @@ _ESTIMATOR_SYNONYMS = {
 def check_factor(
     factor: syntax.Factor, declared: Mapping[str, Declaration], reach: Mapping[str, frozenset[str]], sink: Sink
 ) -> None:
-    """Add E0190, E0201, E0204, E0205, E0207, E0504 for the names of a factor."""
+    """Add E0190, E0201, E0204, E0205, E0207, E0505 for the names of a factor."""
     given = _check_parents(factor, declared, sink)
     try:
         _check_node(factor.node, declared)
@@ -105,7 +105,7 @@ def _check_family(value: syntax.Expr, declared: Mapping[str, Declaration]) -> tu
 
 def _check_by(factor: syntax.Factor, by: syntax.By, sink: Sink) -> None:
     if factor.side == "p":
-        report(sink, refusal("E0504", "`by` belongs to q: nothing is drawn from p in training", by.span, "on a p factor",
+        report(sink, refusal("E0505", "`by` belongs to q: nothing is drawn from p in training", by.span, "on a p factor",
                              hint="remove it, or write it behind the q factor"))  # fmt: skip
     elif by.name.text in PLANNED:
         report(sink, planned_at(by.name.text, by.name.span))

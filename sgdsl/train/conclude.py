@@ -12,7 +12,7 @@ from sgdsl.train.baseline import labels_alone
 from sgdsl.train.checkpoint import write_json
 from sgdsl.train.errors import run_error
 from sgdsl.train.evaluate import Evaluation, rows_tensor, supervised
-from sgdsl.train.gallery import draw_pictures
+from sgdsl.train.pictures import draw_pictures
 from sgdsl.train.measure import Held, Score, scores
 from sgdsl.train.prepare import Prepared
 from sgdsl.train.progress import say

@@ -10,6 +10,8 @@ from sgdsl.frontend.planned import planned_at
 from sgdsl.frontend.report import did_you_mean, refusal
 from sgdsl.middle import ir
 
+_SYNONYMS = {"tau": "temperature", "temp": "temperature", "t": "temperature"}
+
 
 def estimator(by: syntax.By, consts: Constants) -> ir.Estimator:
     """Raises Refused: E0190, E0502."""
@@ -34,7 +36,7 @@ def _name(row: EstimatorRow, by: syntax.By, arg: syntax.Arg, place: int) -> str:
     if arg.name.text not in names:
         otherwise = f"its options: {', '.join(names)}" if names else f"write `by {row.name}`"
         raise refusal("E0502", f"`{row.name}` has no option `{arg.name.text}`", arg.name.span, "not an option",
-                      hint=did_you_mean(arg.name.text, names, otherwise, {"tau": "temperature", "temp": "temperature"}))  # fmt: skip
+                      hint=did_you_mean(arg.name.text, names, otherwise, _SYNONYMS))  # fmt: skip
     return arg.name.text
 
 

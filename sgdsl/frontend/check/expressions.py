@@ -71,7 +71,7 @@ def _broadcast(args: tuple[ir.Expr, ...], span: Span, context: Context) -> Shape
         return broadcast(*(a.shape for a in args))
     except Misfit as misfit:
         raise refusal("E0301", str(misfit), span, "shapes do not fit", labels=_shapes(args, context),
-                      hint="shapes are aligned at the right; a size of 1 is repeated")  # fmt: skip
+                      hint="shapes are aligned at the right; a size of 1 is repeated") from None  # fmt: skip
 
 
 def _shapes(args: tuple[ir.Expr, ...], context: Context) -> list[Label]:
@@ -107,7 +107,7 @@ def _call(
         axis = None if axis is None else axis_of(axis, max(1, len(found[0].shape)))
     except Misfit as misfit:
         raise refusal("E0301", f"`{row.name}`: {misfit}", call.span, "shapes do not fit", labels=_shapes(found, context),
-                      hint=row.help)  # fmt: skip
+                      hint=row.help) from None  # fmt: skip
     return ir.Call(row.name, found, axis, shape, call.span)
 
 

@@ -78,7 +78,8 @@ def _inputs(parts: tuple[ir.Part, ...], inputs: tuple[ir.Expr, ...], context: Co
     if not maps:
         seen = ", ".join(_described(i) for i in inputs)
         raise refusal("E0307", f"a conv reads a map [c, h, w], and there is none among {seen}", span, "no map to read",
-                      labels=_labels(inputs[:1], context), hint="declare the node as a map, `unit[1, 28, 28]`, or use `mlp`")  # fmt: skip
+                      labels=_labels(inputs[:1], context),
+                      hint="declare the node as a map, `unit[1, 28, 28]`, or use `mlp`")  # fmt: skip
     first = maps[0].shape
     for other in maps[1:]:
         if other.shape[1:] != first[1:]:
@@ -136,7 +137,7 @@ def _stage(stage: ir.Stage, flow: Flow, head: Shape | None) -> tuple[ir.Stage, F
                 done = replace(stage, input=source, output=result.shape)
     except Misfit as misfit:
         raise refusal("E0307", str(misfit), stage.span, "too many layers",
-                      hint="a layer halves both sides, rounding down")  # fmt: skip
+                      hint="a layer halves both sides, rounding down") from None  # fmt: skip
     if weights(stage.kind, source, stage.sizes) > MOST_WEIGHTS:
         raise _too_many(stage.span, weights(stage.kind, source, stage.sizes))
     return done, result
@@ -144,10 +145,11 @@ def _stage(stage: ir.Stage, flow: Flow, head: Shape | None) -> tuple[ir.Stage, F
 
 def _target(stage: ir.Stage, head: Shape | None) -> Shape:
     if head is None:
-        raise refusal("E0307", "a deconv makes the map of a node: it stands last in the network before a head", stage.span,
-                      "not before a head", hint="write it in the factor: `Normal(loc = trunk >> deconv(64, 32), scale = 0.1)`")  # fmt: skip
+        raise refusal("E0307", "a deconv makes the map of a node: it stands last in the network before a head",
+                      stage.span, "not before a head", hint="write it in the factor: `Normal(loc = trunk >> deconv(64, 32), scale = 0.1)`")  # fmt: skip
     if len(head) != 3:
-        raise refusal("E0307", f"a deconv makes a map [c, h, w], and the parameter is {written(head)}", stage.span, "no map",
+        raise refusal("E0307", f"a deconv makes a map [c, h, w], and the parameter is {written(head)}", stage.span,
+                      "no map",
                       hint="declare the node as a map, `unit[1, 28, 28]`, or use `mlp`")  # fmt: skip
     return head
 

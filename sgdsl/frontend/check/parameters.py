@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sgdsl.base.diagnostics import Label
-from sgdsl.catalog.families import FamilyRow, ParameterRow
+from sgdsl.catalog.families import Domain, FamilyRow, ParameterRow
 from sgdsl.catalog.shapes import Shape, fits, written
 from sgdsl.frontend import syntax
 from sgdsl.frontend.check.arguments import Arguments, Given
@@ -135,7 +135,8 @@ def _delta(target: Target, given: Given, context: Context) -> ir.Expr:
         message = f"`{node.name}` is {written(node.type.event)}, and this is {written(found.shape)}"
         raise refusal("E0301", message, given.expr.span, written(found.shape), labels=label)
     if node.type.support in ("positive", "unit"):
-        check_range(target.family, "value", "positive" if node.type.support == "positive" else "probability", found, node.type.event)
+        domain: Domain = "positive" if node.type.support == "positive" else "probability"
+        check_range(target.family, "value", domain, found, node.type.event)
     return found
 
 
