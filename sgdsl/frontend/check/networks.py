@@ -146,7 +146,8 @@ def _stage(stage: ir.Stage, flow: Flow, head: Shape | None) -> tuple[ir.Stage, F
 def _target(stage: ir.Stage, head: Shape | None) -> Shape:
     if head is None:
         raise refusal("E0307", "a deconv makes the map of a node: it stands last in the network before a head",
-                      stage.span, "not before a head", hint="write it in the factor: `Normal(loc = trunk >> deconv(64, 32), scale = 0.1)`")  # fmt: skip
+                      stage.span, "not before a head",
+                      hint="write it in the factor: `Normal(loc = trunk >> deconv(64, 32), scale = 0.1)`")  # fmt: skip
     if len(head) != 3:
         raise refusal("E0307", f"a deconv makes a map [c, h, w], and the parameter is {written(head)}", stage.span,
                       "no map",
