@@ -39,7 +39,7 @@ class _Ink:
 
 def render(diagnostic: Diagnostic, color: bool = False, source: Source | None = None) -> str:
     """The diagnostic as lines of text, without a last line break. `source`: where its spans are if it names none."""
-    source = diagnostic.source or source
+    source = diagnostic.source or (source if diagnostic.span is not None else None)
     ink = _Ink(color, diagnostic.severity)
     title = f"{diagnostic.severity}[{diagnostic.code}]" if diagnostic.code else diagnostic.severity
     lines = [ink.main(title) + ink.bold(": " + safe(diagnostic.message))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from sgdsl.frontend import syntax
 from sgdsl.frontend.report import refusal
 
 DEEPEST = 100
+_BLANKS = re.compile(r"(?<=[(\[]) | (?=[)\],])")
 
 Raw = Tree[Token] | Token
 Built = Any  # what a rule's builder returns: a syntax node, or a tuple of them
@@ -112,7 +114,7 @@ def _factor(children: list[Built], span: Span, flat: str) -> Built:
     for name in (node, *given):
         if isinstance(name, syntax.Planned):
             return name
-    text = " ".join(flat[span.start : span.end].split())
+    text = _BLANKS.sub("", " ".join(flat[span.start : span.end].split()))
     return syntax.Factor(side.text, node, given, value, by[0] if by else None, head, text, span)
 
 

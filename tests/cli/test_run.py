@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     y = random.integers(0, 3, 400)
     x = (random.random((400, 1, 4, 4)) < 0.2 + 0.3 * y[:, None, None, None]).astype(np.uint8)
-    np.savez(home / "tiny.npz", x=x[:300], y=y[:300], x_test=x[300:], y_test=y[300:])
+    np.savez(home / "tiny.npz", x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:])
     (home / "tiny.sgm").write_text(TEXT.replace("FILE", str(home / "tiny.npz")))
     assert run(["run", str(home / "tiny.sgm"), "--out", str(home / "run"), "-q", "--seed", "1"]) == 0
     return home

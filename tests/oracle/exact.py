@@ -45,7 +45,8 @@ def estimators(model: ir.Model) -> dict[str, str]:
     """As written by `by`, else: finite nodes are enumerated (the models here are small), real ones reparameterised."""
     written = {f.node: f.estimator.name if f.estimator else "" for f in model.q}
     return {
-        node: name or ("enumerate" if model.node(node).type.cardinality else "reparam") for node, name in written.items()
+        node: name or ("enumerate" if model.node(node).type.cardinality else "reparam")
+        for node, name in written.items()
     }
 
 
@@ -111,9 +112,7 @@ def _draw_tree(
         index = index + strides[name] * outcomes[:, at : at + copies[name]][:, copy]
         firsts[name] = torch.tensor([int((copy == k).nonzero()[0]) for k in range(copies[name])])
         at += copies[name]
-    log_draw = sum(
-        (grid.log_draw[d][index[:, firsts[d]]].sum(1) for d in drawn), grid.log_p.new_zeros(len(outcomes))
-    )
+    log_draw = sum((grid.log_draw[d][index[:, firsts[d]]].sum(1) for d in drawn), grid.log_p.new_zeros(len(outcomes)))
     return index, log_draw
 
 

@@ -6,6 +6,7 @@ Shares nothing with sgdsl.runtime or sgdsl.backend. Every tensor here is [N or 1
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -29,7 +30,14 @@ ELEMENTWISE: dict[str, Callable[[Tensor], Tensor]] = {
     "sin": torch.sin,
     "cos": torch.cos,
 }
-Layers = Iterator[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """The weights that a let's or a factor's expressions own, consumed in the order in which they are written."""
+
+    layers: Iterator[tuple[Tensor, Tensor]]
+    free: Iterator[Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,59 +47,68 @@ class Reader:
     model: ir.Model
     state: Mapping[str, Tensor]
 
-    def layers(self, prefix: str) -> Layers:
-        """(weight, bias) of the linear layers under a name, in the order of the state_dict."""
-        for name, weight in self.state.items():
-            if name.startswith(f"{prefix}.") and name.endswith(".weight"):
-                yield weight, self.state[name.removesuffix("weight") + "bias"]
+    def owned(self, prefix: str) -> Owned:
+        """Linear layers (weight, bias) and free tensors under names that begin so, in the order of the state_dict."""
+        layers = (
+            (weight, self.state[name.removesuffix("weight") + "bias"])
+            for name, weight in self.state.items()
+            if name.startswith(prefix) and name.removesuffix("weight") + "bias" in self.state
+        )
+        free = (
+            tensor
+            for name, tensor in self.state.items()
+            if name.startswith(prefix) and re.fullmatch(r"weight\d*", name.split(".")[-1])
+            if name.removesuffix("weight") + "bias" not in self.state
+        )
+        return Owned(layers, free)
 
     # --- expressions ------------------------------------------------------------------------------------------
 
-    def value(self, expr: ir.Expr, values: Mapping[str, Tensor], owner: str, layers: Layers) -> Tensor:
-        """The expression at `values`; `layers` are those its own networks consume, `owner` names its free tensors."""
+    def value(self, expr: ir.Expr, values: Mapping[str, Tensor], owned: Owned) -> Tensor:
+        """The expression at `values`; its own networks and free tensors consume `owned`."""
         match expr:
             case ir.Number():
                 return torch.tensor([expr.value], dtype=torch.float64)
             case ir.Ref():
                 return values[expr.name] if expr.name in values else self.let(expr.name, values)
             case ir.Operation():
-                return _operate(expr, [self.value(a, values, owner, layers) for a in expr.args])
+                return _operate(expr, [self.value(a, values, owned) for a in expr.args])
             case ir.Call():
-                return _call(expr, [self.value(a, values, owner, layers) for a in expr.args])
+                return _call(expr, [self.value(a, values, owned) for a in expr.args])
             case ir.Vector():
-                items = [self.value(i, values, owner, layers) for i in expr.items]
+                items = [self.value(i, values, owned) for i in expr.items]
                 return torch.stack(torch.broadcast_tensors(*items), dim=1)
             case ir.Apply():
-                return self.network(expr.network, values, layers)
+                return self.network(expr.network, values, owned)
             case ir.Weight():
-                return self.state[f"{owner}.weight"][None]
+                return next(owned.free)[None]
 
     def let(self, name: str, values: Mapping[str, Tensor]) -> Tensor:
         """The value of a let, evaluated anew at each use."""
-        return self.value(self.model.let(name).value, values, name, self.layers(name))
+        return self.value(self.model.let(name).value, values, self.owned(f"{name}."))
 
     # --- networks ---------------------------------------------------------------------------------------------
 
-    def network(self, network: ir.Network, values: Mapping[str, Tensor], layers: Layers) -> Tensor:
+    def network(self, network: ir.Network, values: Mapping[str, Tensor], owned: Owned) -> Tensor:
         """[N, width] behind the last part."""
-        parts = [self._input(expr, values, layers) for expr in network.inputs]
+        parts = [self._input(expr, values, owned) for expr in network.inputs]
         rows = max(len(p) for p in parts)
         hidden = torch.cat([p.expand(rows, -1) for p in parts], -1)
-        return self._parts(network.parts, hidden, layers)
+        return self._parts(network.parts, hidden, owned)
 
-    def _parts(self, parts: tuple[ir.Part, ...], hidden: Tensor, layers: Layers) -> Tensor:
+    def _parts(self, parts: tuple[ir.Part, ...], hidden: Tensor, owned: Owned) -> Tensor:
         for part in parts:
             match part:
                 case ir.NetUse():
                     net = next(n for n in self.model.nets if n.name == part.net)
-                    hidden = self._parts(net.parts, hidden, self.layers(part.net))
+                    hidden = self._parts(net.parts, hidden, self.owned(f"{part.net}."))
                 case ir.Stage():
-                    hidden = _stage(part, hidden, layers)
+                    hidden = _stage(part, hidden, owned)
         return hidden
 
-    def _input(self, expr: ir.Expr, values: Mapping[str, Tensor], layers: Layers) -> Tensor:
+    def _input(self, expr: ir.Expr, values: Mapping[str, Tensor], owned: Owned) -> Tensor:
         """[N or 1, width]: a class and a count(a, b) one-hot, a count log(1 + v), the rest themselves."""
-        value = self.value(expr, values, "", layers)
+        value = self.value(expr, values, owned)
         if isinstance(expr, ir.Ref) and expr.type.one_hot:
             assert expr.type.values is not None
             value = functional.one_hot(value.long() - expr.type.first, expr.type.values)
@@ -104,16 +121,17 @@ class Reader:
     def parameters(self, factor: ir.Factor, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The family's parameters [N or 1, *shape], in their domains, by the name the factor gives them."""
         prefix = f"{factor.side}_{factor.node}"
-        trunk = self.network(factor.trunk, values, self.layers(f"{prefix}.trunk")) if factor.trunk else None
-        found = {}
+        trunk = self.network(factor.trunk, values, self.owned(f"{prefix}.trunk.")) if factor.trunk else None
+        found, owned = {}, self.owned(f"{prefix}.net")
+        free = self.owned(f"{prefix}.weight")
         for parameter in factor.parameters:
-            raw = self._parameter(parameter, prefix, values, trunk)
+            raw = self._parameter(parameter, prefix, values, trunk, Owned(owned.layers, free.free))
             given = isinstance(parameter.source, ir.Value | ir.Default)
             found[parameter.name] = _domain(parameter, raw, given)
         return found
 
     def _parameter(
-        self, parameter: ir.Parameter, prefix: str, values: Mapping[str, Tensor], trunk: Tensor | None
+        self, parameter: ir.Parameter, prefix: str, values: Mapping[str, Tensor], trunk: Tensor | None, owned: Owned
     ) -> Tensor:
         name = f"{prefix}.{parameter.name}"
         match parameter.source:
@@ -121,8 +139,8 @@ class Reader:
                 assert trunk is not None
                 return self._head(name, trunk, parameter.shape)
             case ir.Own():
-                layers = self.layers(f"{name}_trunk")
-                return self._head(name, self.network(parameter.source.network, values, layers), parameter.shape)
+                trunk = self.network(parameter.source.network, values, self.owned(f"{name}_trunk."))
+                return self._head(name, trunk, parameter.shape)
             case ir.Table():
                 table = self.state[f"{prefix}.table.{parameter.name}"]
                 index = [_cell_indices(ref, values[ref.name]) for ref in parameter.source.parents]
@@ -131,7 +149,7 @@ class Reader:
                 free = self.state[name]
                 return free.reshape((1,) * (1 + len(parameter.shape))) if free.numel() == 1 else free[None]
             case ir.Value():
-                raw = self.value(parameter.source.expr, values, name, self.layers(name)).double()
+                raw = self.value(parameter.source.expr, values, owned).double()
                 return _align(raw, 1 + len(parameter.shape)).expand(-1, *parameter.shape)
             case ir.Default():
                 return torch.full((1, *parameter.shape), parameter.source.value, dtype=torch.float64)
@@ -153,13 +171,13 @@ def _cell_indices(ref: ir.Ref, value: Tensor) -> list[Tensor]:
     return [c.long() - ref.type.first for c in value.reshape(len(value), -1).unbind(1)]
 
 
-def _stage(stage: ir.Stage, hidden: Tensor, layers: Layers) -> Tensor:
+def _stage(stage: ir.Stage, hidden: Tensor, owned: Owned) -> Tensor:
     options = dict(stage.options)
     assert stage.kind in ("linear", "mlp"), f"the oracle has no {stage.kind}"
     assert options.get("norm", "none") == "none", "the oracle has no norms"
     act = ELEMENTWISE[str(options.get("act", "relu"))]
     for _ in stage.sizes:
-        weight, bias = next(layers)
+        weight, bias = next(owned.layers)
         hidden = functional.linear(hidden, weight, bias)
         hidden = hidden if stage.kind == "linear" else act(hidden)
     return hidden
