@@ -106,7 +106,7 @@ def advance(state: State, job: Job, index: Tensor) -> None:
     state.optimizer.step()
     if state.average is not None:
         state.average.update(state.step)
-    state.meter.add(step, job.means)
+    state.meter.add(step, job.means, job.composition.alpha)
     if is_look(state.step, job.composition.steps):
         state.meter.look(step, batch)
     state.step += 1

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime.batch import Batch, Step
-from sgdsl.runtime.bounds import effective_sample_size
+from sgdsl.runtime.bounds import effective_sample_size, log_mean_exp
 
 LOOKS = 4  # steps of an epoch whose terms are looked at
 
@@ -27,9 +27,13 @@ class Meter:
     terms: dict[str, float] = field(default_factory=dict)
     ess: dict[str, tuple[float, int]] = field(default_factory=dict)
 
-    def add(self, step: Step, means: Tensor) -> None:
-        """Every step; `means` [2, rows] as in Composition."""
-        self.bounds.addmv_(means, step.bound.detach())
+    def add(self, step: Step, means: Tensor, alpha: float) -> None:
+        """Every step; `means` [2, rows] and `alpha` as in Composition. The extra α log q(labels | x) is taken off again, so
+        that labelled and unlabelled rows can be compared."""
+        bound = step.bound.detach()
+        if alpha:
+            bound = bound - alpha * log_mean_exp(step.log_w.detach())
+        self.bounds.addmv_(means, bound)
         self.steps += 1
 
     def look(self, step: Step, batch: Batch) -> None:

@@ -105,7 +105,7 @@ def analogies_sheet(run: Run, ready: Prepared, node: str, label: str) -> Sheet:
     lines = [[first, *others] for first, others in zip(given, changed, strict=True)]
     classes = [str(v) for v in range(info.first, info.first + info.classes)]
     return Sheet(
-        f"{run.name}: each {label} in the manner of a given one", caption(run), lines, [], ["given", *classes], "held-out rows", "", True
+        f"{run.name}: each {label} in the style of a given row", caption(run), lines, [], ["given", *classes], "held-out rows", True
     )
 
 

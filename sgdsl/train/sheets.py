@@ -19,6 +19,7 @@ from sgdsl.train.dataset import Array
 DPI = 150
 CELL = 0.52  # inches of a small picture
 GAP = 0.07  # of a picture's side, between two
+FOOT = 0.42  # inches below the pictures
 SMALLEST_SIDE = 4
 FAINT = "#6b7280"
 COLORS = ("#2563eb", "#d97706", "#059669", "#7c3aed", "#dc2626", "#0891b2")
@@ -27,7 +28,7 @@ COLORS = ("#2563eb", "#d97706", "#059669", "#7c3aed", "#dc2626", "#0891b2")
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """Pictures in rows, with words beside them. `images` [rows][columns] of arrays [c, h, w] or [h, w]; `lines`, `heads`:
-    names of rows and columns; `split`: a wider gap after the first column."""
+    names of rows and columns; `lines_name`: of all rows; `split`: a wider gap after the first column."""
 
     title: str
     caption: str
@@ -35,7 +36,6 @@ class Sheet:
     lines: Sequence[str] = ()
     heads: Sequence[str] = ()
     lines_name: str = ""
-    heads_name: str = ""
     split: bool = False
 
 
@@ -59,7 +59,8 @@ def draw_sheet(sheet: Sheet, path: Path) -> Path:
             canvas[i * (height + gap) :][:height, x : x + width] = _colours(image, low, high)
     wide = CELL * canvas.shape[1] / width
     tall = CELL * canvas.shape[0] / width
-    figure = Figure(figsize=(max(wide + 1.1, 3.6), tall + 1.35), dpi=DPI, facecolor="white")
+    room = 0.42 + 0.25 * bool(sheet.heads)
+    figure = Figure(figsize=(max(wide + 1.1, 4.2), tall + room + FOOT), dpi=DPI, facecolor="white")
     axes = figure.add_axes(_box(figure, wide, tall))
     axes.imshow(canvas, interpolation="nearest", aspect="auto")
     places = [j * (width + gap) + (first if j else 0) + width / 2 - 0.5 for j in range(columns)]
@@ -71,7 +72,7 @@ def draw_sheet(sheet: Sheet, path: Path) -> Path:
 def _box(figure: Figure, wide: float, tall: float) -> tuple[float, float, float, float]:
     """The axes in the middle of a figure with room for words, as shares of it."""
     width, height = figure.get_size_inches()
-    return (max(0.75, (width - wide) / 2) / width, 0.42 / height, wide / width, tall / height)
+    return (max(0.75, (width - wide) / 2) / width, FOOT / height, wide / width, tall / height)
 
 
 def _words(axes: Axes, sheet: Sheet, rows: Sequence[float], columns: Sequence[float]) -> None:
@@ -80,8 +81,6 @@ def _words(axes: Axes, sheet: Sheet, rows: Sequence[float], columns: Sequence[fl
     axes.set_yticks(rows if sheet.lines else [], sheet.lines or None)
     axes.set_xticks(columns[: len(sheet.heads)], sheet.heads)
     axes.set_ylabel(sheet.lines_name, fontsize=9, color=FAINT)
-    axes.xaxis.set_label_position("top")
-    axes.set_xlabel(sheet.heads_name, fontsize=9, color=FAINT)
 
 
 def _finish(figure: Figure, title: str, caption: str) -> None:

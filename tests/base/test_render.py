@@ -92,7 +92,7 @@ def test_places_at_the_edges() -> None:
     assert shown(Diagnostic("E0101", "m", Span(len(TEXT), len(TEXT))))[1:] == ["4 |", "  | ^"]
     assert shown(Diagnostic("E0101", "m", Span(10**6, 10**6 + 3)))[1:] == ["4 |", "  | ^"]
     assert shown(Diagnostic("E0101", "m", Span(7, 8), "no doc"))[1:] == ["1 | model m", "  |        ^ no doc"]
-    assert render(Diagnostic("E0109", "cannot read", hint="look"), source=Source("a.sgm", "")).split("\n") == [
+    assert render(Diagnostic("E0109", "cannot read", hint="look", source=Source("a.sgm", ""))).split("\n") == [
         "error[E0109]: cannot read",
         " --> a.sgm",
         "  = hint: look",

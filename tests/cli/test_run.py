@@ -95,7 +95,7 @@ def test_resume_goes_on(folder: Path) -> None:
         (["run", "tiny.sgm", "--set", "train.lr=1e30", "--set", "train.epochs=20", "--out", "c"], 4),
         (["eval", "no-run"], 2),
         (["sample", "run", "w=3"], 2),
-        (["sample", "run", "y=7"], 2),
+        (["sample", "run", "y=7"], 3),
         (["run", "--resume", "no-run"], 2),
     ],
 )

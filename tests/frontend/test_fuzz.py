@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.lark import from_lark
 from lark import Lark
 
-from sgdsl.base.diagnostics import DiagnosticError
+from sgdsl.base.diagnostics import Diagnostic, DiagnosticError
 from sgdsl.base.render import render
 from sgdsl.frontend.parse import grammar
 from tests.frontend.reading import M2, read
@@ -25,15 +25,18 @@ CALM = settings(max_examples=150, deadline=None, derandomize=True, suppress_heal
 
 def survives(text: str) -> None:
     """A program is read, or refused by diagnostics that can be shown."""
+    for found in diagnostics(text):
+        assert re.fullmatch(r"[EW]0\d{3}", found.code)
+        assert render(found, color=False)
+
+
+def diagnostics(text: str) -> tuple[Diagnostic, ...]:
+    """None for a right program, at least one for a wrong one."""
     try:
-        model = read(text)
+        read(text)
     except DiagnosticError as error:
-        assert error.diagnostics
-        for found in error.diagnostics:
-            assert re.fullmatch(r"[EW]0\d{3}", found.code)
-            assert render(found, color=False)
-    else:
-        assert model.name
+        return error.diagnostics or (Diagnostic("", "refused without a reason"),)
+    return ()
 
 
 @st.composite

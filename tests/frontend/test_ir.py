@@ -260,7 +260,7 @@ def test_words_that_start_like_keywords_are_names(name: str) -> None:
 def test_a_statement_may_go_on_inside_brackets() -> None:
     """Protects newlines and comments inside ( ) and [ ], commas and lines inside { }, and Windows' line ends."""
     text = ("model t # doc\r\nobserved x : real[\r\n 4, # rows\r\n 5]\r\nlatent z : real\r\n"
-            "p(x |\r\n  z) = Normal(\r\n mlp(3))\r\ntrain {\r\n epochs = 3, batch = 4\r\n\r\n # c\r\n lr = 1e-2\r\n}\r\n")  # fmt: skip
+            "p(x |\r\n  z) = Normal(\r\n mlp(3))\r\ntrain {\r\n epochs = 3, batch = 4\r\n\r\n # c\r\n lr = 1e-2\r\n}\r\n")
     model = read(text)
     assert model.nodes[0].type.shape == (4, 5)
     assert model.p[0].text == "p(x | z) = Normal(mlp(3))"

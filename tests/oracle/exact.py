@@ -13,9 +13,7 @@ import torch
 from torch import Tensor
 
 from sgdsl.middle import ir
-from tests.oracle.grid import Grid, parents
-
-LIMIT = 2_000_000
+from tests.oracle.grid import Grid, parents, product
 
 
 def log_q_known(grid: Grid) -> Tensor:
@@ -95,10 +93,10 @@ def _draw_tree(
     grid: Grid, listed: list[str], drawn: list[str], scopes: Mapping[str, tuple[str, ...]]
 ) -> tuple[Tensor, Tensor]:
     """Indices into the grid [Ω, A] for each outcome and each assignment of the enumerated nodes, and log probability [Ω]."""
-    assignments = _product([grid.sizes[c] for c in listed])
+    assignments = product([grid.sizes[c] for c in listed])
     digit = {c: assignments[:, i] for i, c in enumerate(listed)}
     copies = {d: math.prod(grid.sizes[c] for c in scopes[d]) for d in drawn}
-    outcomes = _product([grid.sizes[d] for d in drawn for _ in range(copies[d])])
+    outcomes = product([grid.sizes[d] for d in drawn for _ in range(copies[d])])
     index = torch.zeros(len(outcomes), len(assignments), dtype=torch.long)
     firsts, at = {}, 0
     strides = _strides(grid)
@@ -124,17 +122,9 @@ def _strides(grid: Grid) -> dict[str, int]:
     return found
 
 
-def _product(sizes: list[int]) -> Tensor:
-    """All digits, [∏ sizes, len(sizes)], the last fastest."""
-    assert math.prod(sizes) <= LIMIT, "too many outcomes"
-    if not sizes:
-        return torch.zeros(1, 0, dtype=torch.long)
-    return torch.cartesian_prod(*(torch.arange(s) for s in sizes)).reshape(-1, len(sizes))
-
-
 def bounds(one: Sample, alpha: float, samples: int) -> tuple[Tensor, dict[str, Tensor]]:
     """Probability and value of each bound at every joint outcome of S samples, [Ω ** S]."""
-    drawn = _product([len(one.log_draw)] * samples)
+    drawn = product([len(one.log_draw)] * samples)
     log_w, log_s = one.log_w[drawn], math.log(samples)
     log_q = log_w.logsumexp(1) - log_s
     mean_f = (log_w.softmax(1) * one.f[drawn]).sum(1)

@@ -18,6 +18,7 @@ from sgdsl.middle import ir
 from tests.oracle.interpret import Reader
 
 POINTS = 12
+LIMIT = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,21 @@ def finite_values(kind: ir.Type) -> Tensor:
     return torch.cartesian_prod(*[axis] * kind.cells).reshape(-1, *kind.shape).double()
 
 
+def product(sizes: list[int]) -> Tensor:
+    """All digits, [∏ sizes, len(sizes)], the last fastest."""
+    assert math.prod(sizes) <= LIMIT, "too many outcomes"
+    if not sizes:
+        return torch.zeros(1, 0, dtype=torch.long)
+    return torch.cartesian_prod(*(torch.arange(s) for s in sizes)).reshape(-1, len(sizes))
+
+
 def make_grid(reader: Reader, row: Mapping[str, Tensor], known: tuple[str, ...], points: int = POINTS) -> Grid:
     """`row[node]` [*event]: the observed and given nodes, and the labels in `known` (what else it holds is not read)."""
     model = reader.model
     order = q_order(model)
     unknown = [n for n in order if n not in known]
     sizes = {n: _outcomes(model.node(n).type, points) for n in unknown}
-    digits = torch.cartesian_prod(*(torch.arange(s) for s in sizes.values())).reshape(-1, len(sizes))
+    digits = product(list(sizes.values()))
     values = {n.name: row[n.name][None].double() for n in model.nodes if n.role in ("observed", "given")}
     log_q, log_draw = {}, {}
     for name in order:
@@ -110,7 +119,7 @@ def make_grid(reader: Reader, row: Mapping[str, Tensor], known: tuple[str, ...],
             values[name], log_weight = _outcome(reader, factor, values, digit, points)
             log_q[name] = reader.log_prob(factor, values)
             log_draw[name] = log_q[name] if log_weight is None else log_weight
-    total = len(digits) if unknown else 1
+    total = len(digits)
     log_p = sum((reader.log_prob(f, values) for f in model.p), torch.zeros(total, dtype=torch.float64))
     spread = [{n: t.expand(total) for n, t in found.items()} for found in (log_q, log_draw)]
     return Grid(sizes, tuple(n for n in order if n in known), log_p, spread[0], spread[1])
