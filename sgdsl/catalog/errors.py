@@ -32,7 +32,12 @@ def _read(path: Path) -> ErrorPage:
     assert found is not None, f"{path} is no page"
     text = found.group("text").strip()
     return ErrorPage(
-        path.stem, found.group("title"), text, found.group("wrong"), found.group("right"), found.group("command") is not None
+        path.stem,
+        found.group("title"),
+        text,
+        found.group("wrong"),
+        found.group("right"),
+        found.group("command") is not None,
     )
 
 

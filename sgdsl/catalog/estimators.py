@@ -32,9 +32,7 @@ _ROWS = (
         "draws, with the gradient of their log-probability times a centred reward; at least two draws",
         (EstimatorOption("baseline", "word", "loo", ("loo",), ("mean", "net")),),
     ),
-    EstimatorRow(
-        "gumbel", "relaxed draws of a finite node (biased)", (EstimatorOption("temperature", "number"),)
-    ),
+    EstimatorRow("gumbel", "relaxed draws of a finite node (biased)", (EstimatorOption("temperature", "number"),)),
     EstimatorRow("straight_through", "draws in value, the probabilities in the gradient (biased)"),
 )
 

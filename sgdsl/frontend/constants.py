@@ -43,7 +43,11 @@ def _binary(expr: syntax.Binary, left: float, right: float) -> float:
         case "div":
             if right == 0:
                 raise refusal("E0312", "a division by zero", expr.span, "divides by 0")
-            value = left // right if isinstance(left, int) and isinstance(right, int) and left % right == 0 else left / right
+            value = (
+                left // right
+                if isinstance(left, int) and isinstance(right, int) and left % right == 0
+                else left / right
+            )
         case _:
             assert_never(expr.op)
     if not abs(value) <= LARGEST:

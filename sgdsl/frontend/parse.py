@@ -131,9 +131,7 @@ def _others(read: list[syntax.Statement]) -> tuple[syntax.Statement, ...]:
     return tuple(s for s in read if not isinstance(s, syntax.ModelLine))
 
 
-def _model_line(
-    read: list[syntax.Statement], pieces: list[Piece], flat: str, sink: Sink
-) -> syntax.ModelLine | None:
+def _model_line(read: list[syntax.Statement], pieces: list[Piece], flat: str, sink: Sink) -> syntax.ModelLine | None:
     """The model line, which stands once and first: E0108, E0110."""
     found = [s for s in read if isinstance(s, syntax.ModelLine)]
     first = next((p for p in pieces if flat[p.start : p.end].strip()), None)

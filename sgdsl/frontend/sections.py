@@ -95,7 +95,9 @@ class Settings:
             raise refusal("E0601", f"there is no section `{section}`", Span(*match.span(1)), "not a section",
                           hint=did_you_mean(section, SECTIONS, "sections: objective, train, data"))  # fmt: skip
         if section == "data" and self.line is None:
-            raise refusal("E0607", "the file has no `data` line to change", whole, hint="add a line such as `data mnist`")
+            raise refusal(
+                "E0607", "the file has no `data` line to change", whole, hint="add a line such as `data mnist`"
+            )
         value = parse_value(source, Span(match.end(), len(text.rstrip())))
         self._keep(section, syntax.Name(match.group(2), Span(*match.span(2))), value, source)
 
@@ -128,7 +130,9 @@ class Settings:
                 return
             before = self.found[section].get(name.text)
             if before is not None and before.source is None and source is None:
-                raise refusal("E0603", f"`{name.text}` is set twice", name.span, "again", labels=[Label(before.name, "first")])
+                raise refusal(
+                    "E0603", f"`{name.text}` is set twice", name.span, "again", labels=[Label(before.name, "first")]
+                )
             if row is None:
                 raise self._unknown(section, name, dataset)
             found = value_of(row, value, self.consts, self.nodes)
@@ -204,7 +208,9 @@ class Settings:
                 what = f" of `{node}`" if node else ""
                 message = f"{'no row has' if share == 0 else 'every row has'} a label{what}"
                 hint = "declare the node latent" if share == 0 else "declare the node observed, or hide labels: 0.5"
-                self.sink.add(Diagnostic("W0601", message, written.name, "labels", (), (), hint, "warning", written.source))
+                self.sink.add(
+                    Diagnostic("W0601", message, written.name, "labels", (), (), hint, "warning", written.source)
+                )
 
 
 def _row(rows: Iterable[SettingRow], name: str) -> SettingRow | None:

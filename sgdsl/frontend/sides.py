@@ -59,7 +59,9 @@ def _check_parents(factor: syntax.Factor, declared: Mapping[str, Declaration], s
                                  "no node", labels=[here], hint="consts and nets need not stand behind the bar"))  # fmt: skip
         elif declaration is None:
             hint = did_you_mean(name.text, values, f"declare it: `latent {name.text} : real[8]`")
-            report(sink, refusal("E0201", f"there is no node or let `{name.text}`", name.span, "not declared", hint=hint))
+            report(
+                sink, refusal("E0201", f"there is no node or let `{name.text}`", name.span, "not declared", hint=hint)
+            )
             meant = closest(name.text, values)
             found[meant or name.text] = name
         found[name.text] = name
@@ -83,7 +85,9 @@ def _check_family(value: syntax.Expr, declared: Mapping[str, Declaration]) -> tu
     name, args = (value.function, value.args) if isinstance(value, syntax.Call) else (value, ())
     families = f"families: {', '.join(FAMILIES)}"
     if not isinstance(name, syntax.Name):
-        raise refusal("E0205", "a factor is a family: `Family` or `Family(arguments)`", value.span, "no family", hint=families)
+        raise refusal(
+            "E0205", "a factor is a family: `Family` or `Family(arguments)`", value.span, "no family", hint=families
+        )
     text = name.text
     if text in FAMILIES:
         return args

@@ -68,7 +68,9 @@ def _range(written: syntax.TypeExpr, consts: Constants) -> tuple[int, ...]:
     low, high = (integer(a.value, consts, "a bound of `count`", 0, 2**31, "E0303") for a in written.sizes)
     span = written.sizes[0].span.to(written.sizes[1].span)
     if high < low:
-        raise refusal("E0303", f"count({low}, {high}) holds no number", span, "empty", hint=f"write count({high}, {low})")
+        raise refusal(
+            "E0303", f"count({low}, {high}) holds no number", span, "empty", hint=f"write count({high}, {low})"
+        )
     if high - low >= MOST_VALUES:
         raise refusal("E0303", f"count({low}, {high}) holds more than {MOST_VALUES:,} numbers", span, "too many",
                       hint="write `count` for an open range")  # fmt: skip

@@ -17,7 +17,8 @@ def values(settings: tuple[ir.Setting, ...]) -> dict[str, object]:
 def test_values_of_a_file() -> None:
     """Protects the kinds of values: words, whole numbers, numbers, labels by rows, by rate and by node."""
     text = M2.replace("labels = 100", "labels = each(y = 0.5), x = image, binarise = none").replace(
-        "train {", "const N = 4\nobjective { samples = N * 2, bound = iw, alpha = 0.5 }\ntrain { clip = none, lr = 1e-3, "
+        "train {",
+        "const N = 4\nobjective { samples = N * 2, bound = iw, alpha = 0.5 }\ntrain { clip = none, lr = 1e-3, ",
     )
     text = text.replace("mnist(", 'npz(file = "a.npz", ')
     model = read(text)
@@ -39,7 +40,13 @@ def test_a_point_makes_labels_a_rate(written: str, kind: type) -> None:
 def test_a_flag_replaces_the_file() -> None:
     """Protects `--set`: it replaces a value, adds one, and takes the place of one that excludes it."""
     text = M2.replace("train {", "objective { gamma = 2 }\ntrain {")
-    flags = ["train.lr=1e-3", "train.epochs = 3", "objective.supervision_rate=0.5", "data.labels_per_class=5", "data.x=y"]
+    flags = [
+        "train.lr=1e-3",
+        "train.epochs = 3",
+        "objective.supervision_rate=0.5",
+        "data.labels_per_class=5",
+        "data.x=y",
+    ]
     model = read(text, flags)
     assert values(model.train) == {"epochs": 3, "batch": 128, "lr": 0.001}
     assert values(model.objective) == {"supervision_rate": 0.5}

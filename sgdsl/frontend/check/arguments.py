@@ -97,9 +97,7 @@ def _once(name: str, arg: syntax.Arg, places: dict[str, syntax.Arg]) -> None:
     places[name] = arg
 
 
-def _shared(
-    row: FamilyRow, positional: list[syntax.Arg], network: syntax.Arg, own: Mapping[str, Given]
-) -> syntax.Expr:
+def _shared(row: FamilyRow, positional: list[syntax.Arg], network: syntax.Arg, own: Mapping[str, Given]) -> syntax.Expr:
     """One network without a name serves every parameter that is not named."""
     if len(positional) > 1:
         other = next(a for a in positional if a is not network)
@@ -108,7 +106,9 @@ def _shared(
         raise refusal("E0304", "arguments without a name are either one network, or values", other.span, "beside a network",
                       labels=[Label(network.span, "the network")], hint=f"name them: `{row.name}({example})`")  # fmt: skip
     if all(p.name in own for p in row.parameters):
-        raise refusal("E0304", "every parameter is given by its name: the network serves none", network.span, "serves nothing")
+        raise refusal(
+            "E0304", "every parameter is given by its name: the network serves none", network.span, "serves nothing"
+        )
     return network.value
 
 

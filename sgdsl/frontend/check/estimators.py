@@ -31,7 +31,9 @@ def _name(row: EstimatorRow, by: syntax.By, arg: syntax.Arg, place: int) -> str:
     if arg.name is None:
         if place >= len(names):
             takes = f"takes {len(names)} option{'s' if len(names) > 1 else ''}" if names else "takes no options"
-            raise refusal("E0502", f"`{row.name}` {takes}", arg.span, "one too many", hint=f"write `by {_example(row)}`")
+            raise refusal(
+                "E0502", f"`{row.name}` {takes}", arg.span, "one too many", hint=f"write `by {_example(row)}`"
+            )
         return names[place]
     if arg.name.text not in names:
         otherwise = f"its options: {', '.join(names)}" if names else f"write `by {row.name}`"

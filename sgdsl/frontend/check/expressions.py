@@ -111,9 +111,7 @@ def _call(
     return ir.Call(row.name, found, axis, shape, call.span)
 
 
-def _split(
-    row: FunctionRow, args: tuple[syntax.Arg, ...], context: Context
-) -> tuple[int | None, list[syntax.Arg]]:
+def _split(row: FunctionRow, args: tuple[syntax.Arg, ...], context: Context) -> tuple[int | None, list[syntax.Arg]]:
     """The axis, and the arguments without a name."""
     axis = None
     for arg in args:
@@ -130,7 +128,9 @@ def _check_count(row: FunctionRow, count: int, span: Span) -> None:
     if count < row.least or (row.most is not None and count > row.most):
         wanted = f"{row.least}" if row.most == row.least else f"at least {row.least}"
         plural = "" if wanted == "1" else "s"
-        raise refusal("E0311", f"`{row.name}` takes {wanted} value{plural}, not {count}", span, f"{count} given", hint=row.help)
+        raise refusal(
+            "E0311", f"`{row.name}` takes {wanted} value{plural}, not {count}", span, f"{count} given", hint=row.help
+        )
 
 
 def _check_constant(row: FunctionRow, args: tuple[ir.Expr, ...]) -> None:

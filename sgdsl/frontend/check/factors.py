@@ -92,7 +92,9 @@ def _check_support(row: FamilyRow, node: ir.Node, name: syntax.Name) -> None:
     if node.type.support in row.supports or _holds(row, node):
         return
     draws = " or ".join(dict.fromkeys(_DRAWS[s] for s in row.supports if s in _DRAWS))
-    fitting = [r.name for r in FAMILIES.values() if (node.type.support in r.supports or _holds(r, node)) and not r.needs]
+    fitting = [
+        r.name for r in FAMILIES.values() if (node.type.support in r.supports or _holds(r, node)) and not r.needs
+    ]
     here = f"families of `{node.type.support}`: {', '.join(fitting)}"
     hint = here if fitting else f"no family of `{node.type.support}` is here yet: declare the node given, or real"
     raise refusal("E0302", f"`{node.name}` is {node.type}, but `{row.name}` draws {draws}", name.span, f"draws {draws}",

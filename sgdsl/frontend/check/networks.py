@@ -98,7 +98,9 @@ def _labels(exprs: tuple[ir.Expr, ...], context: Context) -> tuple[Label, ...]:
     return tuple(label for e in exprs if isinstance(e, ir.Ref) for label in context.declared(e.name))
 
 
-def _run(parts: tuple[ir.Part, ...], flow: Flow, context: Context, head: Shape | None) -> tuple[tuple[ir.Part, ...], Flow]:
+def _run(
+    parts: tuple[ir.Part, ...], flow: Flow, context: Context, head: Shape | None
+) -> tuple[tuple[ir.Part, ...], Flow]:
     """Every part with its shapes, and what comes out at the end."""
     found: list[ir.Part] = []
     for i, part in enumerate(parts):

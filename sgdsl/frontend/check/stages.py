@@ -73,7 +73,9 @@ def _no_part(expr: syntax.Expr, context: Context) -> Exception:
     if is_network(expr, context):
         return refusal("E0315", "only the first part of a network is applied", expr.span, "applied",
                        hint="`f >> g` applied to a is `(f >> g)(a)`")  # fmt: skip
-    return refusal("E0315", "`>>` joins networks", expr.span, "not a network", hint="a value is read as `mlp(64)(value)`")
+    return refusal(
+        "E0315", "`>>` joins networks", expr.span, "not a network", hint="a value is read as `mlp(64)(value)`"
+    )
 
 
 def _stage(row: NetworkRow, expr: syntax.Expr, args: tuple[syntax.Arg, ...], context: Context) -> ir.Stage:
