@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ def command(
     found = checked(talk, model, overrides, aloud=not talk.json)
     program = driver.emit(found)
     talk.say(f"{model}: ok; loading torch")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read as torch loads: spinning threads starve a busy machine
 
     from sgdsl.train.conclude import conclude
     from sgdsl.train.fit import fit

@@ -47,7 +47,9 @@ def _tensors(value: Tensor, *parameters: Tensor | float) -> tuple[Tensor, ...]:
     """The parameters as tensors: numbers take the dtype of those that are, else the value's."""
     like = next((p for p in parameters if isinstance(p, Tensor)), None)
     dtype = _float(value) if like is None else like.dtype
-    return tuple(p if isinstance(p, Tensor) else torch.as_tensor(p, dtype=dtype, device=value.device) for p in parameters)
+    return tuple(
+        p if isinstance(p, Tensor) else torch.as_tensor(p, dtype=dtype, device=value.device) for p in parameters
+    )
 
 
 def _float(value: Tensor) -> torch.dtype:

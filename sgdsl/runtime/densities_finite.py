@@ -24,7 +24,7 @@ def bernoulli_log_prob(value: Tensor, logits: Tensor | float, event: int = 0) ->
         logits = torch.as_tensor(logits, dtype=value.dtype, device=value.device)
     many = logits.dim() >= value.dim() > 0 and event and math.prod(logits.shape[-event:]) >= MANY
     if many and logits.device.type == "cpu" and torch.broadcast_shapes(value.shape, logits.shape) == logits.shape:
-        result: Tensor = _Bernoulli.apply(value.to(logits.dtype).flatten(-event), logits.flatten(-event))
+        result: Tensor = _Bernoulli.apply(value.to(logits.dtype).flatten(-event), logits.flatten(-event))  # type: ignore[no-untyped-call]
         return result
     return sum_event(value * logits - F.softplus(logits, threshold=50.0), event)
 

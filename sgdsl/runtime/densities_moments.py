@@ -5,6 +5,8 @@ Parameters are tensors or numbers. A class has no mean: `categorical_mean` is it
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor
 
@@ -107,3 +109,38 @@ def delta_mean(value: Parameter) -> Tensor:
 
 def delta_variance(value: Parameter) -> Tensor:
     return torch.zeros_like(full(value))
+
+
+_MEANS: Mapping[str, Callable[..., Tensor]] = {
+    "normal": normal_mean,
+    "laplace": laplace_mean,
+    "log_normal": log_normal_mean,
+    "student_t": student_t_mean,
+    "bernoulli": bernoulli_mean,
+    "categorical": categorical_mean,
+    "poisson": poisson_mean,
+    "negative_binomial": negative_binomial_mean,
+    "zero_inflated_negative_binomial": zero_inflated_negative_binomial_mean,
+    "delta": delta_mean,
+}
+_VARIANCES: Mapping[str, Callable[..., Tensor]] = {
+    "normal": normal_variance,
+    "laplace": laplace_variance,
+    "log_normal": log_normal_variance,
+    "student_t": student_t_variance,
+    "bernoulli": bernoulli_variance,
+    "poisson": poisson_variance,
+    "negative_binomial": negative_binomial_variance,
+    "zero_inflated_negative_binomial": zero_inflated_negative_binomial_variance,
+    "delta": delta_variance,
+}
+
+
+def mean_of(family: str, parameters: tuple[Parameter, ...]) -> Tensor:
+    """The mean of a family by its prefix; of a Categorical its probabilities, [..., k]."""
+    return _MEANS[family](*parameters)
+
+
+def variance_of(family: str, parameters: tuple[Parameter, ...]) -> Tensor:
+    """The variance of a family by its prefix; not of a Categorical."""
+    return _VARIANCES[family](*parameters)

@@ -57,7 +57,7 @@ class _Normal(torch.autograd.Function):
 def normal_log_prob(value: Tensor, loc: Tensor | float, scale: Tensor | float, event: int = 0) -> Tensor:
     """Normal log-density, […, *event] → […]. Differentiable once where loc and scale are tensors."""
     if isinstance(loc, Tensor) and isinstance(scale, Tensor):
-        result: Tensor = _Normal.apply(value, loc, scale, event)
+        result: Tensor = _Normal.apply(value, loc, scale, event)  # type: ignore[no-untyped-call]
         return result
     z = value if isinstance(loc, float | int) and loc == 0 else value - loc
     if isinstance(scale, Tensor):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sgdsl.base.diagnostics import Diagnostic
 from sgdsl.runtime.batch import NodeInfo
 from sgdsl.train.dataset import Array, Dataset, Field, Mask
 from sgdsl.train.errors import DataError, data_error
@@ -59,7 +60,8 @@ class Rules:
 
 def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table:
     """A column for each observed, given and supervised node. Raises DataError with everything that is wrong."""
-    columns, notes, wrong = {}, list(dataset.notes), []
+    columns: dict[str, Column] = {}
+    notes, wrong = list(dataset.notes), list[Diagnostic]()
     for name, info in nodes.items():
         field = dataset.fields.get(rules.names.get(name, name))
         if info.role == "latent" or (field is None and name in rules.optional):
@@ -135,7 +137,9 @@ def _shaped(name: str, info: NodeInfo, field: Field) -> Array:
     message = f"{field.name} has rows of shape {list(shape)}, `{name}` is {_short(info)}, of shape {list(event)}"
     one_hot = info.support == "class" and shape == (*event, info.classes)
     hint = "give the class's number, not one-hot: labels.argmax(-1)" if one_hot else ""
-    raise data_error("E0625", message, hint=hint or f"declare `{name}` with the shape {list(shape)}, or reshape the array")
+    raise data_error(
+        "E0625", message, hint=hint or f"declare `{name}` with the shape {list(shape)}, or reshape the array"
+    )
 
 
 def _short(info: NodeInfo) -> str:
@@ -149,12 +153,16 @@ def _known(name: str, info: NodeInfo, field: Field, values: Array) -> Mask:
     """Which rows have a value, [rows]."""
     nan = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
     if info.role != "supervised":
-        gaps = nan.reshape(len(nan), -1).any(1) | (False if field.known is None else ~field.known)
+        gaps = nan.reshape(len(nan), -1).any(1)
+        if field.known is not None:
+            gaps = gaps | ~field.known
         if gaps.any():
             row = int(np.flatnonzero(gaps)[0])
             message = f"{field.place(row)}: a value is missing, but `{name}` is {info.role}"
             notes = [f"{int(gaps.sum()):,} rows have missing values"]
-            raise data_error("E0627", message, hint="drop such rows, or fill them in; only labels may be missing", notes=notes)
+            raise data_error(
+                "E0627", message, hint="drop such rows, or fill them in; only labels may be missing", notes=notes
+            )
         return np.ones(len(values), bool)
     missing = nan if field.known is not None else markers(info, values)
     flat = missing.reshape(len(missing), -1)
@@ -167,8 +175,10 @@ def _known(name: str, info: NodeInfo, field: Field, values: Array) -> Mask:
     if partly.any():
         row = int(np.flatnonzero(partly)[0])
         message = f"{field.place(row)}: `{name}` is known in some of its cells only"
-        raise data_error("E0628", message, hint="a label is known as a whole or not at all; declare a node for each part")
-    return ~flat.any(1)
+        raise data_error(
+            "E0628", message, hint="a label is known as a whole or not at all; declare a node for each part"
+        )
+    return np.logical_not(flat.any(1))
 
 
 # --- words ----------------------------------------------------------------------------------------------------

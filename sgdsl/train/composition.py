@@ -11,7 +11,6 @@ from torch import Tensor
 
 from sgdsl.train.dataset import Index, shuffled
 from sgdsl.train.errors import data_error
-from sgdsl.train.labels import Split
 from sgdsl.train.settings import Settings
 
 UNLABELLED, LABELLED = 11, 12  # streams of the seed
@@ -63,7 +62,8 @@ def compose(labelled: int, unlabelled: int, settings: Settings) -> Composition:
         _check(count, batch, labelled)
     count, rest = min(count, labelled), min(batch - count, unlabelled)
     if labelled and unlabelled and not rest:
-        raise data_error("E0636", f"`batch = {batch}` has no room for labelled and unlabelled rows", hint="at least 2 rows a step")
+        message = f"`batch = {batch}` has no room for labelled and unlabelled rows"
+        raise data_error("E0636", message, hint="at least 2 rows a step")
     steps = max(1, round(unlabelled / rest) if unlabelled else round(labelled / count))
     alpha = settings.objective.alpha if settings.objective.alpha is not None else (0.1 / rho if rho else 0.0)
     return Composition(rest, count, steps, rho, alpha)
@@ -92,7 +92,9 @@ class Schedule:
         """The rows of all steps of an epoch (from 0), int64 [steps, rows of a step]."""
         made = self.composition
         parts = [
-            _stream(self.unlabelled, made.unlabelled * made.steps, number, self.seed, UNLABELLED).reshape(made.steps, -1),
+            _stream(self.unlabelled, made.unlabelled * made.steps, number, self.seed, UNLABELLED).reshape(
+                made.steps, -1
+            ),
             _stream(self.labelled, made.labelled * made.steps, number, self.seed, LABELLED).reshape(made.steps, -1),
         ]
         return torch.from_numpy(np.concatenate(parts, 1))

@@ -12,8 +12,8 @@ from sgdsl.train.baseline import labels_alone
 from sgdsl.train.checkpoint import write_json
 from sgdsl.train.errors import run_error
 from sgdsl.train.evaluate import Evaluation, rows_tensor, supervised
-from sgdsl.train.pictures import draw_pictures
 from sgdsl.train.measure import Held, Score, scores
+from sgdsl.train.pictures import draw_pictures
 from sgdsl.train.prepare import Prepared
 from sgdsl.train.progress import say
 from sgdsl.train.run import Run
@@ -30,6 +30,7 @@ class Result:
     checked: Mapping[str, Score]
     labels: Mapping[str, int]
     seconds: float
+    folder: Path
     pictures: tuple[Path, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -40,14 +41,15 @@ class Result:
             "validation": {name: score.as_dict() for name, score in self.checked.items()},
             "labels": dict(self.labels),
             "seconds": self.seconds,
-            "pictures": [path.name if path.parent.name != "samples" else f"samples/{path.name}" for path in self.pictures],
+            "pictures": [str(path.relative_to(self.folder)) for path in self.pictures],
         }
 
 
 def conclude(run: Run, quiet: bool = False) -> Result:
     """Evaluates a run that was trained here on its held-out rows, trains the baseline, draws. Raises RunError: E0661."""
     ready, program = run.prepared, run.program
-    assert ready is not None and program is not None, "conclude is for the run that fit returned"
+    assert ready is not None, "conclude is for the run that fit returned"
+    assert program is not None, "conclude is for the run that fit returned"
     facts = run_folder.read_json(run_folder.Folder(run.folder).run)
     settings = settings_of(program, facts["seed"])
     say("evaluating on held-out rows", quiet)
@@ -60,7 +62,7 @@ def conclude(run: Run, quiet: bool = False) -> Result:
     try:
         pictures = draw_pictures(run, ready)
         labels = {name: int(mask.sum()) for name, mask in ready.split.granted.items()}
-        result = Result(evaluation, baseline, checked, labels, float(facts.get("seconds", 0.0)), pictures)
+        result = Result(evaluation, baseline, checked, labels, float(facts.get("seconds", 0.0)), run.folder, pictures)
         write_json(run_folder.Folder(run.folder).result, result.as_dict())
     except OSError as error:
         raise run_error("E0661", f"cannot write to `{run.folder}`: {error.strerror or error}") from None

@@ -6,19 +6,19 @@ import dataclasses
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sgdsl.train.dataset import Array, Dataset, Index, held_out_share, make_dataset
-from sgdsl.train.errors import data_error
+from sgdsl.train.dataset import Array, Dataset, held_out_share, make_dataset
+from sgdsl.train.errors import DataError, data_error
 from sgdsl.train.idx import Files, find_files, read_idx
 
 DIGITS = Path(__file__).with_name("digits.npz")
 HELD_OUT = 0.2
-UNREADABLE = (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, MemoryError, NotImplementedError, RuntimeError)
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 SPLIT = re.compile(r"(?:(?P<first>train|test|val)_(?P<a>\w+))|(?:(?P<b>\w+)_(?P<last>train|test|val))")
 ALIASES = {"images": "x", "image": "x", "labels": "y", "label": "y"}
 
@@ -45,14 +45,21 @@ def npz(file: str) -> Dataset:
     try:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise data_error("E0622", f"`{path}` is one array without a name", hint="save it with np.savez(file, x = …)")
+                raise data_error(
+                    "E0622", f"`{path}` is one array without a name", hint="save it with np.savez(file, x = …)"
+                )
             arrays = {name: archive[name] for name in archive.files}
     except UNREADABLE as error:
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
-        pickled = "pickle" in reason
-        hint = "pickled objects are never read: they can run code" if pickled else ""
-        raise data_error("E0620", f"cannot read `{path}`: {'it holds pickled objects' if pickled else reason}", hint=hint) from None
+        if "pickle" in reason:
+            raise _pickled(path) from None
+        raise data_error("E0620", f"cannot read `{path}`: {reason}") from None
     return _split(arrays, path.name)
+
+
+def _pickled(path: Path) -> DataError:
+    hint = "pickled objects are never read: they can run code"
+    return data_error("E0620", f"cannot read `{path}`: it holds pickled objects, or is no .npz file", hint=hint)
 
 
 def arrays(data: object, test: object = None) -> Dataset:
@@ -96,24 +103,30 @@ def _idx_part(files: Files, part: str) -> tuple[dict[str, Array], str]:
 
 
 def _split(arrays: Mapping[str, Array], name: str) -> Dataset:
-    """Named arrays as training and held-out parts, by their names."""
-    matches = {key: SPLIT.fullmatch(key) for key in arrays}
+    """Named arrays as training and held-out parts, where their names say so: x_train and x_test, or train_x and test_x."""
     parts: dict[str, dict[str, Array]] = {"train": {}, "test": {}, "val": {}}
-    labels = {"train": "{}_train", "test": "{}_test"}
-    for key, match in matches.items():
+    labels = {"train": "{}", "test": "{}"}
+    for key, match in ((key, SPLIT.fullmatch(key)) for key in arrays):
         if match:
             part = match["first"] or match["last"]
             parts[part][match["a"] or match["b"]] = arrays[key]
             labels[part] = f"{part}_{{}}" if match["first"] else f"{{}}_{part}"
-    if not parts["train"]:
-        whole = {_alias(key, arrays): array for key, array in arrays.items()}
-        rows = _length(whole)
-        test = held_out_share(_classes(whole), rows, HELD_OUT) if rows else np.arange(0)
-        return make_dataset(f"{name}, a fifth held out", [(whole, f"{name}: `{{}}`")], test)
+    named = sum(len(part) for part in parts.values())
+    if not parts["train"] or (named < len(arrays) and not parts["train"].keys() & parts["test"].keys()):
+        return _one_part(arrays, name)
     given = {part: {_alias(key, found): array for key, array in found.items()} for part, found in parts.items()}
     used = [(given[part], f"{name}: `{labels[part]}`") for part in ("train", "test") if given[part]]
-    notes = [f"{name}: the validation arrays are not used"] if parts["val"] else []
+    idle = [key for key in arrays if not (m := SPLIT.fullmatch(key)) or "val" in (m["first"], m["last"])]
+    notes = [f"{name}: not used: {', '.join(idle)}"] if idle else []
     return make_dataset(name, used, None, notes)
+
+
+def _one_part(arrays: Mapping[str, Array], name: str) -> Dataset:
+    """All rows in one part: a fifth of each class is held out."""
+    whole = {_alias(key, arrays): array for key, array in arrays.items()}
+    rows = _length(whole)
+    test = held_out_share(_classes(whole), rows, HELD_OUT) if rows else np.arange(0)
+    return make_dataset(f"{name}, a fifth held out", [(whole, f"{name}: `{{}}`")], test)
 
 
 def _alias(key: str, among: Mapping[str, Array]) -> str:
@@ -182,5 +195,3 @@ def _is_mask(value: Any) -> bool:
 def _plain(value: Any) -> Any:
     """A torch tensor as numpy; anything else as it is."""
     return value.detach().cpu().numpy() if hasattr(value, "detach") else value
-
-

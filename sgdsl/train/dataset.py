@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sgdsl.train.errors import data_error
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 KNOWN = "_known"
@@ -56,14 +57,17 @@ class Dataset:
         digest = hashlib.blake2b(digest_size=16)
         for name, field in sorted(self.fields.items()):
             digest.update(f"{name} {field.values.dtype.str} {field.values.shape}".encode())
-            digest.update(np.ascontiguousarray(field.values).view(np.uint8))
+            digest.update(np.ascontiguousarray(field.values).data)
             digest.update(b"" if field.known is None else field.known.tobytes())
         digest.update(self.test.tobytes())
         return digest.hexdigest()
 
 
 def make_dataset(
-    source: str, parts: Sequence[tuple[Mapping[str, Array], str]], held_out: Index | None = None, notes: Sequence[str] = ()
+    source: str,
+    parts: Sequence[tuple[Mapping[str, Array], str]],
+    held_out: Index | None = None,
+    notes: Sequence[str] = (),
 ) -> Dataset:
     """A data set of one part (training rows) or two (training and held-out rows), each named arrays and how messages name
     an array of it, `data.npz: {}`. A field `y_known` is the mask of `y`. `held_out`: rows of a single part.
@@ -74,7 +78,9 @@ def make_dataset(
         if set(arrays) != set(names):
             odd = sorted(set(arrays) ^ set(names))[0]
             there = label if odd not in arrays else parts[0][1]
-            raise data_error("E0623", f"{there.format(odd)} is missing: training and held-out rows need the same fields")
+            raise data_error(
+                "E0623", f"{there.format(odd)} is missing: training and held-out rows need the same fields"
+            )
     starts = [sum(lengths[:i]) for i in range(len(lengths))]
     fields = {}
     for name in names:
@@ -111,13 +117,23 @@ def _joined(arrays: Sequence[Array], names: Sequence[str]) -> Array:
             message = f"{name} holds {_kind(array)}, not numbers"
             raise data_error("E0629", message, hint="give classes as whole numbers from 0, masks as true and false")
         if array.shape[1:] != arrays[0].shape[1:]:
-            message = f"{name} has rows of shape {list(array.shape[1:])}, {names[0]} of shape {list(arrays[0].shape[1:])}"
+            message = (
+                f"{name} has rows of shape {list(array.shape[1:])}, {names[0]} of shape {list(arrays[0].shape[1:])}"
+            )
             raise data_error("E0623", message)
     return arrays[0] if len(arrays) == 1 else np.concatenate(list(arrays))
 
 
 def _kind(array: Array) -> str:
-    kinds = {"U": "text", "S": "text", "T": "text", "O": "Python objects", "M": "dates", "m": "times", "c": "complex numbers"}
+    kinds = {
+        "U": "text",
+        "S": "text",
+        "T": "text",
+        "O": "Python objects",
+        "M": "dates",
+        "m": "times",
+        "c": "complex numbers",
+    }
     return kinds.get(array.dtype.kind, str(array.dtype))
 
 
@@ -130,7 +146,8 @@ def _with_masks(fields: Mapping[str, Field]) -> dict[str, Field]:
         mask = fields[name]
         if mask.values.ndim != 1 or not np.isin(mask.values, (0, 1)).all():
             message = f"{mask.name} is the mask of `{of}`: one true or false for each row"
-            raise data_error("E0628", message, hint=f"it has the shape {list(mask.values.shape)} and the type {mask.values.dtype}")
+            shape = list(mask.values.shape)
+            raise data_error("E0628", message, hint=f"it has the shape {shape} and the type {mask.values.dtype}")
         field = whole[of]
         whole[of] = Field(field.values, mask.values.astype(bool), field.parts)
     return whole

@@ -17,7 +17,9 @@ SHOWN = 5
 LR_HINT = "a smaller lr, clip = 1, or a floor for the scale usually helps; the last checkpoint is whole"
 
 
-def value_failure(step: Step, index: Tensor, model: Queries, program: Program, dataset: Dataset, number: int) -> TrainingError:
+def value_failure(
+    step: Step, index: Tensor, model: Queries, program: Program, dataset: Dataset, number: int
+) -> TrainingError:
     """E0650: the bound of some rows is not finite. `index` [rows of the step]: their numbers in the data set."""
     bad = ~step.objective.isfinite()
     term, mask = _first_term(step, bad, model)
@@ -77,7 +79,9 @@ def _factor_text(parameter: str, program: Program) -> str:
     return ""
 
 
-def _error(code: str, message: str, term: str, rows: Iterable[int], program: Program, dataset: Dataset) -> TrainingError:
+def _error(
+    code: str, message: str, term: str, rows: Iterable[int], program: Program, dataset: Dataset
+) -> TrainingError:
     shown = list(rows)[:SHOWN]
     side, node = _place(term) if term else ("", "")
     span = next((f.span for f in (*program.model.p, *program.model.q) if (f.side, f.node) == (side, node)), None)
@@ -99,4 +103,5 @@ def gradient_norm(parameters: Mapping[str, nn.Parameter] | Iterable[nn.Parameter
     """The norm of all gradients together, a scalar."""
     weights = parameters.values() if isinstance(parameters, Mapping) else parameters
     grads = [p.grad for p in weights if p.grad is not None]
-    return torch.stack(torch._foreach_norm(grads)).norm()
+    total: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    return total

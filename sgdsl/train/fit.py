@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from sgdsl.driver import Program
 from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.queries import Queries
 from sgdsl.train import checkpoint, run_folder
 from sgdsl.train.composition import Schedule
 from sgdsl.train.errors import Interrupted, TrainingError, run_error, training_error
@@ -58,7 +59,7 @@ def fit(
     with _reproducible(settings):
         model = build(program.text, program.model.name).to(device_of(settings.train.device))
         ready = prepare(program, model, settings, data, test)
-        model.alpha = ready.composition.alpha
+        model.alpha = ready.composition.alpha  # type: ignore[assignment]
         job = _job(program, ready, settings)
         state = _state(model, settings, ready)
         folder = _open(program, ready, settings, out, resume, force, arguments, seed)
@@ -114,17 +115,18 @@ def _fabric(device: torch.device, bf16: bool) -> Fabric:
     return fabric
 
 
-def _state(model: torch.nn.Module, settings: Settings, ready: Prepared) -> State:
+def _state(model: Queries, settings: Settings, ready: Prepared) -> State:
     parameters = list(model.parameters())
     if not parameters:
-        raise run_error("E0664", "the model has no weights: there is nothing to train", hint="give a factor a network or `learned`")
+        hint = "give a factor a network or `learned`"
+        raise run_error("E0664", "the model has no weights: there is nothing to train", hint=hint)
     device = parameters[0].device
     noise, draws = (
         torch.Generator(device).manual_seed((settings.train.seed + SEEDS // 3 * i) % SEEDS) for i in (NOISE, DRAWS)
     )
     average = Average(parameters, settings.train.average) if settings.train.average else None
     optimizer = make_optimizer(parameters, settings.train)
-    return State(model, optimizer, average, Draws(draws), noise, Meter(torch.zeros(2, device=device)))  # type: ignore[arg-type]
+    return State(model, optimizer, average, Draws(draws), noise, Meter(torch.zeros(2, device=device)))
 
 
 def _open(
@@ -161,13 +163,17 @@ def _open(
 
 def _same_data(folder: Folder, fingerprint: object) -> None:
     if run_folder.read_json(folder.run).get("data") != fingerprint:
-        raise training_error("E0652", f"`{folder.path}` was trained on other rows", hint="resume with the data of the run")
+        raise training_error(
+            "E0652", f"`{folder.path}` was trained on other rows", hint="resume with the data of the run"
+        )
 
 
 def _restore(state: State, folder: Folder, ready: Prepared) -> None:
     """The last checkpoint. Raises TrainingError: E0652 where model or step are not those of the run."""
     if not folder.checkpoint.exists():
-        raise training_error("E0652", f"`{folder.path}` has no checkpoint to go on from", hint="start again with --force")
+        raise training_error(
+            "E0652", f"`{folder.path}` has no checkpoint to go on from", hint="start again with --force"
+        )
     tensors, info = checkpoint.load(folder.checkpoint)
     made = ready.config()
     if info.get("step_rows") != made["step"] or info.get("rows") != made["rows"]:

@@ -50,7 +50,9 @@ def _array(stream: BinaryIO, path: Path) -> Array:
     head = stream.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES or head[3] == 0:
         message = f"`{path}` is no idx file: it starts with {head.hex(' ') or 'nothing'}"
-        raise data_error("E0621", message, hint="idx starts with 00 00, a type (08 for bytes) and the number of dimensions")
+        raise data_error(
+            "E0621", message, hint="idx starts with 00 00, a type (08 for bytes) and the number of dimensions"
+        )
     raw = stream.read(4 * head[3])
     if len(raw) < 4 * head[3]:
         raise data_error("E0621", f"`{path}` ends inside its header")

@@ -1,4 +1,4 @@
-"""Which rows keep their label: known rows, classes and a seed come in, one mask a node for the whole run goes out (E0631, E0632)."""
+"""Which rows keep their label: known rows, classes and a seed come in, one mask a node for the whole run goes out."""
 
 from __future__ import annotations
 
@@ -144,7 +144,9 @@ def _checked(
         return rows[:0]
     pool = _pool(tuple(supervised), table, nodes, rows)
     if wish.checked > len(pool.rows):
-        raise data_error("E0631", f"`validation_labels = {wish.checked:,}`, but {len(pool.rows):,} rows are left for it")
+        raise data_error(
+            "E0631", f"`validation_labels = {wish.checked:,}`, but {len(pool.rows):,} rows are left for it"
+        )
     order = pool.rows[shuffled(len(pool.rows), wish.seed, CHECKED)]
     return np.sort(order[: wish.checked])
 
@@ -157,7 +159,9 @@ def _names(pool: Pool) -> str:
 
 
 def _too_many(pool: Pool, count: int) -> DataError:
-    message = f"labels in {count:,} rows are wanted, but {_names(pool)} {'is' if len(pool.nodes) == 1 else 'are'} known in"
+    message = (
+        f"labels in {count:,} rows are wanted, but {_names(pool)} {'is' if len(pool.nodes) == 1 else 'are'} known in"
+    )
     hint = "write each(…) where nodes have labels in different rows" if len(pool.nodes) > 1 else ""
     return data_error("E0631", f"{message} {len(pool.rows):,} training rows", hint=hint)
 

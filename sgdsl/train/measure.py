@@ -72,13 +72,12 @@ def _dtype(info: NodeInfo) -> torch.dtype:
     return torch.int64 if info.integer else torch.get_default_dtype()
 
 
-def _loss(belief: Any, truth: Tensor, info: NodeInfo) -> Tensor:
+def _loss(belief: ask.Belief, truth: Tensor, info: NodeInfo) -> Tensor:
     """Wrong cells, or squared errors, averaged over the cells of a row: [rows]."""
-    if info.classes:
-        guess = belief.argmax(-1) + info.first
-        return (guess != truth.to(guess.dtype)).double().reshape(len(truth), -1).mean(1)
-    mean = belief[0] if isinstance(belief, tuple) else belief
-    return (mean - truth).double().square().reshape(len(truth), -1).mean(1)
+    if isinstance(belief, Tensor):
+        wrong = (belief.argmax(-1) + info.first) != truth.long()
+        return wrong.double().reshape(len(truth), -1).mean(1)
+    return (belief[0] - truth).double().square().reshape(len(truth), -1).mean(1)
 
 
 def _score(info: NodeInfo, value: float, rows: int) -> Score:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,9 +14,9 @@ from sgdsl.train.dataset import Array
 from sgdsl.train.errors import run_error
 from sgdsl.train.feed import read
 from sgdsl.train.measure import SEED, hidden
-from sgdsl.train.sheets import Sheet, draw_curves, draw_sheet, is_map
 from sgdsl.train.prepare import Prepared
 from sgdsl.train.run import Run
+from sgdsl.train.sheets import Sheet, draw_curves, draw_sheet, is_map
 
 COLUMNS = 12
 MOST_CLASSES = 24
@@ -75,7 +74,9 @@ def samples_sheet(run: Run, ready: Prepared, node: str) -> Sheet:
     held = {label: _as_stored(values.repeat_interleave(COLUMNS), info.integer)}
     images = _means(run, ready, info.classes * COLUMNS, held, node, draws)
     lines = images.reshape(info.classes, COLUMNS, *run.module.NODES[node].event)
-    return Sheet(title, caption(run), [list(line) for line in lines], [str(v) for v in values.tolist()], lines_name=label)
+    return Sheet(
+        title, caption(run), [list(line) for line in lines], [str(v) for v in values.tolist()], lines_name=label
+    )
 
 
 def _means(run: Run, ready: Prepared, n: int, held: dict[str, Tensor], node: str, draws: Draws) -> Array:
@@ -105,7 +106,12 @@ def analogies_sheet(run: Run, ready: Prepared, node: str, label: str) -> Sheet:
     lines = [[first, *others] for first, others in zip(given, changed, strict=True)]
     classes = [str(v) for v in range(info.first, info.first + info.classes)]
     return Sheet(
-        f"{run.name}: each {label} in the style of a given row", caption(run), lines, [], ["given", *classes], "held-out rows", True
+        f"{run.name}: each {label} in the style of a given row",
+        caption(run),
+        lines,
+        heads=["given", *classes],
+        lines_name="held-out rows",
+        split=True,
     )
 
 

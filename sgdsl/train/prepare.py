@@ -66,7 +66,9 @@ def device_of(wanted: str) -> torch.device:
     """`auto`: a GPU where there is one. Raises RunError: E0667."""
     there = torch.cuda.is_available()
     if wanted == "cuda" and not there:
-        raise run_error("E0667", "`device = cuda`, but torch finds no GPU here", hint="device = auto takes what is there")
+        raise run_error(
+            "E0667", "`device = cuda`, but torch finds no GPU here", hint="device = auto takes what is there"
+        )
     return torch.device("cuda", torch.cuda.current_device()) if there and wanted != "cpu" else torch.device("cpu")
 
 

@@ -20,7 +20,9 @@ class Watch(Protocol):
 
     def __enter__(self) -> Watch: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     def tick(self, step: int, rows: int) -> None:
         """After a step; `rows` read so far in this session."""
@@ -37,7 +39,9 @@ class Silent:
     def __enter__(self) -> Silent:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         return None
 
     def tick(self, step: int, rows: int) -> None:
@@ -83,7 +87,9 @@ class Bar(Silent):
         self.progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.progress.stop()
 
     def tick(self, step: int, rows: int) -> None:
@@ -95,7 +101,12 @@ class Bar(Silent):
         left = passed / max(step - self.begun, 1) * (self.steps - step)
         epoch = min(self.epochs, step * self.epochs // self.steps + 1)
         self.progress.update(
-            self.task, completed=step, description=f"epoch {epoch}/{self.epochs}", text=self.text, left=left, rate=rows / passed
+            self.task,
+            completed=step,
+            description=f"epoch {epoch}/{self.epochs}",
+            text=self.text,
+            left=left,
+            rate=rows / passed,
         )
         self.progress.refresh()
 
@@ -128,7 +139,9 @@ def described(record: Record) -> str:
     """An epoch in one line: bounds, label errors, effective sample size."""
     bound, parts = record["bound"], []
     shown = [(name, bound[name]) for name in ("unlabelled", "labelled") if bound.get(name) is not None]
-    parts += [f"bound {shown[0][1]:.2f}" + (f" (labelled {shown[1][1]:.2f})" if len(shown) > 1 else "")] if shown else []
+    parts += (
+        [f"bound {shown[0][1]:.2f}" + (f" (labelled {shown[1][1]:.2f})" if len(shown) > 1 else "")] if shown else []
+    )
     parts += [f"{node} error {100 * s['value']:.1f} %" for node, s in record["error"].items() if s["kind"] == "error"]
     parts += [f"{node} rmse {s['value']:.3g}" for node, s in record["error"].items() if s["kind"] == "rmse"]
     sizes = [size for pattern, size in record["ess"].items() if pattern != "none"]

@@ -14,7 +14,8 @@ from sgdsl.train.progress import clock
 def table(result: Result | Evaluation) -> Table:
     """One row a measure; beside each label error, that of the same encoder trained on labels alone."""
     evaluation = result.evaluation if isinstance(result, Result) else result
-    made = Table(box=box.SIMPLE_HEAD, title=_title(result), title_justify="left", caption=_caption(evaluation), caption_justify="left")
+    made = Table(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    made.title, made.caption = _title(result), _caption(evaluation)
     made.add_column("held-out rows" if evaluation.rows else "measure")
     made.add_column("this model", justify="right")
     if isinstance(result, Result) and result.baseline:

@@ -28,6 +28,8 @@ from sgdsl.train.measure import CHUNK
 from sgdsl.train.prepare import Prepared, build, device_of
 from sgdsl.train.sources import open_data, reopen
 
+Question = tuple[dict[str, Tensor], dict[str, Tensor]]
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -101,7 +103,8 @@ class Run:
     def log_prob(self, *observed: object, samples: int = 50, **values: object) -> Array:
         """The importance-sampled log p of what is given, labels among them, in nats, [rows]."""
         parts = [
-            ask.log_prob(self.module, values, known, self._draws(), samples) for values, known in self._asked(observed, values)
+            ask.log_prob(self.module, values, known, self._draws(), samples)
+            for values, known in self._asked(observed, values)
         ]
         return np.asarray(torch.cat(parts).cpu().numpy())
 
@@ -134,7 +137,7 @@ class Run:
         index = torch.arange(n, device=self.device)
         return {name: _typed(read(column, index, None), nodes[name]) for name, column in table.columns.items()}
 
-    def _asked(self, observed: tuple[object, ...], values: Mapping[str, object]) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    def _asked(self, observed: tuple[object, ...], values: Mapping[str, object]) -> list[Question]:
         """Values [1, rows, *event] and masks [rows], some rows at a time."""
         nodes = self.module.NODES
         names = [n for n, info in nodes.items() if info.role == "observed"]
@@ -147,7 +150,7 @@ class Run:
         batches = torch.arange(table.rows, device=self.device).split(CHUNK)
         return [self._batch(table, index) for index in batches]
 
-    def _batch(self, table: Table, index: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _batch(self, table: Table, index: Tensor) -> Question:
         nodes = self.module.NODES
         found = {n: _typed(read(c, index, None), nodes[n])[None] for n, c in table.columns.items()}
         return found, {n: c.known[index] for n, c in table.columns.items() if nodes[n].role == "supervised"}
@@ -160,8 +163,8 @@ class Run:
         for name in given:
             if name.removesuffix("_known") not in self.module.NODES:
                 near = get_close_matches(name, list(self.module.NODES), 1)
-                nodes = ", ".join(self.module.NODES)
-                raise run_error("E0665", f"`{self.name}` has no node `{name}`", hint=f"did you mean `{near[0]}`?" if near else f"nodes: {nodes}")
+                hint = f"did you mean `{near[0]}`?" if near else f"nodes: {', '.join(self.module.NODES)}"
+                raise run_error("E0665", f"`{self.name}` has no node `{name}`", hint=hint)
 
     def _draws(self) -> Draws:
         """Fresh noise, from torch's global generator: torch.manual_seed makes answers repeat."""

@@ -96,9 +96,13 @@ def _asked(out: Path, force: bool) -> Path:
         raise run_error("E0660", f"`{out}` is there and is no folder", hint="choose another --out")
     if out.is_dir() and any(out.iterdir()):
         if not (out / "run.json").is_file():
-            raise run_error("E0660", f"`{out}` is there and is no run folder: it is not replaced", hint="choose another --out")
+            raise run_error(
+                "E0660", f"`{out}` is there and is no run folder: it is not replaced", hint="choose another --out"
+            )
         if not force:
-            raise run_error("E0660", f"the run folder `{out}` is there", hint="--force replaces it, --resume goes on with it")
+            raise run_error(
+                "E0660", f"the run folder `{out}` is there", hint="--force replaces it, --resume goes on with it"
+            )
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
     return out
@@ -175,7 +179,11 @@ def read_records(folder: Folder) -> list[dict[str, Any]]:
     """The records of all epochs."""
     if not folder.metrics.exists():
         return []
-    return [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines() if _step(line) < float("inf")]
+    return [
+        json.loads(line)
+        for line in folder.metrics.read_text(encoding="utf-8").splitlines()
+        if _step(line) < float("inf")
+    ]
 
 
 def now() -> str:
@@ -211,5 +219,3 @@ def _said(words: Iterable[str]) -> str | None:
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
     return done.stdout if done.returncode == 0 else None
-
-

@@ -50,7 +50,7 @@ class Average:
     weights are soon forgotten. `weights` are in the order of the parameters."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
-        self.parameters = [p for p in parameters]
+        self.parameters: list[Tensor] = list(parameters)
         self.weights: list[Tensor] = [p.detach().clone() for p in self.parameters]
         self.decay = decay
 

@@ -117,7 +117,7 @@ def settings_of(program: Program, seed: int | None = None) -> Settings:
     )
 
 
-def _none(value: Value) -> Value | None:
+def _none(value: Value | None) -> Value | None:
     return None if value in ("auto", "none") else value
 
 

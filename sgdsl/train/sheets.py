@@ -91,7 +91,8 @@ def _finish(figure: Figure, title: str, caption: str) -> None:
 
 def _write(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure).print_png(str(path))
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=DPI)
     return path
 
 
@@ -126,7 +127,8 @@ def draw_curves(records: Sequence[Mapping[str, Any]], title: str, caption: str, 
         for (label, values), colour in zip(series.items(), COLORS, strict=False):
             axes.plot(epochs, values, color=colour, linewidth=1.6, label=label, marker="o" if len(epochs) == 1 else "")
         _style(axes, name, series)
-    figure.subplots_adjust(left=0.6 / figure.get_figwidth(), right=1 - 0.12 / figure.get_figwidth(), top=0.8, bottom=0.21, wspace=0.28)
+    width = figure.get_figwidth()
+    figure.subplots_adjust(left=0.6 / width, right=1 - 0.12 / width, top=0.8, bottom=0.21, wspace=0.28)
     _finish(figure, title, caption)
     return _write(figure, path)
 

@@ -95,8 +95,8 @@ def restore(state: State, tensors: Mapping[str, Tensor], info: Mapping[str, Any]
             weight.copy_(groups["average"][str(i)])
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in groups.get("optimizer", {}).items():
-        i, _, key = name.partition(".")
-        slots.setdefault(int(i), {})[key] = tensor
+        number, _, key = name.partition(".")
+        slots.setdefault(int(number), {})[key] = tensor
     state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": slots})
     generators = {name: tensor.cpu() for name, tensor in groups["generator"].items()}
     state.draws.restore(generators["draws"])

@@ -93,7 +93,7 @@ def illegal(info: NodeInfo, values: Array, scale: int, grey: bool) -> Mask:
             legal = np.abs(np.linalg.norm(values, axis=-1) - 1) <= TOLERANCE
         case _:
             legal = np.isfinite(_single(values))
-    return ~legal
+    return np.logical_not(legal)
 
 
 def _whole(values: Array) -> Mask:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sgdsl.middle import ir
-from tests.oracle.grid import Grid, parents, product
+from tests.oracle.grid import Grid, parents, product, q_order
 
 
 def log_q_known(grid: Grid) -> Tensor:
@@ -65,7 +65,8 @@ def sample(model: ir.Model, grid: Grid, chosen: Mapping[str, str]) -> Sample:
     """The outcomes of one sample: each drawn node has a draw for every value of the enumerated nodes it depends on."""
     listed = [n for n in grid.sizes if chosen[n] == "enumerate"]
     drawn = [n for n in grid.sizes if chosen[n] != "enumerate"]
-    index, log_draw = _draw_tree(grid, listed, drawn, _scopes(model, grid, listed))
+    scopes = {n: tuple(c for c in s if c in grid.sizes) for n, s in static_scopes(model, chosen).items()}
+    index, log_draw = _draw_tree(grid, listed, drawn, scopes)
     log_e = sum((grid.log_q[n] for n in listed), torch.zeros_like(grid.log_p))[index]
     log_d = sum((grid.log_q[n] for n in drawn), torch.zeros_like(grid.log_p))[index]
     log_w, log_p = grid.log_w[index], grid.log_p[index]
@@ -80,12 +81,14 @@ def sample(model: ir.Model, grid: Grid, chosen: Mapping[str, str]) -> Sample:
     )
 
 
-def _scopes(model: ir.Model, grid: Grid, listed: list[str]) -> dict[str, tuple[str, ...]]:
-    """For each unknown node the enumerated ones its value depends on, through draws too."""
+def static_scopes(model: ir.Model, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """For each inferred node the enumerated ones its value depends on, through draws too: the same in every row, so that
+    a row that knows a node in between has a draw below it for each value of what stands above it."""
     scopes: dict[str, tuple[str, ...]] = {}
-    for name in grid.sizes:
+    order = q_order(model)
+    for name in order:
         above = {c for parent in parents(model, model.factor("q", name).given) for c in scopes.get(parent, ())}
-        scopes[name] = (name,) if name in listed else tuple(c for c in listed if c in above)
+        scopes[name] = (name,) if chosen[name] == "enumerate" else tuple(c for c in order if c in above)
     return scopes
 
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from sgdsl.middle import ir
-from tests.oracle.grid import finite_values, hermite, parents, q_order
+from tests.oracle.exact import static_scopes
+from tests.oracle.grid import finite_values, hermite
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,7 @@ class Block:
 
 def draws_of(model: ir.Model, chosen: Mapping[str, str], order: Sequence[str], points: int) -> list[Draw]:
     """Every drawn node in the order `order`, whatever a row may know."""
-    scopes: dict[str, tuple[str, ...]] = {}
-    listed = [n for n in order if chosen[n] == "enumerate"]
-    for name in q_order(model):
-        above = {c for parent in parents(model, model.factor("q", name).given) for c in scopes.get(parent, ())}
-        scopes[name] = (name,) if name in listed else tuple(c for c in listed if c in above)
+    scopes = static_scopes(model, chosen)
     found = []
     for node in (model.node(n) for n in order if chosen[n] != "enumerate"):
         outcomes = node.type.cardinality or points**node.type.cells

@@ -1,0 +1,353 @@
+"""Log-densities, means and variances against torch.distributions and independent formulas, and at the edge of supports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.distributions as td
+from torch import Tensor
+
+from sgdsl.runtime import densities, densities_moments
+from sgdsl.runtime.densities import (
+    bernoulli_log_prob,
+    categorical_log_prob,
+    categorical_soft_log_prob,
+    normal_log_prob,
+    range_mean,
+    zero_inflated_negative_binomial_log_prob,
+)
+
+Make = Callable[..., td.Distribution]
+
+# prefix: (torch's distribution of our parameters, their kinds, the kind of value)
+CASES: dict[str, tuple[Make, tuple[str, ...], str]] = {
+    "normal": (td.Normal, ("real", "positive"), "real"),
+    "laplace": (td.Laplace, ("real", "positive"), "real"),
+    "student_t": (td.StudentT, ("degrees", "real", "positive"), "real"),
+    "log_normal": (td.LogNormal, ("real", "positive"), "positive"),
+    "bernoulli": (lambda logits: td.Bernoulli(logits=logits), ("real",), "binary"),
+    "poisson": (td.Poisson, ("positive",), "count"),
+    "negative_binomial": (lambda n, logits: td.NegativeBinomial(n, logits=logits), ("positive", "real"), "count"),
+}
+NUMBERS = {"real": 0.7, "positive": 1.3, "degrees": 4.5, "probability": 0.3}
+DTYPES = {torch.float32: 2e-5, torch.float64: 1e-10}
+
+
+def made(kind: str, shape: tuple[int, ...], dtype: torch.dtype, seed: int = 0) -> Tensor:
+    """A value or parameter of a kind."""
+    real = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    match kind:
+        case "positive":
+            real = real.exp()
+        case "degrees":
+            real = 2.1 + real.exp()
+        case "probability":
+            real = real.sigmoid()
+        case "binary":
+            real = (real > 0).double()
+        case "count":
+            real = (4 * real.exp()).floor()
+    return real.to(dtype)
+
+
+def log_prob(prefix: str) -> Callable[..., Tensor]:
+    found: Callable[..., Tensor] = getattr(densities, f"{prefix}_log_prob")
+    return found
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("prefix", CASES)
+def test_log_prob_is_torch_s(prefix: str, dtype: torch.dtype) -> None:
+    """Protects value and gradients of every density, the dtype of the parameters, and the sum over event dimensions."""
+    make, kinds, kind = CASES[prefix]
+    value = made(kind, (2, 5, 3, 4), dtype, 1)
+    ours = [made(k, (2, 5, 3, 4), dtype, 2 + i).requires_grad_() for i, k in enumerate(kinds)]
+    theirs = [p.detach().double().requires_grad_() for p in ours]
+    expected = make(*theirs).log_prob(value.double()).sum((-1, -2))
+    found = log_prob(prefix)(value, *ours, event=2)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), expected, rtol=DTYPES[dtype], atol=DTYPES[dtype])
+    weights = made("real", (2, 5), torch.float64, 9)
+    gradients = torch.autograd.grad(found, ours, weights.to(dtype))
+    for a, b in zip(gradients, torch.autograd.grad(expected, theirs, weights), strict=True):
+        torch.testing.assert_close(a.double(), b, rtol=50 * DTYPES[dtype], atol=50 * DTYPES[dtype])
+
+
+@pytest.mark.parametrize("prefix", CASES)
+@pytest.mark.parametrize("event", [0, 1, 2])
+def test_parameters_broadcast(prefix: str, event: int) -> None:
+    """Protects samples × rows: a value without samples, parameters without samples, free parameters, plain numbers."""
+    make, kinds, kind = CASES[prefix]
+    shapes = [(), (4,), (1, 1, 3, 4), (6, 5, 3, 4), (1, 5, 3, 4)]
+    for s, value_shape in enumerate([(1, 5, 3, 4), (6, 5, 3, 4)]):
+        value = made(kind, value_shape, torch.float64, s)
+        for i in range(len(shapes)):
+            chosen = [shapes[(i + 2 * j) % len(shapes)] for j in range(len(kinds))]
+            parameters = [made(k, c, torch.float64, 7 + j) for j, (k, c) in enumerate(zip(kinds, chosen, strict=True))]
+            whole = make(*parameters).log_prob(value)
+            expected = whole.sum(tuple(range(-event, 0))) if event else whole
+            leaves = [p.clone().requires_grad_() for p in parameters]
+            found = log_prob(prefix)(value, *leaves, event=event)
+            torch.testing.assert_close(found, expected)
+            found.sum().backward()
+            assert all(leaf.grad is not None and leaf.grad.shape == leaf.shape for leaf in leaves)
+            theirs = [p.clone().requires_grad_() for p in parameters]
+            make(*theirs).log_prob(value).sum().backward()
+            for a, b in zip(leaves, theirs, strict=True):
+                torch.testing.assert_close(a.grad, b.grad)
+
+
+@pytest.mark.parametrize("prefix", CASES)
+def test_numbers_are_parameters(prefix: str) -> None:
+    """Protects `Normal(0, 1)` and its kin, alone and beside tensors, in both dtypes."""
+    make, kinds, kind = CASES[prefix]
+    for dtype in DTYPES:
+        value = made(kind, (2, 5, 3), dtype)
+        for tensors in range(2 ** len(kinds)):
+            bits = [tensors >> i & 1 for i in range(len(kinds))]
+            given = [
+                made(k, (5, 3), dtype) if bit else NUMBERS[k] for bit, k in zip(bits, kinds, strict=True)
+            ]
+            expected = make(*(torch.as_tensor(g, dtype=torch.float64) for g in given)).log_prob(value.double()).sum(-1)
+            found = log_prob(prefix)(value, *given, event=1)
+            assert found.dtype == dtype
+            torch.testing.assert_close(found.double(), expected, rtol=DTYPES[dtype], atol=DTYPES[dtype])
+
+
+@pytest.mark.parametrize("prefix", ["poisson", "negative_binomial", "zero_inflated_negative_binomial"])
+def test_whole_counts_are_values(prefix: str) -> None:
+    """Protects int64 counts: the same number as floats, in the dtype of the parameters."""
+    kinds = {"poisson": ("positive",), "negative_binomial": ("positive", "real")}.get(
+        prefix, ("positive", "real", "probability")
+    )
+    parameters = [made(k, (5, 3), torch.float64, i) for i, k in enumerate(kinds)]
+    value = made("count", (5, 3), torch.int64)
+    found = log_prob(prefix)(value, *parameters, event=1)
+    assert found.dtype == torch.float64
+    assert torch.equal(found, log_prob(prefix)(value.double(), *parameters, event=1))
+    assert log_prob(prefix)(value, *(NUMBERS[k] for k in kinds), event=1).dtype == torch.get_default_dtype()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_zero_inflated_is_the_mixture(dtype: torch.dtype) -> None:
+    """Protects the gate's meaning against probabilities computed from the binomial coefficient, gradient by differences."""
+    total, logits, gate = 2.5, -0.4, 0.3
+    success = 1 / (1 + math.exp(-logits))
+
+    def mass(count: int, total: float, success: float, gate: float) -> float:
+        choose = math.prod((total + i) / (i + 1) for i in range(count))
+        return gate * (count == 0) + (1 - gate) * choose * success**count * (1 - success) ** total
+
+    counts = torch.arange(8, dtype=dtype)
+    leaves = [torch.tensor(p, dtype=dtype, requires_grad=True) for p in (total, logits, gate)]
+    found = zero_inflated_negative_binomial_log_prob(counts, *leaves)
+    expected = torch.tensor([math.log(mass(c, total, success, gate)) for c in range(8)], dtype=dtype)
+    torch.testing.assert_close(found, expected, rtol=DTYPES[dtype], atol=DTYPES[dtype])
+    for count in range(3):
+        gradients = torch.autograd.grad(found[count], leaves, retain_graph=True)
+        step = 1e-6
+        high, low = mass(count, total + step, success, gate), mass(count, total - step, success, gate)
+        assert float(gradients[0]) == pytest.approx((math.log(high) - math.log(low)) / (2 * step), abs=1e-4)
+        high, low = mass(count, total, success, gate + step), mass(count, total, success, gate - step)
+        assert float(gradients[2]) == pytest.approx((math.log(high) - math.log(low)) / (2 * step), abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_probabilities_of_counts_sum_to_one(dtype: torch.dtype) -> None:
+    """Protects the normalising constants of the count families without any reference implementation."""
+    counts = torch.arange(400, dtype=dtype)
+    for found in (
+        densities.poisson_log_prob(counts, 7.5),
+        densities.negative_binomial_log_prob(counts, 2.5, 1.1),
+        densities.zero_inflated_negative_binomial_log_prob(counts, 2.5, 1.1, 0.4),
+    ):
+        assert float(found.double().exp().sum()) == pytest.approx(1, abs=1e-5 if dtype == torch.float32 else 1e-12)
+
+
+# --- classes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event", [0, 1])
+def test_classes(event: int) -> None:
+    """Protects the mass of classes: normalised logits, values broadcast against samples and the other way round."""
+    logits = made("real", (6, 5, 3, 4), torch.float64).requires_grad_()
+    for value in (torch.randint(4, (1, 5, 3)), torch.randint(4, (6, 5, 3))):
+        expected = td.Categorical(logits=logits).log_prob(value)
+        expected = expected.sum(-1) if event else expected
+        found = categorical_log_prob(value, logits, event=event)
+        torch.testing.assert_close(found, expected)
+        a, b = (torch.autograd.grad(f.square().sum(), logits)[0] for f in (found, expected))
+        torch.testing.assert_close(a, b)
+    few = logits[:1, :, :1].detach()
+    value = torch.randint(4, (6, 5, 3))
+    torch.testing.assert_close(categorical_log_prob(value, few), td.Categorical(logits=few).log_prob(value))
+
+
+def test_soft_classes_are_linear_in_their_weights() -> None:
+    """Protects relaxed nodes: a one-hot has the mass of its class, a soft value the average, with a gradient."""
+    logits = made("real", (2, 5, 3, 4), torch.float64)
+    value = torch.randint(4, (2, 5, 3))
+    hard = torch.nn.functional.one_hot(value, 4).double()
+    torch.testing.assert_close(categorical_soft_log_prob(hard, logits, event=1), categorical_log_prob(value, logits, 1))
+    soft = made("real", (2, 5, 3, 4), torch.float64, 3).softmax(-1).requires_grad_()
+    found = categorical_soft_log_prob(soft, logits, event=1)
+    torch.testing.assert_close(found, (soft * torch.log_softmax(logits, -1)).sum((-1, -2)))
+    torch.testing.assert_close(torch.autograd.grad(found.sum(), soft)[0], logits.log_softmax(-1))
+
+
+# --- the kernels with a gradient of their own ------------------------------------------------------------------
+
+
+def plain_bernoulli(value: Tensor, logits: Tensor, event: int) -> Tensor:
+    return (value * logits - torch.logaddexp(logits, torch.zeros_like(logits))).sum(tuple(range(-event, 0)))
+
+
+@pytest.mark.parametrize("cells", [(128,), (1, 28, 28), (131,), (3, 43), (1000,)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bernoulli_images(cells: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Protects the one-residual kernel: odd widths, grey values, samples on either side, both gradients."""
+    event = len(cells)
+    for value_shape, logits_shape in [((1, 4), (3, 4)), ((3, 4), (3, 4)), ((1, 4), (1, 4)), ((3, 4), (1, 4)), ((1, 4), ())]:
+        value = made("probability", (*value_shape, *cells), dtype, 1).requires_grad_()
+        logits = (8 * made("real", (*logits_shape, *cells), dtype, 2)).requires_grad_()
+        exact = [t.detach().double().requires_grad_() for t in (value, logits)]
+        expected = plain_bernoulli(*exact, event)
+        found = bernoulli_log_prob(value, logits, event=event)
+        assert found.dtype == dtype
+        torch.testing.assert_close(found.double(), expected, rtol=DTYPES[dtype], atol=1e-3 if dtype == torch.float32 else 1e-10)
+        weights = made("real", tuple(expected.shape), torch.float64, 3)
+        ours = torch.autograd.grad(found, (value, logits), weights.to(dtype))
+        for a, b in zip(ours, torch.autograd.grad(expected, exact, weights), strict=True):
+            torch.testing.assert_close(a.double(), b, rtol=10 * DTYPES[dtype], atol=10 * DTYPES[dtype])
+
+
+def test_bernoulli_leaves_its_arguments_alone() -> None:
+    """Protects values and logits from the kernel's in-place work, and a second backward pass of one graph."""
+    value, logits = made("binary", (1, 4, 200), torch.float32), made("real", (2, 4, 200), torch.float32, 1).requires_grad_()
+    copies = value.clone(), logits.detach().clone()
+    found = bernoulli_log_prob(value, logits, event=1)
+    first = torch.autograd.grad(found.sum(), logits, retain_graph=True)[0].clone()
+    second = torch.autograd.grad(found.sum(), logits)[0]
+    assert torch.equal(first, second)
+    assert torch.equal(value, copies[0])
+    assert torch.equal(logits.detach(), copies[1])
+
+
+@pytest.mark.parametrize("shapes", [((3, 4, 5),) * 3, ((3, 4, 5), (1, 4, 5), (1, 4, 5)), ((1, 4, 5), (3, 4, 5), (5,))])
+def test_kernels_pass_gradcheck(shapes: tuple[tuple[int, ...], ...]) -> None:
+    """Protects the written gradients against differences, for every argument and every way to broadcast."""
+    value, loc, scale = (made(k, s, torch.float64, i) for i, (k, s) in enumerate(zip(("real", "real", "positive"), shapes, strict=True)))
+    leaves = [t.requires_grad_() for t in (value, loc, scale)]
+    assert torch.autograd.gradcheck(lambda v, m, s: normal_log_prob(v, m, s, event=1), leaves)
+    wide = [made("real", (*s[:-1], 128), torch.float64, i).requires_grad_() for i, s in enumerate(shapes[:2])]
+    assert torch.autograd.gradcheck(lambda v, logits: bernoulli_log_prob(v, logits, event=1), wide)
+
+
+def test_second_derivatives_are_refused() -> None:
+    """Protects from a silent zero: the kernels are differentiable once, and say so."""
+    for found, leaf in (
+        (lambda x: normal_log_prob(torch.ones(4), x, torch.ones(4), event=1), torch.zeros(4)),
+        (lambda x: bernoulli_log_prob(torch.ones(1, 200), x, event=1), torch.zeros(1, 200)),
+    ):
+        leaf.requires_grad_()
+        (gradient,) = torch.autograd.grad(found(leaf).sum(), leaf, create_graph=True)
+        with pytest.raises(RuntimeError, match="once_differentiable"):
+            gradient.sum().backward()
+
+
+# --- edges ------------------------------------------------------------------------------------------------------
+
+EDGES: list[tuple[str, float, tuple[float, ...]]] = [
+    *(("bernoulli", v, (logit,)) for v in (0.0, 0.5, 1.0) for logit in (-80.0, 0.0, 80.0)),
+    *(("normal", v, (0.0, s)) for v in (0.0, 1e4) for s in (1e-4, 1e4)),
+    *(("laplace", v, (0.0, s)) for v in (0.0, 1e4) for s in (1e-4, 1e4)),
+    *(("student_t", v, (df, 0.0, s)) for v in (0.0, 1e4) for df in (2.0, 1e6) for s in (1e-4, 1e4)),
+    *(("log_normal", v, (0.0, s)) for v in (0.0, 1e-38, 1e38) for s in (1e-2, 1e2)),
+    *(("poisson", v, (r,)) for v in (0.0, 1.0, 1e9) for r in (1e-4, 1.0, 1e9)),
+    *(("negative_binomial", v, (n, s)) for v in (0.0, 1.0, 1e9) for n in (1e-4, 1.0, 1e6) for s in (-80.0, 0.0, 80.0)),
+    *(
+        ("zero_inflated_negative_binomial", v, (n, s, g))
+        for v in (0.0, 1.0, 1e9)
+        for n in (1e-4, 1e6)
+        for s in (-80.0, 0.0, 80.0)
+        for g in (0.0, 1e-6, 1 - 1e-6, 1.0)
+    ),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cells", [1, 256])
+def test_edges_of_the_support_are_finite(dtype: torch.dtype, cells: int) -> None:
+    """Protects training from a NaN: value and gradients are finite at the edge of supports and domains."""
+    for prefix, number, numbers in EDGES:
+        value = torch.full((1, 2, cells), number, dtype=dtype)
+        leaves = [torch.full((3, 2, cells), n, dtype=dtype, requires_grad=True) for n in numbers]
+        found = log_prob(prefix)(value, *leaves, event=1)
+        gradients = torch.autograd.grad(found.sum(), leaves)
+        assert found.isfinite().all(), (prefix, number, numbers)
+        assert all(g.isfinite().all() for g in gradients), (prefix, number, numbers)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_values_of_latents_get_finite_gradients(dtype: torch.dtype) -> None:
+    """Protects reparameterised draws that reach the edge: a value that underflows, one far from the centre."""
+    for prefix, number, numbers in EDGES:
+        if CASES.get(prefix, ("", (), "count"))[2] in ("real", "positive"):
+            value = torch.full((1, 2, 3), number, dtype=dtype, requires_grad=True)
+            (gradient,) = torch.autograd.grad(log_prob(prefix)(value, *numbers, event=1).sum(), value)
+            assert gradient.isfinite().all(), (prefix, number, numbers)
+
+
+def test_classes_that_are_all_but_excluded() -> None:
+    """Protects labels that the classifier is sure against: logits ±80 have a finite mass and gradient."""
+    logits = torch.tensor([[80.0, -80.0, 0.0]], requires_grad=True)
+    found = categorical_log_prob(torch.tensor([1]), logits)
+    assert float(found.detach()) == pytest.approx(-160)
+    assert torch.autograd.grad(found.sum(), logits)[0].isfinite().all()
+
+
+def test_many_degrees_of_freedom_are_normal() -> None:
+    """Protects float32 from the difference of two large log-gammas: at df = 1e6 a Student t is a Normal to 1e-5."""
+    value = torch.linspace(-3, 3, 7)
+    found = densities.student_t_log_prob(value, torch.tensor(1e6), 0.0, 1.0)
+    torch.testing.assert_close(found, normal_log_prob(value, 0.0, 1.0), rtol=0, atol=3e-5)
+
+
+# --- moments ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", CASES)
+def test_means_and_variances_are_torch_s(prefix: str) -> None:
+    """Protects pictures and beliefs: both moments, of the shape that the parameters broadcast to."""
+    make, kinds, _ = CASES[prefix]
+    shapes = [(2, 5, 3), (3,), (5, 1)]
+    parameters = [made(k, shapes[i], torch.float64, i) for i, k in enumerate(kinds)]
+    reference = make(*parameters)
+    torch.testing.assert_close(densities_moments.mean_of(prefix, tuple(parameters)), reference.mean)
+    torch.testing.assert_close(densities_moments.variance_of(prefix, tuple(parameters)), reference.variance)
+    numbers = tuple(NUMBERS[k] for k in kinds)
+    one = densities_moments.mean_of(prefix, numbers)
+    assert one.shape == ()
+    torch.testing.assert_close(one, make(*map(torch.tensor, numbers)).mean, check_dtype=False)
+
+
+def test_moments_of_zero_inflated_counts() -> None:
+    """Protects the two moments that torch lacks, against the sum over counts."""
+    counts = torch.arange(2000, dtype=torch.float64)
+    probs = zero_inflated_negative_binomial_log_prob(counts, 2.5, 1.1, 0.4).exp()
+    mean = (probs * counts).sum()
+    variance = (probs * (counts - mean).square()).sum()
+    parameters = tuple(torch.tensor(p, dtype=torch.float64) for p in (2.5, 1.1, 0.4))
+    torch.testing.assert_close(densities_moments.mean_of("zero_inflated_negative_binomial", parameters), mean)
+    torch.testing.assert_close(densities_moments.variance_of("zero_inflated_negative_binomial", parameters), variance)
+
+
+def test_expected_class_and_number() -> None:
+    """Protects the mean of a class, its probabilities, and of a bounded count, its expected number."""
+    logits = made("real", (2, 5, 4), torch.float64)
+    torch.testing.assert_close(densities.categorical_mean(logits), logits.softmax(-1))
+    by_hand = sum((3 + i) * logits.softmax(-1)[..., i] for i in range(4))
+    torch.testing.assert_close(range_mean(logits, 3), by_hand)
