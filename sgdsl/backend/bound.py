@@ -12,6 +12,11 @@ def emit_bound(step: Step) -> None:
     plan, out = step.plan, step.out
     out.at = 0
     out.raw()
+    for scope, terms in _by_level([t for t in plan.terms if not t.constant]).items():
+        entries = f"{step.level(scope)}.entries" if scope else "rows"
+        names = ", ".join(f"{step.text_of(t)}={step.text_of(t)}" for t in terms)
+        step.say(f"check_shapes(samples, {entries}, {names})")
+    out.raw()
     out.raw("# weights", 8)
     text = step.product(plan.log_w)
     if any(key.kind == "message" for key, _ in plan.log_w.factors):

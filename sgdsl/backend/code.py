@@ -19,6 +19,7 @@ from sgdsl.backend.features import (
     lone,
     padded,
     sequential,
+    size_of,
     sizes,
     strip,
 )
@@ -102,7 +103,7 @@ class Code:
             width, shape = conv_output(run, maps, at)
             features = [Feature(text, width, 0, up, () if at < end else shape), *(f for f in features if not f.map)]
         if at < end:
-            if len(features) == 1 and not features[0].classes and not features[0].up:
+            if len(features) == 1 and features[0].plain:
                 text = self.assign(called(path, flat(features[0]), start + at, start + end, whole and at == 0))
             else:
                 h = self.assign(affine(f"{path}[{start + at}]", features))
@@ -121,12 +122,12 @@ class Code:
         rank, kind, name = len(known.type.event), known.type, known.name
         width = kind.input_width
         if known.relaxed and kind.one_hot:
-            return Feature(name if rank == 0 else f"{name}.flatten({-rank - 1})", width, 0, known.up)
+            return Feature(name if rank == 0 else f"{name}.flatten({-rank - 1})", width, 0, known.up, (), True)
         if kind.one_hot:
             index = f"{name} - {kind.first}" if kind.first else name
             if rank == 0:
                 return Feature(index, width, width, known.up)
-            return Feature(f"one_hot({index}, {kind.values}).flatten({-rank - 1})", width, 0, known.up)
+            return Feature(f"one_hot({index}, {kind.values}).flatten({-rank - 1})", width, 0, known.up, (), True)
         if kind.support == "count":
             return Feature(flat_value(f"torch.log1p({name})", rank), width, 0, known.up)
         if kind.support == "angle":
@@ -155,7 +156,7 @@ class Code:
                 return self._apply(expr)
             case ir.Weight():
                 name = self.fresh("weight")
-                self.modules[name] = f"nn.Parameter(torch.zeros({sizes(expr.shape)}))"
+                self.modules[name] = f"nn.Parameter(torch.zeros({size_of(expr.shape)}))"
                 return f"free({self.owner}.{name})"
             case _:
                 assert_never(expr)

@@ -26,18 +26,25 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """An input of a dense layer: `classes` > 0: an index to be looked up; `map`: its shape where it is one."""
+    """An input of a dense layer: `classes` > 0: an index to be looked up; `map`: its shape where it is one; `cast`: its
+    dtype may not be the weights' (dense takes care of that)."""
 
     text: str
     width: int
     classes: int = 0
     up: str = ""
     map: ir.Shape = ()
+    cast: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether a layer can read it as it is."""
+        return not (self.classes or self.up or self.cast)
 
 
 def affine(layer: str, features: Sequence[Feature]) -> str:
     """A linear layer on inputs that may stand on different levels: each input's part is computed on its own level."""
-    if len(features) == 1 and not features[0].classes and not features[0].up:
+    if len(features) == 1 and features[0].plain:
         return f"{layer}({flat(features[0])})"
     terms, start = [], 0
     for f in features:
@@ -85,6 +92,11 @@ def strip(text: str) -> str:
             if depth == 0:
                 return text[1:-1] if i == len(text) - 1 else text
     return text
+
+
+def size_of(shape: ir.Shape) -> str:
+    """A shape as the argument of torch.zeros."""
+    return sizes(shape) or "()"
 
 
 def sizes(shape: ir.Shape) -> str:

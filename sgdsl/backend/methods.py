@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sgdsl.backend.code import Code
-from sgdsl.backend.features import Feature, Input, affine, padded, sequential, strip
+from sgdsl.backend.features import Feature, Input, affine, padded, sequential, size_of, strip
 from sgdsl.backend.layers import deconv_head, layers
 from sgdsl.backend.names import Named
 from sgdsl.catalog.families import FAMILIES, FamilyRow
@@ -157,7 +157,7 @@ def _parameter(code: Code, factor: ir.Factor, family: FamilyRow, parameter: ir.P
             features = code.features(parameter.source.network, f"{parameter.name}_trunk")
             raw = _head(code, parameter, parameter.source.network, features)
         case ir.Learned():
-            code.modules[parameter.name] = f"nn.Parameter(torch.zeros({_list(parameter.source.shape)}))"
+            code.modules[parameter.name] = f"nn.Parameter(torch.zeros({size_of(parameter.source.shape)}))"
             raw = f"free({code.owner}.{parameter.name})"
         case ir.Table():
             raw = _table(code, parameter, parameter.source)

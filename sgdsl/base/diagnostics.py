@@ -51,7 +51,10 @@ class Sink:
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Keep a diagnostic, once for the same code and place."""
-        if all((d.code, d.span) != (diagnostic.code, diagnostic.span) or d.span is None for d in self.found):
+        if all(
+            (d.code, d.span, d.source) != (diagnostic.code, diagnostic.span, diagnostic.source) or d.span is None
+            for d in self.found
+        ):
             self.found.append(diagnostic)
 
     def barrier(self) -> None:

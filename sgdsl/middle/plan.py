@@ -183,5 +183,5 @@ def _levels(
     """Every non-empty level that some value, term or message stands on, small ones first."""
     found = [*scopes.values(), *(t.scope for t in terms), *needed]
     found += [s for m in messages for s in (m.product.scope, m.scope)]
-    found += [tuple(c for c in t.scope if c != t.node) for t in terms if t.side == "q"]
+    found += [tuple(c for c in t.scope if c != t.node) for t in terms]
     return tuple(sorted({s for s in found if s}, key=lambda s: (len(s), [maker.place[c] for c in s])))

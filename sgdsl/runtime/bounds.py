@@ -43,12 +43,15 @@ def clamped(f: Tensor, drawn_log_w: Tensor, alpha: float) -> Tensor:
 
 
 def leave_one_out(estimate: Estimate, *terms: Tensor, alpha: float) -> Tensor:
-    """The estimate on all samples minus the estimate without each one, [S, rows], without gradient; S ≥ 2.
+    """The estimate on all samples minus the estimate without each one, [S, rows], without gradient.
 
-    Times Σ log q of the sample's draws it is an unbiased score term: RLOO where the bound is linear, VIMCO under iw."""
+    Times Σ log q of the sample's draws it is an unbiased score term: RLOO where the bound is linear, VIMCO under iw.
+    A single sample has no baseline: the estimate itself."""
     with torch.no_grad():
         full = [t.expand(max(u.shape[0] for u in terms), -1) for t in terms]
         samples = full[0].shape[0]
+        if samples == 1:
+            return estimate(*full, alpha=alpha)[None]
         others = torch.arange(samples, device=full[0].device)
         bound = estimate(*full, alpha=alpha)
         return torch.stack([bound - estimate(*(t[others != s] for t in full), alpha=alpha) for s in range(samples)])

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from sgdsl.runtime.densities_real import sum_event
+from sgdsl.runtime.densities_real import refuse_second_derivative, sum_event
 
 MANY = 128  # cells from which the one-residual kernel is the faster
 
@@ -45,8 +44,8 @@ class _Bernoulli(torch.autograd.Function):
         return log_likelier.sub_(work.addcmul_(value, logits, value=-1).sum(-1))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        refuse_second_derivative()
         value, sigmoid, logits = ctx.saved_tensors
         gradient = gradient[..., None]
         of_value, of_logits = ctx.needs_input_grad

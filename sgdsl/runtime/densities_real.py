@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -24,6 +23,13 @@ def sum_event(term: Tensor, event: int) -> Tensor:
 def log_of(parameter: Tensor | float) -> Tensor | float:
     """The logarithm of a parameter that is a tensor or a number."""
     return parameter.log() if isinstance(parameter, Tensor) else math.log(parameter)
+
+
+def refuse_second_derivative() -> None:
+    """Raises RuntimeError in a backward pass with create_graph: torch's once_differentiable lets the usual case pass as a
+    constant."""
+    if torch.is_grad_enabled():
+        raise RuntimeError("a log-density with a written gradient is differentiable once (create_graph=True)")
 
 
 class _Normal(torch.autograd.Function):
@@ -39,8 +45,8 @@ class _Normal(torch.autograd.Function):
         return sum_event(terms, event).neg().sub_(cells * HALF_LOG_2PI)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        refuse_second_derivative()
         z, scale = ctx.saved_tensors
         value_shape, loc_shape, scale_shape = ctx.shapes
         of_scale = gradient.reshape(*gradient.shape, *[1] * ctx.event) / scale

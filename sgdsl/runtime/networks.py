@@ -86,7 +86,8 @@ def shaped(features: Tensor, *event: int) -> Tensor:
 
 def one_hot(value: Tensor, classes: int, first: int = 0) -> Tensor:
     """int64 […] → float […, classes]."""
-    return F.one_hot(value - first, classes).to(torch.get_default_dtype())
+    hot: Tensor = F.one_hot(value - first, classes)
+    return hot.to(torch.get_default_dtype())
 
 
 def rows_of(table: Tensor, *index: Tensor) -> Tensor:
@@ -98,7 +99,8 @@ def rows_of(table: Tensor, *index: Tensor) -> Tensor:
     for size, part in zip(table.shape, index, strict=False):
         part = F.one_hot(part, size).to(table.dtype) if part.dtype == torch.int64 else part
         weights = (weights[..., None] * part[..., None, :]).flatten(-2)
-    return torch.tensordot(weights, flat, 1)
+    rows: Tensor = torch.tensordot(weights, flat, 1)
+    return rows
 
 
 def pad(value: Tensor, dims: int) -> Tensor:
@@ -158,3 +160,10 @@ def clamped_to(value: Tensor, low: Tensor | float, high: Tensor | float) -> Tens
     """The value kept between two bounds, which may be numbers or tensors."""
     low, high = (b if isinstance(b, Tensor) else value.new_tensor(b) for b in (low, high))
     return value.clamp(low, high)
+
+
+def check_shapes(samples: int, entries: int, **log_probs: Tensor) -> None:
+    """Every log-probability of a level is [S or 1, entries]: a wrong shape would broadcast in silence."""
+    for name, term in log_probs.items():
+        if term.shape not in ((samples, entries), (1, entries)):
+            raise AssertionError(f"{name} has shape {list(term.shape)}, not [{samples} or 1, {entries}]")

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def compile_text(text: str, name: str, bound: str = "snis", seed: int = 1) -> Co
     return Compiled(program.model, module, bound, exact.estimators(program.model))
 
 
-@lru_cache(maxsize=None)
+@cache
 def program(name: str, bound: str = "snis") -> Compiled:
     """models/NAME.sgm with one of the four bounds."""
     return compile_text((MODELS / f"{name}.sgm").read_text(), name, bound)

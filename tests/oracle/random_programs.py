@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 TYPES = ("class(2)", "class(3)", "binary", "count(1, 2)", "binary[2]", "class(2)[2]")
 WEIGHTS = (5, 3, 4, 2, 1, 1)
 OBSERVED = ("class(3)", "binary[2]", "real[2]", "unit[3]")
-FAMILIES = {"class": "Categorical", "count": "Categorical", "binary": "Bernoulli", "unit": "Bernoulli", "real": "Normal"}
+FAMILIES = {
+    "class": "Categorical",
+    "count": "Categorical",
+    "binary": "Bernoulli",
+    "unit": "Bernoulli",
+    "real": "Normal",
+}
 
 
 @dataclass(slots=True)

@@ -108,9 +108,7 @@ def test_numbers_are_parameters(prefix: str) -> None:
         value = made(kind, (2, 5, 3), dtype)
         for tensors in range(2 ** len(kinds)):
             bits = [tensors >> i & 1 for i in range(len(kinds))]
-            given = [
-                made(k, (5, 3), dtype) if bit else NUMBERS[k] for bit, k in zip(bits, kinds, strict=True)
-            ]
+            given = [made(k, (5, 3), dtype) if bit else NUMBERS[k] for bit, k in zip(bits, kinds, strict=True)]
             expected = make(*(torch.as_tensor(g, dtype=torch.float64) for g in given)).log_prob(value.double()).sum(-1)
             found = log_prob(prefix)(value, *given, event=1)
             assert found.dtype == dtype
@@ -210,14 +208,22 @@ def plain_bernoulli(value: Tensor, logits: Tensor, event: int) -> Tensor:
 def test_bernoulli_images(cells: tuple[int, ...], dtype: torch.dtype) -> None:
     """Protects the one-residual kernel: odd widths, grey values, samples on either side, both gradients."""
     event = len(cells)
-    for value_shape, logits_shape in [((1, 4), (3, 4)), ((3, 4), (3, 4)), ((1, 4), (1, 4)), ((3, 4), (1, 4)), ((1, 4), ())]:
+    for value_shape, logits_shape in [
+        ((1, 4), (3, 4)),
+        ((3, 4), (3, 4)),
+        ((1, 4), (1, 4)),
+        ((3, 4), (1, 4)),
+        ((1, 4), ()),
+    ]:
         value = made("probability", (*value_shape, *cells), dtype, 1).requires_grad_()
         logits = (8 * made("real", (*logits_shape, *cells), dtype, 2)).requires_grad_()
         exact = [t.detach().double().requires_grad_() for t in (value, logits)]
         expected = plain_bernoulli(*exact, event)
         found = bernoulli_log_prob(value, logits, event=event)
         assert found.dtype == dtype
-        torch.testing.assert_close(found.double(), expected, rtol=DTYPES[dtype], atol=1e-3 if dtype == torch.float32 else 1e-10)
+        torch.testing.assert_close(
+            found.double(), expected, rtol=DTYPES[dtype], atol=1e-3 if dtype == torch.float32 else 1e-10
+        )
         weights = made("real", tuple(expected.shape), torch.float64, 3)
         ours = torch.autograd.grad(found, (value, logits), weights.to(dtype))
         for a, b in zip(ours, torch.autograd.grad(expected, exact, weights), strict=True):
@@ -226,7 +232,10 @@ def test_bernoulli_images(cells: tuple[int, ...], dtype: torch.dtype) -> None:
 
 def test_bernoulli_leaves_its_arguments_alone() -> None:
     """Protects values and logits from the kernel's in-place work, and a second backward pass of one graph."""
-    value, logits = made("binary", (1, 4, 200), torch.float32), made("real", (2, 4, 200), torch.float32, 1).requires_grad_()
+    value, logits = (
+        made("binary", (1, 4, 200), torch.float32),
+        made("real", (2, 4, 200), torch.float32, 1).requires_grad_(),
+    )
     copies = value.clone(), logits.detach().clone()
     found = bernoulli_log_prob(value, logits, event=1)
     first = torch.autograd.grad(found.sum(), logits, retain_graph=True)[0].clone()
@@ -239,7 +248,9 @@ def test_bernoulli_leaves_its_arguments_alone() -> None:
 @pytest.mark.parametrize("shapes", [((3, 4, 5),) * 3, ((3, 4, 5), (1, 4, 5), (1, 4, 5)), ((1, 4, 5), (3, 4, 5), (5,))])
 def test_kernels_pass_gradcheck(shapes: tuple[tuple[int, ...], ...]) -> None:
     """Protects the written gradients against differences, for every argument and every way to broadcast."""
-    value, loc, scale = (made(k, s, torch.float64, i) for i, (k, s) in enumerate(zip(("real", "real", "positive"), shapes, strict=True)))
+    value, loc, scale = (
+        made(k, s, torch.float64, i) for i, (k, s) in enumerate(zip(("real", "real", "positive"), shapes, strict=True))
+    )
     leaves = [t.requires_grad_() for t in (value, loc, scale)]
     assert torch.autograd.gradcheck(lambda v, m, s: normal_log_prob(v, m, s, event=1), leaves)
     wide = [made("real", (*s[:-1], 128), torch.float64, i).requires_grad_() for i, s in enumerate(shapes[:2])]
@@ -253,9 +264,8 @@ def test_second_derivatives_are_refused() -> None:
         (lambda x: bernoulli_log_prob(torch.ones(1, 200), x, event=1), torch.zeros(1, 200)),
     ):
         leaf.requires_grad_()
-        (gradient,) = torch.autograd.grad(found(leaf).sum(), leaf, create_graph=True)
-        with pytest.raises(RuntimeError, match="once_differentiable"):
-            gradient.sum().backward()
+        with pytest.raises(RuntimeError, match="differentiable once"):
+            torch.autograd.grad(found(leaf).sum(), leaf, create_graph=True)
 
 
 # --- edges ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ from sgdsl.train.feed import read
 from tests.train.small import codes
 
 
-def node(support: str, role: str = "observed", sizes: tuple[int, ...] = (), shape: tuple[int, ...] = (), p: str = "") -> NodeInfo:
+def node(
+    support: str, role: str = "observed", sizes: tuple[int, ...] = (), shape: tuple[int, ...] = (), p: str = ""
+) -> NodeInfo:
     event = shape + (sizes if support in ("simplex", "direction") else ())
     return NodeInfo(role, support, sizes, shape, event, p, "", "", (), ())
 
@@ -109,7 +111,9 @@ def test_binarise_is_automatic_for_grey_bernoulli_images_alone() -> None:
         (node("range", "supervised", (-2, 1)), [-1.0, np.nan, 1.0], [1, 0, 1]),
     ],
 )
-def test_unknown_labels_are_nan_or_minus_one_where_that_is_no_value(info: NodeInfo, data: Any, known: list[int]) -> None:
+def test_unknown_labels_are_nan_or_minus_one_where_that_is_no_value(
+    info: NodeInfo, data: Any, known: list[int]
+) -> None:
     assert column(info, data).known.tolist() == [bool(k) for k in known]
 
 
