@@ -19,7 +19,8 @@ RUNTIME = {
     "sgdsl.runtime.draws": ("Draws",),
     "sgdsl.runtime.networks": (
         "BatchNorm1d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "LayerNorm2d", "Parts", "circle", "clamped_to",
-        "check_shapes", "constant", "dense", "expected", "free", "joined", "labelled", "lift", "look_up", "one_hot", "pad", "rows_of", "run",
+        "check_shapes", "constant", "dense", "expected", "free", "joined", "labelled",
+        "lift", "look_up", "one_hot", "pad", "rows_of", "run",
         "shaped", "stacked", "unknown", "where_known",
     ),
     "sgdsl.runtime.queries": ("Parameters", "Queries", "Values"),
