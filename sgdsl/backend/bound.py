@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sgdsl.backend.step import Step
 from sgdsl.middle.elimination import Key, Product, Scope
-from sgdsl.middle.plan import Term
+from sgdsl.middle.plan import Term, summed_scope
 
 
 def emit_bound(step: Step) -> None:
@@ -101,7 +101,8 @@ def _log_v(step: Step) -> None:
         drawn = term.side == "q" and plan.choices[term.node].name not in ("enumerate", "delta")
         if term.side == "p":
             part = step.text_of(term)
-            levels.setdefault(term.scope, []).append(part if part.startswith("-") else f"+{part}")
+            scope = summed_scope(term, plan.choices)
+            levels.setdefault(scope, []).append(part if part.startswith("-") else f"+{part}")
         elif drawn:
             key = Key("draw", term.node)
             part = f"log_q_{term.node}"
@@ -113,8 +114,9 @@ def _log_v(step: Step) -> None:
         step.factors[key] = step.named.locals.new("_".join(("v", *(scope or ("rows",)))))
         first, *rest = sorted(parts, key=lambda p: p.startswith("-"))
         text = first.removeprefix("+") + "".join(f" {p[0]} {p[1:]}" for p in rest)
-        if not scope and all("math.log" in p for p in parts):
-            text = f"batch.zeros + {text}" if not text.startswith("-") else f"batch.zeros - {text[1:]}"
+        if all("math.log" in p for p in parts):
+            zeros = f"{step.level(scope)}.up(batch.zeros)" if scope else "batch.zeros"
+            text = f"{zeros} - {text[1:]}"
         step.say(f"{step.factors[key]} = {text}")
     step.say(f"log_v = {step.product(plan.log_v)}")
 

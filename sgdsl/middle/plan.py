@@ -169,8 +169,14 @@ def _log_v(
 ) -> Product:
     """log Σ over enumerated values of p / (density of what was drawn): by level, "f" holds the terms of one."""
     drawn = [v for v in draws if choices[v].name not in ("enumerate", "delta")]
-    levels = dict.fromkeys(t.scope for t in terms if t.side == "p" or t.node in drawn)
+    levels = dict.fromkeys(summed_scope(t, choices) for t in terms if t.side == "p" or t.node in drawn)
     return maker.product({Key("f", " ".join(s)): s for s in levels}, ())
+
+
+def summed_scope(term: Term, choices: Mapping[str, estimators.Choice]) -> Scope:
+    """Where a term stands inside the logarithm: a constant p of an enumerated node is still summed over its values."""
+    enumerated = term.node in choices and choices[term.node].name == "enumerate"
+    return (term.node,) if term.constant and enumerated else term.scope
 
 
 def _levels(

@@ -92,7 +92,7 @@ def max(value: Tensor, event: int, axis: int | None = None) -> Tensor:
 
 def last(value: Tensor, event: int, axis: int | None = None) -> Tensor:
     """The last along one event dimension, or the last cell of all."""
-    for dim in reversed(_dims(event, axis)) if event else ():
+    for dim in _dims(event, axis) if event else ():
         value = value.select(dim, -1)
     return value
 

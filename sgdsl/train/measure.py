@@ -47,7 +47,7 @@ def scores(model: Queries, table: Table, held: Held) -> dict[str, Score]:
     names = [n for n in held.truth if n in table.columns]
     wrong, count = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0)
     draws = Draws(torch.Generator(held.rows.device).manual_seed(SEED))
-    for index in held.rows.split(CHUNK) if names else ():
+    for index in held.rows.split(CHUNK) if names and len(held.rows) else ():
         beliefs = ask.posterior(model, hidden(model, table, index, None), {}, draws, held.samples)
         for name in names:
             mask = held.truth[name].index_select(0, index)

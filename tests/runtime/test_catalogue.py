@@ -1,0 +1,95 @@
+"""Every row of the table of families is held against torch.distributions and against the functions of the runtime."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+import torch.distributions as td
+from torch.distributions import constraints
+
+from sgdsl.catalog.families import FAMILIES, FamilyRow
+from sgdsl.runtime import densities, densities_moments, domains
+from sgdsl.runtime.draws import Draws, Means
+
+IN_TORCH = [row for row in FAMILIES.values() if hasattr(td, row.name)]
+SUPPORTS = {
+    "real": constraints.real,
+    "positive": constraints.positive,
+    "binary": constraints.boolean,
+    "count": constraints.nonnegative_integer,
+}
+DOMAINS = {
+    "real": torch.tensor([-80.0, 0.0, 80.0]),
+    "logits": torch.tensor([-80.0, 0.0, 80.0]),
+    "positive": domains.positive(torch.tensor([-80.0, 0.0, 80.0])),
+    "degrees": domains.degrees(torch.tensor([-80.0, 0.0, 80.0])),
+    "probability": domains.probability(torch.tensor([-80.0, 0.0, 80.0])),
+}
+
+
+def torch_class(row: FamilyRow) -> type[td.Distribution]:
+    found: type[td.Distribution] = getattr(td, row.name)
+    return found
+
+
+def test_only_two_families_are_not_in_torch() -> None:
+    """Protects this file from holding nothing against torch after a renaming."""
+    assert set(FAMILIES) - {row.name for row in IN_TORCH} == {"ZeroInflatedNegativeBinomial", "Delta"}
+
+
+@pytest.mark.parametrize("row", IN_TORCH, ids=lambda row: row.name)
+def test_arguments_are_torch_s_in_its_order(row: FamilyRow) -> None:
+    """Protects `Normal(5, 1)`: positional values mean what they mean in torch, and every other name is a known instead."""
+    signature = [n for n in inspect.signature(torch_class(row).__init__).parameters if n not in ("self", "validate_args")]
+    instead = {name for name, _, _ in row.instead}
+    assert [p.name for p in row.parameters] == [n for n in signature if n not in instead]
+    assert instead <= set(signature)
+    assert {p.name for p in row.parameters} <= set(torch_class(row).arg_constraints)
+
+
+@pytest.mark.parametrize("row", IN_TORCH, ids=lambda row: row.name)
+def test_heads_reach_torch_s_domains(row: FamilyRow) -> None:
+    """Protects each parameter's domain: what a head gives, however extreme, satisfies torch's constraint."""
+    for parameter in row.parameters:
+        constraint = torch_class(row).arg_constraints[parameter.name]
+        assert constraint.check(DOMAINS[parameter.domain]).all(), parameter
+        if parameter.default is not None:
+            assert constraint.check(torch.tensor([parameter.default])).all()
+
+
+@pytest.mark.parametrize("row", IN_TORCH, ids=lambda row: row.name)
+def test_reparameterised_as_in_torch(row: FamilyRow) -> None:
+    """Protects the default estimator: reparam where and only where torch has rsample."""
+    assert row.reparameterised == torch_class(row).has_rsample
+
+
+@pytest.mark.parametrize("row", IN_TORCH, ids=lambda row: row.name)
+def test_supports_are_torch_s(row: FamilyRow) -> None:
+    """Protects the check of a node's type against its family; a unit under Bernoulli is the documented extension."""
+    arguments = {p.name: torch.tensor([0.5, 0.5]) for p in row.parameters}
+    support = torch_class(row)(**arguments).support
+    if row.name == "Categorical":
+        assert row.supports == ("class", "range")
+        assert support.check(torch.tensor([0, 1])).all()
+        assert not support.check(torch.tensor(2))
+        return
+    assert SUPPORTS[row.supports[0]] is support
+    assert row.supports[1:] == (("unit",) if row.name == "Bernoulli" else ())
+
+
+@pytest.mark.parametrize("row", FAMILIES.values(), ids=lambda row: row.name)
+def test_runtime_functions_take_the_parameters_by_name(row: FamilyRow) -> None:
+    """Protects emitted calls: density, mean and both kinds of draws have the row's parameters in its order."""
+    names = [p.name for p in row.parameters]
+    mean = getattr(densities_moments, f"{row.runtime}_mean")
+    assert list(inspect.signature(mean).parameters) == names
+    for kind in (Draws, Means):
+        assert list(inspect.signature(getattr(kind, row.runtime)).parameters) == ["self", "size", *names]
+    if row.name != "Delta":
+        density = getattr(densities, f"{row.runtime}_log_prob")
+        assert list(inspect.signature(density).parameters) == ["value", *names, "event"]
+    for _, parameter, function in row.instead:
+        assert row.parameter(parameter) is not None
+        assert callable(getattr(domains, function))
