@@ -40,7 +40,9 @@ def posterior(
         if info.classes:
             exact = _one_hot(info, value, weight.dtype)
             probs = _probabilities(info, parameters) if info.family_q in ("categorical", "bernoulli") else exact
-            found[node] = _average(weight, torch.where(_spread(fixed, exact), exact, probs))
+            mean = _average(weight, torch.where(_spread(fixed, exact), exact, probs))
+            certain = known.get(node, torch.zeros_like(fixed))
+            found[node] = torch.where(_spread(certain, mean[None]), exact[0], mean)
         else:
             means = torch.where(_spread(fixed, value), value, mean_of(info.family_q, parameters))
             within = torch.where(_spread(fixed, value), 0.0, variance_of(info.family_q, parameters))
@@ -167,7 +169,7 @@ def _one_hot(info: NodeInfo, value: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _spread(mask: Tensor, value: Tensor) -> Tensor:
-    """[rows] with room for the event dimensions of a value [S, rows, …]."""
+    """[rows] with room for the event dimensions of a value [S or 1, rows, …]."""
     return mask.reshape(-1, *[1] * (value.dim() - 2))
 
 
