@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
 from rich.text import Text
 
+WIDE = 110
 REFRESH = 0.3  # seconds: drawing more often costs the training a share of its core
 Record = dict[str, Any]
 
@@ -76,9 +78,11 @@ class Bar(Silent):
         self.text = "first epoch"
         self.rows, self.started, self.drawn = 0, time.monotonic(), 0.0
         self.console = console
+        whole, cut = Column(no_wrap=True), Column(no_wrap=True, overflow="ellipsis", ratio=1)
         self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[text]}", style="dim"), Pace(),
-            console=console, auto_refresh=False, transient=True,
+            TextColumn("{task.description}", table_column=whole), BarColumn(24 if console.width > WIDE else 6),
+            TextColumn("{task.fields[text]}", table_column=cut), Pace(table_column=Column(no_wrap=True)),
+            console=console, auto_refresh=False, transient=True, expand=True,
         )  # fmt: skip
         self.task = self.progress.add_task("", total=steps, completed=done, text=self.text, left=None, rate=0.0)
 
@@ -111,7 +115,7 @@ class Bar(Silent):
         self.progress.refresh()
 
     def epoch(self, record: Record) -> None:
-        self.text = described(record)
+        self.text = described(record, short=True)
 
     def note(self, text: str) -> None:
         self.console.print(Text(f"note: {text}", style="dim"))
@@ -124,7 +128,9 @@ class Pace(ProgressColumn):
         left = task.fields.get("left")
         if left is None:
             return Text("")
-        return Text(f"{task.fields['rate']:,.0f} rows/s  {clock(left)} left", style="dim")
+        rate = task.fields["rate"]
+        shown = f"{rate / 1000:,.0f}k" if rate >= 10_000 else f"{rate:,.0f}"
+        return Text(f"{shown} rows/s  {clock(left)} left", style="dim")
 
 
 def watch(epochs: int, steps: int, done: int, quiet: bool) -> Watch:
@@ -135,18 +141,21 @@ def watch(epochs: int, steps: int, done: int, quiet: bool) -> Watch:
     return Bar(epochs, steps, done, console) if console.is_terminal and not console.is_dumb_terminal else Lines(epochs)
 
 
-def described(record: Record) -> str:
-    """An epoch in one line: bounds, label errors, effective sample size."""
-    bound, parts = record["bound"], []
-    shown = [(name, bound[name]) for name in ("unlabelled", "labelled") if bound.get(name) is not None]
-    parts += (
-        [f"bound {shown[0][1]:.2f}" + (f" (labelled {shown[1][1]:.2f})" if len(shown) > 1 else "")] if shown else []
-    )
-    parts += [f"{node} error {100 * s['value']:.1f} %" for node, s in record["error"].items() if s["kind"] == "error"]
-    parts += [f"{node} rmse {s['value']:.3g}" for node, s in record["error"].items() if s["kind"] == "rmse"]
+def described(record: Record, short: bool = False) -> str:
+    """An epoch in one line: bounds, label errors, effective sample size. `short`: for a bar of 80 columns."""
+    places = 1 if short else 2
+    bounds = [
+        f"{record['bound'][name]:.{places}f}"
+        for name in ("unlabelled", "labelled")
+        if record["bound"].get(name) is not None
+    ]
+    parts = [f"bound {bounds[0]}" + (f" (labelled {bounds[1]})" if bounds[1:] and not short else "")] if bounds else []
+    for node, score in record["error"].items():
+        error = f"{100 * score['value']:.1f} %" if score["kind"] == "error" else f"{score['value']:.3g}"
+        parts.append(f"{node} {'error' if score['kind'] == 'error' else 'rmse'} {error}")
     sizes = [size for pattern, size in record["ess"].items() if pattern != "none"]
-    parts += [f"ess {min(sizes):.2f}"] if sizes else []
-    if record.get("validation_bound") is not None:
+    parts += [f"ess {min(sizes):.{places}f}"] if sizes else []
+    if record.get("validation_bound") is not None and not short:
         parts.append(f"held-out bound {record['validation_bound']:.2f}")
     return "  ".join(parts)
 

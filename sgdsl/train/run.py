@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sgdsl import driver
+from sgdsl.base.diagnostics import DiagnosticError
 from sgdsl.driver import Program
 from sgdsl.runtime import ask
 from sgdsl.runtime.batch import NodeInfo
@@ -21,7 +23,7 @@ from sgdsl.train import checkpoint, run_folder
 from sgdsl.train.bind import Rules, Table, bind
 from sgdsl.train.data import arrays
 from sgdsl.train.dataset import Array, Dataset
-from sgdsl.train.errors import run_error
+from sgdsl.train.errors import RunError, run_error
 from sgdsl.train.evaluate import Evaluation, evaluate, rows_tensor
 from sgdsl.train.feed import read
 from sgdsl.train.measure import CHUNK
@@ -47,19 +49,24 @@ class Run:
 
     @classmethod
     def load(cls, folder: Path | str, data: object = None, test: object = None) -> Run:
-        """A run folder's model with its weights; nothing is compiled. `data`: as in `fit`, for `evaluate`.
-        Raises RunError: E0662, E0663."""
+        """A run folder's model with its weights. Its model.sgm is compiled again: nothing in the folder is ever executed, so
+        that a run may come from anywhere. `data`: as in `fit`, for `evaluate`. Raises RunError: E0662, E0663."""
         files = run_folder.find_folder(Path(folder))
         config = run_folder.read_json(files.config)
+        path, overrides = run_folder.saved(files.path)
         try:
-            text = files.emitted.read_text(encoding="utf-8")
-            module = build(text, config["name"])
-            weights, _ = checkpoint.load(files.weights)
-            module.load_state_dict(weights)
-        except (OSError, KeyError, RuntimeError) as error:
+            program = driver.compile_source(driver.read(path), overrides)
+            module = build(program.text, program.model.name)
+            module.load_state_dict(checkpoint.load(files.weights)[0])
+            missing = {"name", "settings", "scales", "origin", "source", "rows"} - config.keys()
+            if missing:
+                raise KeyError(f"config.json has no {sorted(missing)[0]}")
+        except (DiagnosticError, KeyError, RuntimeError) as error:
+            if isinstance(error, RunError):
+                raise
             raise run_error("E0662", f"`{files.path}` is not whole: {str(error).splitlines()[0]}") from None
         module.to(device_of("auto")).eval()
-        return cls(files.path, config["name"], module, config, None, None, data, test)
+        return cls(files.path, program.model.name, module, config, None, program, data, test)
 
     @property
     def device(self) -> torch.device:
@@ -180,7 +187,7 @@ def _repeated(value: object, n: int, info: NodeInfo) -> object:
     """One value for all draws, or one a draw."""
     found = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
     if found.dtype.kind not in "buif":
-        return found  # bind says what is wrong
+        return np.broadcast_to(found, (n, *found.shape))  # bind says what is wrong
     if found.shape == info.event or found.ndim == 0:
         return np.broadcast_to(found, (n, *info.event))
     return found if len(found) == n else np.broadcast_to(found[None], (n, *found.shape))

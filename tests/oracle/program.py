@@ -96,7 +96,7 @@ def program(name: str, bound: str = "snis") -> Compiled:
 def wave(shape: Sequence[int], seed: int) -> Tensor:
     """2 · sin(12.9898 i + 78.233 seed), i = 1 … n, row-major."""
     at = torch.arange(1, math.prod(shape) + 1, dtype=torch.float64)
-    return (2 * torch.sin(12.9898 * at + 78.233 * seed)).reshape(*shape)
+    return (2 * torch.sin(12.9898 * at + 78.233 * seed)).reshape(tuple(shape))
 
 
 def fill(module: torch.nn.Module, seed: int) -> None:

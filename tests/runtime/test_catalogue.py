@@ -42,7 +42,9 @@ def test_only_two_families_are_not_in_torch() -> None:
 @pytest.mark.parametrize("row", IN_TORCH, ids=lambda row: row.name)
 def test_arguments_are_torch_s_in_its_order(row: FamilyRow) -> None:
     """Protects `Normal(5, 1)`: positional values mean what they mean in torch, and every other name is a known instead."""
-    signature = [n for n in inspect.signature(torch_class(row).__init__).parameters if n not in ("self", "validate_args")]
+    signature = [
+        n for n in inspect.signature(torch_class(row).__init__).parameters if n not in ("self", "validate_args")
+    ]
     instead = {name for name, _, _ in row.instead}
     assert [p.name for p in row.parameters] == [n for n in signature if n not in instead]
     assert instead <= set(signature)

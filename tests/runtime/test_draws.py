@@ -8,35 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from sgdsl.runtime.densities_moments import mean_of, variance_of
 from sgdsl.runtime.draws import Draws, Means
+from tests.runtime.families import COLUMNS, cells, draws
 
-# prefix: parameters of three cells, from narrow to wide
-FAMILIES: dict[str, tuple[list[float], ...]] = {
-    "normal": ([0.0, -2.0, 5.0], [1.0, 0.1, 3.0]),
-    "laplace": ([0.0, -2.0, 5.0], [1.0, 0.1, 3.0]),
-    "log_normal": ([0.0, -1.0, 1.0], [0.5, 0.1, 0.8]),
-    "student_t": ([5.0, 8.0, 30.0], [0.0, -2.0, 5.0], [1.0, 0.1, 3.0]),
-    "bernoulli": ([0.0, -3.0, 2.0],),
-    "poisson": ([0.3, 4.0, 120.0],),
-    "negative_binomial": ([0.4, 3.0, 20.0], [0.0, -1.0, 1.0]),
-    "zero_inflated_negative_binomial": ([0.4, 3.0, 20.0], [0.0, -1.0, 1.0], [0.1, 0.5, 0.9]),
-}
-REPARAMETERISED = ("normal", "laplace", "log_normal", "student_t")
 MANY = 40_000
+REPARAMETERISED = ("normal", "laplace", "log_normal", "student_t")
 
 
-def draws(seed: int = 0) -> Draws:
-    return Draws(torch.Generator().manual_seed(seed))
-
-
-def cells(prefix: str, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
-    return tuple(torch.tensor(p, dtype=dtype) for p in FAMILIES[prefix])
-
-
-@pytest.mark.parametrize("prefix", FAMILIES)
+@pytest.mark.parametrize("prefix", COLUMNS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_mean_and_spread_of_draws(prefix: str, dtype: torch.dtype) -> None:
     """Protects each sampler: 40,000 draws have the family's mean within 4 standard errors (0.005 of a standard deviation
@@ -82,10 +63,10 @@ def test_classes_are_drawn_as_often_as_they_should() -> None:
     assert shares[0, 3] == 0
 
 
-@pytest.mark.parametrize("prefix", [*FAMILIES, "delta"])
+@pytest.mark.parametrize("prefix", [*COLUMNS, "delta"])
 def test_sizes_and_kinds_of_parameters(prefix: str) -> None:
     """Protects the shape of every draw: parameters without samples, of the event alone, numbers, and mixtures of them."""
-    columns = FAMILIES.get(prefix, ([0.5, 1.0, 2.0],))
+    columns = COLUMNS.get(prefix, ([0.5, 1.0, 2.0],))
     for kind in (Draws, Means):
         method = getattr(kind(torch.Generator().manual_seed(0)), prefix)
         for first in (columns[0][0], torch.tensor(columns[0]), torch.tensor(columns[0]).expand(1, 4, 3)):
@@ -209,62 +190,3 @@ def test_binary_gumbel_is_above_one_half_as_often_as_it_is_one() -> None:
     above = (found > 0.5).double().mean(0)
     assert ((above - probs).abs() < 4 * (probs * (1 - probs) / MANY).sqrt()).all()
     assert (torch.autograd.grad(found.mean(0).sum(), logits)[0] > 0.01).all()
-
-
-# --- state ------------------------------------------------------------------------------------------------------
-
-
-def all_kinds(d: Draws) -> list[Tensor]:
-    logits = torch.tensor([0.1, 0.2, -1.0])
-    drawn = [getattr(d, prefix)((3, 2, 3), *(torch.tensor(p) for p in FAMILIES[prefix])) for prefix in FAMILIES]
-    relaxed = [d.gumbel((3, 2), logits, 0.5), d.straight_through((3, 2), logits), d.binary_gumbel((3, 2, 3), logits, 0.5)]
-    return [*drawn, *relaxed, d.binary_straight_through((3, 2, 3), logits), d.categorical((3, 2), logits)]
-
-
-def test_state_repeats_to_the_bit() -> None:
-    """Protects --resume: draws after restore are the draws after state, whatever was drawn between or elsewhere."""
-    d = draws(7)
-    all_kinds(d)
-    state = d.state()
-    first = all_kinds(d)
-    assert torch.equal(state, state.clone())
-    other = draws(99)
-    all_kinds(other)
-    torch.randn(3)
-    for restored in (d, other):
-        restored.restore(state)
-        assert all(torch.equal(a, b) for a, b in zip(first, all_kinds(restored), strict=True))
-    assert not all(torch.equal(a, b) for a, b in zip(first, all_kinds(d), strict=True))
-
-
-def test_global_generator_is_left_alone() -> None:
-    """Protects reproducibility: nothing is drawn from torch's own generator."""
-    torch.manual_seed(0)
-    before = torch.get_rng_state()
-    all_kinds(draws())
-    assert torch.equal(before, torch.get_rng_state())
-
-
-# --- means ------------------------------------------------------------------------------------------------------
-
-
-def test_means_are_the_means() -> None:
-    """Protects pictures: every family's mean in full size, a class's likeliest value, probabilities of relaxed draws."""
-    means = Means(torch.Generator())
-    for prefix in FAMILIES:
-        found = getattr(means, prefix)((4, 2, 3), *cells(prefix))
-        assert torch.equal(found, mean_of(prefix, cells(prefix)).expand(4, 2, 3))
-    logits = torch.tensor([[0.1, 0.2, -1.0], [3.0, 0.0, 0.0]])
-    assert torch.equal(means.categorical((4, 2), logits), torch.tensor([1, 0]).expand(4, 2))
-    for relaxed in (means.gumbel((4, 2), logits, 0.5), means.straight_through((4, 2), logits)):
-        assert torch.equal(relaxed, logits.softmax(-1).expand(4, 2, 3))
-    for binary in (means.binary_gumbel((4, 2, 3), logits, 0.5), means.binary_straight_through((4, 2, 3), logits)):
-        assert torch.equal(binary, logits.sigmoid().expand(4, 2, 3))
-
-
-def test_means_leave_the_generator_alone() -> None:
-    """Protects a run from being changed by a picture in the middle of it."""
-    generator = torch.Generator().manual_seed(3)
-    before = generator.get_state()
-    all_kinds(Means(generator))
-    assert torch.equal(before, generator.get_state())

@@ -1,0 +1,70 @@
+"""The families under test: torch's distribution of our parameters, and values and parameters of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.distributions as td
+from torch import Tensor
+
+from sgdsl.runtime import densities
+from sgdsl.runtime.draws import Draws
+
+Make = Callable[..., td.Distribution]
+
+# prefix: (torch's distribution of our parameters, their kinds, the kind of value)
+CASES: dict[str, tuple[Make, tuple[str, ...], str]] = {
+    "normal": (td.Normal, ("real", "positive"), "real"),
+    "laplace": (td.Laplace, ("real", "positive"), "real"),
+    "student_t": (td.StudentT, ("degrees", "real", "positive"), "real"),
+    "log_normal": (td.LogNormal, ("real", "positive"), "positive"),
+    "bernoulli": (lambda logits: td.Bernoulli(logits=logits), ("real",), "binary"),
+    "poisson": (td.Poisson, ("positive",), "count"),
+    "negative_binomial": (lambda n, logits: td.NegativeBinomial(n, logits=logits), ("positive", "real"), "count"),
+}
+NUMBERS = {"real": 0.7, "positive": 1.3, "degrees": 4.5, "probability": 0.3}
+DTYPES = {torch.float32: 2e-5, torch.float64: 1e-10}
+
+
+def made(kind: str, shape: tuple[int, ...], dtype: torch.dtype, seed: int = 0) -> Tensor:
+    """A value or parameter of a kind."""
+    real = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    match kind:
+        case "positive":
+            real = real.exp()
+        case "degrees":
+            real = 2.1 + real.exp()
+        case "probability":
+            real = real.sigmoid()
+        case "binary":
+            real = (real > 0).double()
+        case "count":
+            real = (4 * real.exp()).floor()
+    return real.to(dtype)
+
+
+def log_prob(prefix: str) -> Callable[..., Tensor]:
+    found: Callable[..., Tensor] = getattr(densities, f"{prefix}_log_prob")
+    return found
+
+
+# prefix: parameters of three cells, from narrow to wide
+COLUMNS: dict[str, tuple[list[float], ...]] = {
+    "normal": ([0.0, -2.0, 5.0], [1.0, 0.1, 3.0]),
+    "laplace": ([0.0, -2.0, 5.0], [1.0, 0.1, 3.0]),
+    "log_normal": ([0.0, -1.0, 1.0], [0.5, 0.1, 0.8]),
+    "student_t": ([5.0, 8.0, 30.0], [0.0, -2.0, 5.0], [1.0, 0.1, 3.0]),
+    "bernoulli": ([0.0, -3.0, 2.0],),
+    "poisson": ([0.3, 4.0, 120.0],),
+    "negative_binomial": ([0.4, 3.0, 20.0], [0.0, -1.0, 1.0]),
+    "zero_inflated_negative_binomial": ([0.4, 3.0, 20.0], [0.0, -1.0, 1.0], [0.1, 0.5, 0.9]),
+}
+
+
+def draws(seed: int = 0) -> Draws:
+    return Draws(torch.Generator().manual_seed(seed))
+
+
+def cells(prefix: str, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
+    return tuple(torch.tensor(p, dtype=dtype) for p in COLUMNS[prefix])
