@@ -15,7 +15,7 @@ from sgdsl.cli.compiled import checked
 from sgdsl.cli.talk import Talk, write
 
 if TYPE_CHECKING:
-    from sgdsl.train.conclude import Result
+    from sgdsl.train.result import Result
 
 
 @click.command("run")

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 
 from sgdsl.train.errors import run_error
@@ -24,12 +24,11 @@ def save(path: Path, tensors: Mapping[str, Tensor], info: Mapping[str, object]) 
     aside = path.with_name(path.name + ".new")
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(ready, aside, {INFO: json.dumps({"format": FORMAT, **info})})
-        with open(aside, "rb") as file:
+        with open(aside, "wb") as file:
+            file.write(serialise(ready, {INFO: json.dumps({"format": FORMAT, **info})}))
+            file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
-    except SafetensorError as error:
-        raise OSError(0, str(error)) from None
     finally:
         aside.unlink(missing_ok=True)
 

@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 from sgdsl.train import run_folder
 from sgdsl.train.baseline import labels_alone
 from sgdsl.train.checkpoint import write_json
 from sgdsl.train.errors import run_error
-from sgdsl.train.evaluate import Evaluation, rows_tensor, supervised
+from sgdsl.train.evaluate import rows_tensor, supervised
 from sgdsl.train.measure import Held, Score, scores
 from sgdsl.train.pictures import draw_pictures
 from sgdsl.train.prepare import Prepared
 from sgdsl.train.progress import say
+from sgdsl.train.result import Result
 from sgdsl.train.run import Run
 from sgdsl.train.settings import settings_of
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """`baseline`: the same encoder trained on labels alone; `checked`: the error on `validation_labels` rows; `labels`: how
-    many labels of each node the run was granted."""
-
-    evaluation: Evaluation
-    baseline: Mapping[str, Score]
-    checked: Mapping[str, Score]
-    labels: Mapping[str, int]
-    seconds: float
-    folder: Path
-    pictures: tuple[Path, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for result.json and --json."""
-        return {
-            **self.evaluation.as_dict(),
-            "baseline": {name: score.as_dict() for name, score in self.baseline.items()},
-            "validation": {name: score.as_dict() for name, score in self.checked.items()},
-            "labels": dict(self.labels),
-            "seconds": self.seconds,
-            "pictures": [str(path.relative_to(self.folder)) for path in self.pictures],
-        }
 
 
 def conclude(run: Run, quiet: bool = False) -> Result:

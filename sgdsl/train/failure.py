@@ -14,7 +14,7 @@ from sgdsl.train.dataset import Dataset
 from sgdsl.train.errors import TrainingError, training_error
 
 SHOWN = 5
-LR_HINT = "a smaller lr, clip = 1, or a floor for the scale usually helps; the last checkpoint is whole"
+LR_HINT = "a smaller lr, clip = 1, or a floor for the scale usually helps"
 
 
 def value_failure(
@@ -48,7 +48,7 @@ def _first_term(step: Step, bad: Tensor, model: Queries) -> tuple[str, Tensor]:
     order = [("q", n) for n in model.ORDER_Q] + [("p", n) for n in model.ORDER_P]
     names = sorted(step.terms, key=lambda name: order.index(_place(name)) if _place(name) in order else len(order))
     for name in names:
-        mask = ~step.terms[name].rows().isfinite().expand(len(bad))
+        mask = ~step.terms[name].rows().to(bad.device).isfinite().expand(len(bad))
         if (mask & bad).any():
             return name, mask & bad
     return "", bad

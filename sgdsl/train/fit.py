@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,20 +16,21 @@ from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
 from sgdsl.train import checkpoint, run_folder
 from sgdsl.train.composition import Schedule
-from sgdsl.train.errors import Interrupted, TrainingError, run_error, training_error
+from sgdsl.train.errors import Interrupted, TrainingError, run_error
 from sgdsl.train.evaluate import rows_tensor
 from sgdsl.train.feed import Feed
 from sgdsl.train.interrupt import Stop
 from sgdsl.train.loop import Events, Job, Record, train
 from sgdsl.train.measure import Held
 from sgdsl.train.meter import Meter
+from sgdsl.train.opening import describe, facts_of_checkpoint, new, resumed
 from sgdsl.train.prepare import Prepared, build, device_of, prepare
 from sgdsl.train.progress import Watch, watch
 from sgdsl.train.run import Run
 from sgdsl.train.run_folder import Folder
 from sgdsl.train.schedule import Average, make_optimizer
-from sgdsl.train.settings import Settings, overrides_of, settings_of
-from sgdsl.train.state import State, export, restore
+from sgdsl.train.settings import Settings, settings_of
+from sgdsl.train.state import State, Weights, export
 
 MEASURED = 500  # labelled rows whose error is measured after each epoch
 SEEDS = 2**63 - 1
@@ -62,9 +63,8 @@ def fit(
         model.alpha = ready.composition.alpha  # type: ignore[assignment]
         job = _job(program, ready, settings)
         state = _state(model, settings, ready)
-        folder = _open(program, ready, settings, out, resume, force, arguments, seed)
-        if resume is not None:
-            _restore(state, folder, ready)
+        facts = describe(program, ready, settings, arguments, seed)
+        folder = new(facts, out, force) if resume is None else resumed(facts, resume, out, state)
         weights = _run(state, job, folder, ready, quiet)
         model.load_state_dict(weights)
     return Run(folder.path, program.model.name, model.eval(), run_folder.read_json(folder.config), ready, program)
@@ -129,64 +129,6 @@ def _state(model: Queries, settings: Settings, ready: Prepared) -> State:
     return State(model, optimizer, average, Draws(draws), noise, Meter(torch.zeros(2, device=device)))
 
 
-def _open(
-    program: Program,
-    ready: Prepared,
-    settings: Settings,
-    out: Path | None,
-    resume: Path | None,
-    force: bool,
-    arguments: Sequence[str],
-    seed: int | None,
-) -> Folder:
-    """The folder of the run, with everything in it that is known before the first step."""
-    config = {"name": program.model.name, "settings": settings.as_dict(), **ready.config()}
-    facts = {
-        "model": program.model.name,
-        "file": program.source.name,
-        "arguments": list(arguments),
-        "overrides": list(overrides_of(program, seed)),
-        "seed": settings.train.seed,
-        "data": ready.dataset.fingerprint,
-    }
-    if resume is None:
-        folder = run_folder.make_folder(program.model.name, out, force)
-        run_folder.begin(folder, program, config, facts)
-        return folder
-    if out is not None and out.resolve() != resume.resolve():
-        raise run_error("E0660", "--resume goes on in its own folder", hint="leave --out away")
-    folder = run_folder.find_folder(resume)
-    _same_data(folder, facts["data"])
-    run_folder.resume(folder, config, facts)
-    return folder
-
-
-def _same_data(folder: Folder, fingerprint: object) -> None:
-    if run_folder.read_json(folder.run).get("data") != fingerprint:
-        raise training_error(
-            "E0652", f"`{folder.path}` was trained on other rows", hint="resume with the data of the run"
-        )
-
-
-def _restore(state: State, folder: Folder, ready: Prepared) -> None:
-    """The last checkpoint. Raises TrainingError: E0652 where model or step are not those of the run."""
-    if not folder.checkpoint.exists():
-        raise training_error(
-            "E0652", f"`{folder.path}` has no checkpoint to go on from", hint="start again with --force"
-        )
-    tensors, info = checkpoint.load(folder.checkpoint)
-    made = ready.config()
-    if info.get("step_rows") != made["step"] or info.get("rows") != made["rows"]:
-        hint = "batch, labelled, labels, validation and α must stay as they were; epochs and lr may change"
-        raise training_error("E0652", f"`{folder.path}` was trained with other rows a step", hint=hint)
-    try:
-        restore(state, tensors, info["state"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        message = f"the checkpoint of `{folder.path}` is of another model: {str(error).splitlines()[0]}"
-        raise training_error("E0652", message) from None
-    run_folder.cut_metrics(folder, state.step)
-
-
 # --- the run --------------------------------------------------------------------------------------------------
 
 
@@ -208,30 +150,33 @@ class Recorder:
 
     def save(self, state: State) -> None:
         tensors, info = export(state)
-        made = self.ready.config()
-        facts = {"state": info, "step_rows": made["step"], "rows": made["rows"]}
-        checkpoint.save(self.folder.checkpoint, tensors, facts)
+        checkpoint.save(self.folder.checkpoint, tensors, {"state": info, **facts_of_checkpoint(self.ready)})
         checkpoint.save(self.folder.weights, state.weights(), {"step": state.step})
 
 
-def _run(state: State, job: Job, folder: Folder, ready: Prepared, quiet: bool) -> dict[str, torch.Tensor]:
+def _run(state: State, job: Job, folder: Folder, ready: Prepared, quiet: bool) -> Weights:
     """Trains; writes how it ended into run.json. Returns the weights to evaluate with."""
     watcher = watch(job.settings.epochs, job.steps, state.step, quiet)
     recorder = Recorder(watcher, folder, ready, state.step)
     events = Events(recorder.tick, recorder.epoch, recorder.save)
+    end = ("crashed", 1)
     try:
         with Stop() as stop, watcher:
             for note in ready.notes:
                 watcher.note(note)
             done = train(state, job, events, stop)
-        if not done:
-            run_folder.finish(folder, "interrupted", 130, step=state.step)
-            raise Interrupted(folder.path, state.step)
+        end = ("done", 0) if done else ("interrupted", 130)
     except TrainingError as error:
-        error.folder = folder.path
-        run_folder.finish(folder, "failed", 4, step=state.step, error=str(error))
+        end, error.folder = ("failed", 4), folder.path
+        raise
+    except KeyboardInterrupt:
+        end = ("interrupted", 130)
         raise
     except OSError as error:
         raise run_error("E0661", f"cannot write to `{folder.path}`: {error.strerror or error}") from None
-    run_folder.finish(folder, "done", 0, step=state.step, seconds=round(state.seconds, 1))
+    finally:
+        with suppress(OSError):
+            run_folder.finish(folder, *end, step=state.step, seconds=round(state.seconds, 1))
+    if not done:
+        raise Interrupted(folder.path, state.step)
     return state.weights()

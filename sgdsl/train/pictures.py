@@ -10,13 +10,14 @@ from torch import Tensor
 from sgdsl.runtime import ask
 from sgdsl.runtime.draws import Draws
 from sgdsl.train import run_folder
+from sgdsl.train.curves import draw_curves
 from sgdsl.train.dataset import Array
 from sgdsl.train.errors import run_error
 from sgdsl.train.feed import read
 from sgdsl.train.measure import SEED, hidden
 from sgdsl.train.prepare import Prepared
 from sgdsl.train.run import Run
-from sgdsl.train.sheets import Sheet, draw_curves, draw_sheet, is_map
+from sgdsl.train.sheets import Sheet, draw_sheet, is_map
 
 COLUMNS = 12
 MOST_CLASSES = 24

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich import box
 from rich.table import Table
 
-from sgdsl.train.conclude import Result
 from sgdsl.train.evaluate import Evaluation
 from sgdsl.train.measure import Score
 from sgdsl.train.progress import clock
+from sgdsl.train.result import Result
 
 
 def table(result: Result | Evaluation) -> Table:

@@ -142,10 +142,12 @@ def begin(folder: Folder, program: Program, config: Mapping[str, object], facts:
     write_json(folder.run, {"format": FORMAT, **_surroundings(), **facts, "status": "running", "exit": None})
 
 
-def resume(folder: Folder, config: Mapping[str, object], facts: Mapping[str, object]) -> None:
-    """A run goes on: its settings as they are now, and when."""
+def resume(folder: Folder, program: Program, config: Mapping[str, object], facts: Mapping[str, object]) -> None:
+    """A run goes on: its program and settings as they are now, and when."""
     before = read_json(folder.run)
     resumed = [*before.get("resumed", ()), now()]
+    write_text(folder.model, program.source.text)
+    write_text(folder.emitted, program.text)
     write_json(folder.config, config)
     write_json(folder.run, {**before, **_surroundings(), **facts, "started": before.get("started"), "resumed": resumed,
                             "status": "running", "exit": None})  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -82,3 +83,8 @@ def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
 
 def codes(error: Any) -> Sequence[str]:
     return [d.code for d in error.value.diagnostics]
+
+
+def records(run: Run) -> list[dict[str, Any]]:
+    """The metrics of every epoch."""
+    return [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]

@@ -80,7 +80,7 @@ def test_the_baseline_learns_from_labels_alone_and_repeats(fitted: Fit) -> None:
     """The same encoder, log q(y | x) only: better than guessing on new rows, the same at every call, and not moved by the
     rows without labels."""
     text = TINY + LINE
-    run = fitted(clusters(), text=text, test=clusters(60, 1))
+    run = fitted(clusters(), "train.epochs=40", text=text, test=clusters(60, 1))
     assert run.prepared is not None
     assert run.program is not None
     settings = settings_of(run.program)
@@ -90,7 +90,7 @@ def test_the_baseline_learns_from_labels_alone_and_repeats(fitted: Fit) -> None:
     data = clusters()
     granted = run.prepared.split.granted["y"][:90]
     data["x"][~granted] = 1 - data["x"][~granted]
-    other = fitted(data, text=text, test=clusters(60, 1))
+    other = fitted(data, "train.epochs=40", text=text, test=clusters(60, 1))
     assert other.prepared is not None
     assert labels_alone(run.program.text, run.name, other.prepared, settings) == first
 
