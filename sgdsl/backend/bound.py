@@ -105,7 +105,7 @@ def _log_v(step: Step) -> None:
             levels.setdefault(scope, []).append(part if part.startswith("-") else f"+{part}")
         elif drawn:
             key = Key("draw", term.node)
-            part = f"log_q_{term.node}"
+            part = step.named.derived["log_q", term.node]
             if step.model.node(term.node).role == "supervised":
                 part = step.factor(key, term.scope)
             levels.setdefault(term.scope, []).append(f"-{part}")
@@ -152,7 +152,7 @@ def _estimate(step: Step, shares: dict[Scope, str], drawn: dict[Scope, str]) -> 
 def _score(step: Step, node: str) -> str:
     """Σ log q of a scored node's draws, each entry once."""
     scope = step.plan.scopes[node]
-    text = f"log_q_{node}"
+    text = step.named.derived["log_q", node]
     if step.model.node(node).role == "supervised":
         text = step.factor(Key("draw", node), scope)
     return f"{step.level(scope)}.down({text})" if scope else text

@@ -48,8 +48,12 @@ class Code:
 
     def fresh(self, wish: str) -> str:
         """wish, wish2, wish3, …"""
-        self.counts[wish] = self.counts.get(wish, 0) + 1
-        return wish if self.counts[wish] == 1 else f"{wish}{self.counts[wish]}"
+        taken = {i.name for i in self.inputs.values()}
+        while True:
+            self.counts[wish] = self.counts.get(wish, 0) + 1
+            name = wish if self.counts[wish] == 1 else f"{wish}{self.counts[wish]}"
+            if name not in taken:
+                return name
 
     def assign(self, value: str) -> str:
         name = self.fresh("h")
@@ -77,7 +81,9 @@ class Code:
         for run in runs:
             if isinstance(run, str):
                 module, inner = self.nets[run]
-                features = Code({}, self.nets, "self", False, self.body, {}, self.counts)._net(module, inner, features)
+                features = Code(self.inputs, self.nets, "self", False, self.body, {}, self.counts)._net(
+                    module, inner, features
+                )
             else:
                 here = layers(run)
                 features = self._sequence(here, path, done, len(here) == len(own), features)
@@ -165,7 +171,7 @@ class Code:
         """A parent as a number."""
         if known.relaxed and known.type.one_hot:
             return f"expected({known.lifted}, {known.type.first})"
-        return known.lifted
+        return f"number(self, {known.lifted})" if known.type.one_hot else known.lifted
 
     def _aligned(self, args: Sequence[ir.Expr]) -> list[str]:
         """Values with as many event dimensions as the longest; numbers stay numbers."""

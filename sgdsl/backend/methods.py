@@ -13,7 +13,7 @@ from sgdsl.backend.names import Named
 from sgdsl.catalog.families import FAMILIES, FamilyRow
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Scope
-from sgdsl.middle.graphs import references
+from sgdsl.middle.graphs import factor_reads, references
 from sgdsl.middle.plan import Plan
 
 Nets = dict[str, tuple[str, tuple[ir.Part, ...]]]
@@ -40,7 +40,7 @@ def factor_method(factor: ir.Factor, plan: Plan, named: Named, nets: Nets, types
     """The method `encode_v` or `decode_v` of a factor: parents in, the family's parameters out."""
     family = FAMILIES[factor.family]
     attribute = f"{factor.side}_{factor.node}"
-    reads = _factor_reads(factor)
+    reads = factor_reads(factor)
     level, lifts = _level(reads, plan)
     code = Code(_inputs(reads, lifts, plan, named, types), nets, "net")
     trunk = code.features(factor.trunk, "trunk") if factor.trunk else []
@@ -87,23 +87,6 @@ def net_module(net: ir.Net) -> str:
     return sequential(layers(stages)) if stages else ""
 
 
-def _factor_reads(factor: ir.Factor) -> tuple[str, ...]:
-    """The nodes and lets that the parameters really read, in the order of the parents."""
-    exprs: list[ir.Expr] = list(factor.trunk.inputs) if factor.trunk else []
-    for parameter in factor.parameters:
-        match parameter.source:
-            case ir.Own():
-                exprs += parameter.source.network.inputs
-            case ir.Table():
-                exprs += parameter.source.parents
-            case ir.Value():
-                exprs.append(parameter.source.expr)
-            case _:
-                pass
-    found = {ref.name for e in exprs for ref in references(e)}
-    return tuple(dict.fromkeys((*(g for g in factor.given if g in found), *sorted(found - set(factor.given)))))
-
-
 def _level(reads: Sequence[str], plan: Plan) -> tuple[Scope, tuple[str, ...]]:
     place = {n: i for i, n in enumerate(plan.draws)}
     level = tuple(sorted({c for name in reads for c in plan.scopes[name]}, key=place.__getitem__))
@@ -115,7 +98,7 @@ def _inputs(
 ) -> dict[str, Input]:
     return {
         name: Input(
-            named.values[name], types[name], relaxed(plan, name), f"up_{named.values[name]}" if name in lifts else ""
+            named.values[name], types[name], relaxed(plan, name), named.derived["up", name] if name in lifts else ""
         )
         for name in reads
     }
@@ -182,6 +165,8 @@ def _closed(code: Code, parameter: ir.Parameter, expr: ir.Expr, domain: str, cla
         if parameter.name == "probs":
             return f"clip_probability(constant(self, {expr.value!r}))"
         return repr(expr.value)
+    if domain == "value" and isinstance(expr, ir.Ref):
+        return code.inputs[expr.name].lifted
     text = padded(code.expression(expr), expr, len(parameter.shape))
     match domain:
         case "positive" | "degrees":

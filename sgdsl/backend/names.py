@@ -26,6 +26,11 @@ STEP_WORDS = frozenset(
 )
 
 
+DERIVED = {
+    "known": "known_{}", "label": "label_{}", "log_p": "log_p_{}", "log_q": "log_q_{}", "up": "up_{}", "soft": "{}_soft",
+}  # fmt: skip
+
+
 @dataclass(slots=True)
 class Names:
     """Hands out identifiers; the same wish twice gets a second name."""
@@ -43,9 +48,11 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """`values`: the variable of each node and let; `modules`: the attribute of each net and let that owns weights."""
+    """`values`: the variable of each node and let; `modules`: the attribute of each net and let that owns weights;
+    `derived`: the step's own variables of a node or let by kind, "log_q" and the like, which no other name may be."""
 
     values: dict[str, str]
+    derived: dict[tuple[str, str], str]
     modules: dict[str, str]
     locals: Names
 
@@ -55,8 +62,9 @@ def name_all(model: ir.Model, functions: Iterable[str]) -> Named:
     named: list[ir.Node | ir.Let] = [*model.nodes, *model.lets]
     owners: list[ir.Net | ir.Let] = [*model.nets, *model.lets]
     local = Names(set(STEP_WORDS) | set(functions))
+    derived = {(kind, n.name): local.new(wish.format(n.name)) for n in named for kind, wish in DERIVED.items()}
     values = {n.name: local.new(n.name) for n in named}
     factors = {f"{f.side}_{f.node}" for f in (*model.p, *model.q)}
     methods = {f"{m}_{n.name}" for m in ("encode", "decode", "let") for n in named}
     modules = Names(set(MODULE_WORDS) | factors | methods)
-    return Named(values, {n.name: modules.new(n.name) for n in owners}, local)
+    return Named(values, derived, {n.name: modules.new(n.name) for n in owners}, local)

@@ -118,7 +118,7 @@ def _method(out: Writer, model: ir.Model, method: Method, named: Named, doc: str
         return
     out.at = line
     arguments = [f"{named.values[n]}: Tensor" for n in method.reads]
-    arguments += [f"up_{named.values[n]}: Tensor | None = None" for n in method.lifts]
+    arguments += [f"{named.derived['up', n]}: Tensor | None = None" for n in method.lifts]
     result = "Parameters" if method.name.startswith(("encode", "decode")) and len(method.free) > 1 else "Tensor"
     out.raw()
     out.definition(f"def {method.name}({', '.join(['self', *arguments])})", f" -> {result}:", 4)

@@ -20,7 +20,7 @@ RUNTIME = {
     "sgdsl.runtime.networks": (
         "BatchNorm1d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "LayerNorm2d", "Parts", "circle", "clamped_to",
         "check_shapes", "constant", "dense", "expected", "free", "joined", "labelled",
-        "lift", "look_up", "one_hot", "pad", "rows_of", "run",
+        "lift", "look_up", "number", "on_entries", "one_hot", "pad", "rows_of", "run",
         "shaped", "stacked", "unknown", "where_known",
     ),
     "sgdsl.runtime.queries": ("Parameters", "Queries", "Values"),

@@ -30,6 +30,7 @@ class Step:
     methods: Mapping[tuple[str, str], Method]
     out: Writer
     made: dict[tuple[str, Scope], str] = field(default_factory=dict)
+    levels: dict[Scope, str] = field(default_factory=dict)
     factors: dict[Key, str] = field(default_factory=dict)
 
     def say(self, text: str) -> None:
@@ -45,7 +46,9 @@ class Step:
 
     def level(self, scope: Scope) -> str:
         """The variable of a level."""
-        return "at_" + "_".join(scope)
+        if scope not in self.levels:
+            self.levels[scope] = self.named.locals.new("at_" + "_".join(scope))
+        return self.levels[scope]
 
     def index(self, scope: Scope, of: Scope) -> str:
         """The index that lifts from one level to another."""
@@ -66,7 +69,7 @@ class Step:
 
     def known(self, node: str, scope: Scope) -> str:
         """The mask of a supervised node at a level."""
-        name = f"known_{node}"
+        name = self.named.derived["known", node]
         if not scope:
             return name
         if (name, scope) not in self.made:
@@ -79,20 +82,19 @@ class Step:
     def start(self) -> None:
         self.say("samples, rows, alpha = self.samples, batch.rows, self.alpha")
         for scope in self.plan.levels:
-            self.named.locals.taken.add(self.level(scope))
             self.say(f'{self.level(scope)} = batch.levels["{" ".join(scope)}"]  # (row, {", ".join(scope)})')
         for node in self.model.nodes:
             if node.role in ("observed", "given"):
                 self.say(f'{self.named.values[node.name]} = batch.values["{node.name}"]')
             elif node.role == "supervised":
-                self.say(f'known_{node.name} = batch.known["{node.name}"]')
+                self.say(f'{self.named.derived["known", node.name]} = batch.known["{node.name}"]')
 
     def call(self, method: Method, target: str) -> str:
         """A call of a factor's or let's method, each input lifted inside it."""
         for name in method.reads:
             self.let(name)
         args = [self.named.values[n] for n in method.reads]
-        args += [f"up_{self.named.values[n]}={self.index(method.level, self.plan.scopes[n])}" for n in method.lifts]
+        args += [f"{self.named.derived['up', n]}={self.index(method.level, self.plan.scopes[n])}" for n in method.lifts]
         return f"{target} = self.{method.name}({', '.join(args)})"
 
     def let(self, name: str) -> None:
@@ -129,8 +131,8 @@ class Step:
         else:
             self.draw(factor, node, parameters, scope)
         if term:
-            self.say(f"log_q_{name} = {self.density(factor, parameters, at)}")
-            self.factors[Key("q", name)] = f"log_q_{name}"
+            self.factors[Key("q", name)] = self.named.derived["log_q", name]
+            self.say(f"{self.factors[Key('q', name)]} = {self.density(factor, parameters, at)}")
 
     def draw(self, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
         """Known rows keep their label, the others draw."""
@@ -152,20 +154,30 @@ class Step:
             if relaxed(self.plan, node.name) and node.type.one_hot:
                 shift = f", {node.type.first}" if node.type.first else ""
                 label = f"one_hot({label}, {node.type.values}{shift})"
-            self.say(f"label_{node.name} = {label}")
-            self.say(f"{value} = where_known({self.known(node.name, scope)}, label_{node.name}, {drawn})")
+            known = self.named.derived["label", node.name]
+            self.say(f"{known} = {label}")
+            self.say(f"{value} = where_known({self.known(node.name, scope)}, {known}, {drawn})")
         if relaxed(self.plan, node.name):
-            soft = f"{parameters[0]}.softmax(-1)" if node.type.one_hot else f"{parameters[0]}.sigmoid()"
-            if node.role == "supervised":
-                soft = f"where_known({self.known(node.name, scope)}, label_{node.name}, {soft})"
-            self.say(f"{value}_soft = {soft}")
+            self.soften(factor, node, parameters[0], entries)
+
+    def soften(self, factor: ir.Factor, node: ir.Node, logits: str, entries: str) -> None:
+        """The probabilities of a relaxed node, one-hot where known: what its log p and log q are averaged over."""
+        method = self.methods["q", factor.node]
+        if not method.name and not node.type.one_hot:
+            logits = f"constant(self, {', '.join(map(str, (logits, *node.type.event)))})"
+        soft = f"{logits}.softmax(-1)" if node.type.one_hot else f"{logits}.sigmoid()"
+        soft = f"on_entries({soft}, {entries})" if method.free[0] else soft
+        if node.role == "supervised":
+            mask, label = self.known(node.name, self.plan.scopes[node.name]), self.named.derived["label", node.name]
+            soft = f"where_known({mask}, {label}, {soft})"
+        self.say(f"{self.named.derived['soft', node.name]} = {soft}")
 
     def density(self, factor: ir.Factor, parameters: list[str], scope: Scope) -> str:
         """log p or log q of a factor's node at a level."""
         node, name = self.model.node(factor.node), factor.node
         prefix, value = FAMILIES[factor.family].runtime, self.named.values[name]
         if relaxed(self.plan, name):
-            value += "_soft"
+            value = self.named.derived["soft", name]
             prefix = "categorical_soft" if node.type.one_hot else prefix
         value = self.raised(value, self.plan.scopes[name], scope)
         if node.type.first and prefix == "categorical":
@@ -178,12 +190,12 @@ class Step:
             return
         self.heading(factor)
         parameters = self.parameters(factor, term.scope)
-        self.say(f"log_p_{factor.node} = {self.density(factor, parameters, term.scope)}")
+        self.say(f"{self.text_of(term)} = {self.density(factor, parameters, term.scope)}")
 
     def text_of(self, term: Term) -> str:
         """The variable of a term, or the number it is."""
         if not term.constant:
-            return f"log_{term.side}_{term.node}"
+            return self.named.derived[f"log_{term.side}", term.node]
         kind = self.model.node(term.node).type
         number = f"math.log({kind.values or 2})"
         return f"-{number}" if kind.cells == 1 else f"-{kind.cells} * {number}"
@@ -197,10 +209,10 @@ class Step:
             at = next((t.scope for t in self.plan.terms if t.side == "q" and t.node == name), ())
             mask = self.known(name, at)
             call = "labelled" if key.kind == "label" else "unknown"
-            text = f"{call}({mask}, log_q_{name})"
+            text = f"{call}({mask}, {self.named.derived['log_q', name]})"
             if key.kind == "label" and at != scope:
                 text = f"{self.level(at)}.down({text}{', ' + repr_scope(scope) if scope else ''})"
-            self.factors[key] = self.named.locals.new(f"{key.kind}_{name}")
+            self.factors[key] = self.named.locals.new(f"{call}_{name}")
             self.say(f"{self.factors[key]} = {text}")
         return self.factors[key]
 

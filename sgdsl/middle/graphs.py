@@ -48,6 +48,23 @@ def references(expr: ir.Expr) -> Iterator[ir.Ref]:
                 yield from references(arg)
 
 
+def factor_reads(factor: ir.Factor) -> tuple[str, ...]:
+    """The nodes and lets that a factor's parameters really read, in the order of its parents."""
+    exprs: list[ir.Expr] = list(factor.trunk.inputs) if factor.trunk else []
+    for parameter in factor.parameters:
+        match parameter.source:
+            case ir.Own():
+                exprs += parameter.source.network.inputs
+            case ir.Table():
+                exprs += parameter.source.parents
+            case ir.Value():
+                exprs.append(parameter.source.expr)
+            case _:
+                pass
+    found = {ref.name for e in exprs for ref in references(e)}
+    return tuple(dict.fromkeys((*(g for g in factor.given if g in found), *sorted(found - set(factor.given)))))
+
+
 def let_graph(model: ir.Model) -> nx.DiGraph:
     """An edge a → h: the let h reads the node or let a."""
     graph = nx.DiGraph()

@@ -10,7 +10,7 @@ from sgdsl.base.diagnostics import Sink
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import estimators, ir
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
-from sgdsl.middle.graphs import Graphs, contracted, references
+from sgdsl.middle.graphs import Graphs, contracted, factor_reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink) -> Plan:
     messages = tuple(maker.messages.values())
     estimators.check_size(model, [*(m.product.scope for m in messages), *used], maker, sink)
     samples = estimators.samples(model, graphs, draws, choices, settings, sink)
-    levels = _levels(terms, messages, needed, scopes, maker)
+    levels = _levels(model, terms, messages, needed, scopes, maker)
     return Plan(
         draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, samples
     )
@@ -115,11 +115,6 @@ def is_constant(factor: ir.Factor) -> bool:
     return factor.family in ("Categorical", "Bernoulli") and all(
         isinstance(p.source, ir.Default) for p in factor.parameters
     )
-
-
-def reads(expr: ir.Expr) -> tuple[str, ...]:
-    """The nodes and lets an expression reads, once each, in order."""
-    return tuple(dict.fromkeys(ref.name for ref in references(expr)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +175,16 @@ def summed_scope(term: Term, choices: Mapping[str, estimators.Choice]) -> Scope:
 
 
 def _levels(
+    model: ir.Model,
     terms: tuple[Term, ...],
     messages: tuple[Message, ...],
     needed: tuple[Scope, ...],
     scopes: Mapping[str, Scope],
     maker: Eliminator,
 ) -> tuple[Scope, ...]:
-    """Every non-empty level that some value, term or message stands on, small ones first."""
+    """Every non-empty level that some value, method, term or message stands on, small ones first."""
     found = [*scopes.values(), *(t.scope for t in terms), *needed]
     found += [s for m in messages for s in (m.product.scope, m.scope)]
     found += [tuple(c for c in t.scope if c != t.node) for t in terms]
+    found += [maker.scope(*(scopes[name] for name in factor_reads(f))) for f in (*model.p, *model.q)]
     return tuple(sorted({s for s in found if s}, key=lambda s: (len(s), [maker.place[c] for c in s])))

@@ -60,7 +60,7 @@ def leave_one_out(estimate: Estimate, *terms: Tensor, alpha: float) -> Tensor:
 def with_score(bound: Tensor, gain: Tensor, score: Tensor) -> Tensor:
     """The bound in value, with the gradient of Σ_s stop(gain_s) · score_s added; score [S, rows] = Σ log q of the draws."""
     surrogate = (gain * score).sum(0)
-    return bound + surrogate - surrogate.detach()
+    return bound + (surrogate - surrogate.detach())
 
 
 def effective_sample_size(log_w: Tensor) -> Tensor:

@@ -140,6 +140,16 @@ def constant(module: nn.Module, value: float, *event: int) -> Tensor:
     return torch.full((1, 1, *event), value, dtype=like.dtype, device=like.device)
 
 
+def number(module: nn.Module, value: Tensor) -> Tensor:
+    """A bounded count as a number of the model's dtype, for expressions."""
+    return value.to(next(module.parameters(), torch.zeros(())).dtype)
+
+
+def on_entries(value: Tensor, entries: int) -> Tensor:
+    """A value that depends on no input, at each entry: [1, 1, *event] → [1, entries, *event]."""
+    return value.expand(-1, entries, *[-1] * (value.dim() - 2))
+
+
 def free(parameter: Tensor) -> Tensor:
     """A free parameter as a value: [*event] → [1, 1, *event]."""
     return parameter[None, None]

@@ -119,7 +119,7 @@ def _draw_tree(
 
 def _strides(grid: Grid) -> dict[str, int]:
     found, step = {}, 1
-    for name in reversed(grid.sizes):
+    for name in reversed(list(grid.sizes)):
         found[name] = step
         step *= grid.sizes[name]
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,12 +32,13 @@ OVERRIDES = {
     "clamped": ("objective.bound=clamped",),
 }
 CHUNK = 1 << 14
+Rows = Sequence[tuple[Mapping[str, Tensor], tuple[str, ...], int]]  # (values, known labels, copies) each
 _count = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The IR of a program, its emitted model in float64, and the estimator that each inferred node should have."""
+    """The IR of a program, its emitted model in float64, and each inferred node's estimator: as written, else as chosen."""
 
     ir: ir.Model
     module: Any
@@ -59,11 +60,11 @@ class Compiled:
         for size in range(len(self.labels) + 1):
             yield from itertools.combinations(self.labels, size)
 
-    def grid(self, row: Mapping[str, Tensor], known: Sequence[str], points: int = POINTS) -> Grid:
+    def grid(self, row: Mapping[str, Tensor], known: tuple[str, ...], points: int = POINTS) -> Grid:
         """All joint outcomes of one row's unknown nodes."""
-        return make_grid(self.reader, row, tuple(known), points)
+        return make_grid(self.reader, row, known, points)
 
-    def sample(self, row: Mapping[str, Tensor], known: Sequence[str], points: int = POINTS) -> exact.Sample:
+    def sample(self, row: Mapping[str, Tensor], known: tuple[str, ...], points: int = POINTS) -> exact.Sample:
         """All outcomes of one sample of one row."""
         return exact.sample(self.ir, self.grid(row, known, points), self.chosen)
 
@@ -79,12 +80,13 @@ class Compiled:
         return step
 
 
-def compile_text(text: str, name: str, bound: str = "snis", seed: int = 1) -> Compiled:
+def compile_text(text: str, name: str, bound: str = "snis", size: float = 0.7) -> Compiled:
     """A program with all weights set by `fill`."""
     program = driver.compile_source(Source(name, text), OVERRIDES[bound])
     module = load(program.text, f"oracle_{next(_count)}_{name}").Model().double()
-    fill(module, seed)
-    return Compiled(program.model, module, bound, exact.estimators(program.model))
+    fill(module, size)
+    chosen = {f.node: f.estimator.name if f.estimator else module.NODES[f.node].estimator for f in program.model.q}
+    return Compiled(program.model, module, bound, chosen)
 
 
 @cache
@@ -99,11 +101,11 @@ def wave(shape: Sequence[int], seed: int) -> Tensor:
     return (2 * torch.sin(12.9898 * at + 78.233 * seed)).reshape(tuple(shape))
 
 
-def fill(module: torch.nn.Module, seed: int) -> None:
-    """A wave for every parameter, each with a seed of its own; a little smaller than in the tables of the design."""
+def fill(module: torch.nn.Module, size: float) -> None:
+    """A wave for every parameter, each with a seed of its own, times `size`."""
     with torch.no_grad():
         for i, parameter in enumerate(module.parameters()):
-            parameter.copy_(0.7 * wave(parameter.shape, 100 * seed + i))
+            parameter.copy_(size * wave(parameter.shape, 100 + i))
 
 
 def example(model: ir.Model, seed: int) -> dict[str, Tensor]:
@@ -115,6 +117,8 @@ def example(model: ir.Model, seed: int) -> dict[str, Tensor]:
         if kind.values is not None:
             drawn = torch.randint(kind.first, kind.first + kind.values, kind.event, generator=generator)
             row[node.name] = drawn if kind.one_hot else drawn.double()
+        elif kind.support == "count":
+            row[node.name] = torch.randint(0, 6, kind.event, generator=generator).double()
         elif kind.support == "unit":
             row[node.name] = torch.rand(kind.event, generator=generator, dtype=torch.float64)
         else:
@@ -122,8 +126,8 @@ def example(model: ir.Model, seed: int) -> dict[str, Tensor]:
     return {n.name: row[n.name] for n in model.nodes if n.role != "latent"}
 
 
-def batch_of(compiled: Compiled, rows: Sequence[tuple[Mapping[str, Tensor], Sequence[str], int]]) -> Batch:
-    """(values, known labels, copies) each → one batch in float64, in this order."""
+def batch_of(compiled: Compiled, rows: Rows) -> Batch:
+    """One batch in float64, in this order."""
     values = {
         name: torch.cat([row[name][None].expand(copies, *row[name].shape) for row, _, copies in rows])
         for name in rows[0][0]
@@ -138,16 +142,16 @@ def batch_of(compiled: Compiled, rows: Sequence[tuple[Mapping[str, Tensor], Sequ
 def replayed(
     compiled: Compiled,
     row: Mapping[str, Tensor],
-    known: Sequence[str],
+    known: tuple[str, ...],
     samples: int,
     alpha: float,
     points: int = POINTS,
 ) -> Iterator[tuple[Tensor, Step]]:
     """The step at every joint outcome of its draws, in chunks: probabilities [count] and Step."""
-    total = compiled.replay([Block(tuple(known), 1)], samples, points).outcomes(known)
+    total = compiled.replay([Block(known, 1)], samples, points).outcomes(known)
     assert total <= 400_000, f"{total} outcomes"
     for first in range(0, total, CHUNK):
-        block = Block(tuple(known), min(CHUNK, total - first), first)
+        block = Block(known, min(CHUNK, total - first), first)
         draws = compiled.replay([block], samples, points)
         step = compiled.run(batch_of(compiled, [(row, known, block.count)]), draws, samples, alpha)
         assert draws.at == len(draws.plan), "the step draws another number of times"
@@ -161,10 +165,23 @@ def gradients(compiled: Compiled, value: Tensor) -> dict[str, Tensor]:
     return {n: torch.zeros_like(p) if g is None else g for (n, p), g in zip(named.items(), found, strict=True)}
 
 
+def differences(parameter: Tensor, total: Callable[[], Tensor], step: float = 1e-5) -> Tensor:
+    """Central differences of a function with respect to each cell of a parameter."""
+    flat, found = parameter.detach().view(-1), []
+    for i in range(flat.numel()):
+        kept, ends = flat[i].item(), []
+        for sign in (1, -1):
+            flat[i] = kept + sign * step
+            ends.append(float(total().detach()))
+        flat[i] = kept
+        found.append((ends[0] - ends[1]) / (2 * step))
+    return torch.tensor(found, dtype=torch.float64).reshape(parameter.shape)
+
+
 def expected(
     compiled: Compiled,
     row: Mapping[str, Tensor],
-    known: Sequence[str],
+    known: tuple[str, ...],
     samples: int,
     alpha: float,
     points: int = POINTS,
@@ -173,10 +190,15 @@ def expected(
     bound, totals = 0.0, {n: torch.zeros_like(p) for n, p in compiled.module.named_parameters()}
     mass = 0.0
     for probability, step in replayed(compiled, row, known, samples, alpha, points):
-        assert torch.allclose(step.bound, step.objective, 0, 1e-10), "the objective differs from the bound in value"
+        assert torch.allclose(step.bound, step.objective, 1e-10, 1e-10), "the objective differs from the bound in value"
         mass += float(probability.sum())
         bound += float((probability * step.bound.detach()).sum())
         for name, gradient in gradients(compiled, (probability * step.objective).sum()).items():
             totals[name] += gradient
     assert abs(mass - 1) < 1e-9, f"the outcomes' probabilities sum to {mass}"
     return bound, totals
+
+
+def every_pattern(compiled: Compiled, seeds: Sequence[int]) -> list[tuple[dict[str, Tensor], tuple[str, ...], int]]:
+    """Every pattern of labels with several rows each, patterns interleaved, all with one copy."""
+    return [(example(compiled.ir, s), known, 1) for s in seeds for known in compiled.patterns()]

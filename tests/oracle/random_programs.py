@@ -33,6 +33,10 @@ class Writer:
     def subset(self, names: Sequence[str], likely: float) -> list[str]:
         return [n for n in names if self.dice.random() < likely]
 
+    def done(self, unknown: Sequence[str], side: str) -> list[str]:
+        """The unknown nodes that have a factor on this side already."""
+        return [v for v in unknown if any(line.startswith((f"{side}({v})", f"{side}({v} |")) for line in self.lines)]
+
     def network(self) -> str:
         return self.dice.choice(("linear", "mlp(2, act = tanh)", "mlp(3, act = softplus)", "linear(2) >> mlp(2)"))
 
@@ -57,8 +61,13 @@ class Writer:
         return f"{side}({node}{given}) = {family}({self.source(parents)})"
 
 
-def random_program(seed: int) -> str:
-    """Three to five unknown nodes, any roles, any two orders, any estimators that are exact."""
+EXACT = ("", " by enumerate", " by score", " by score")
+DRAWN = (" by score", " by gumbel(0.7)", " by gumbel(0.4)", " by straight_through")
+
+
+def random_program(seed: int, real: float = 0.0, estimators: Sequence[str] = EXACT) -> str:
+    """Three to five unknown nodes, any roles, any two orders, any of the estimators; `real`: how often a node is real
+    rather than finite."""
     w = Writer(random.Random(seed))
     unknown = [f"v{i}" for i in range(w.dice.randint(3, 5))]
     w.lines.append(f"model random_{seed}")
@@ -68,19 +77,14 @@ def random_program(seed: int) -> str:
         w.declare("g", "given", w.dice.choice(TYPES[:3]))
         always.append("g")
     for name in unknown:
-        kind = w.dice.choices(TYPES, WEIGHTS)[0]
+        kind = "real" if real and w.dice.random() < real else w.dice.choices(TYPES, WEIGHTS)[0]
         w.declare(name, w.dice.choice(("supervised", "latent")), kind)
-    for place, name in enumerate(w.dice.sample(unknown, len(unknown)), 1):
-        earlier = w.subset(unknown[:0], 0) if place == 1 else w.subset(w_done(w, unknown, "p"), 0.5)
+    for name in w.dice.sample(unknown, len(unknown)):
+        earlier = w.subset(w.done(unknown, "p"), 0.5)
         w.lines.append(w.factor("p", name, earlier + w.subset(always[1:], 0.3)))
     w.lines.append(w.factor("p", "x", w.subset(unknown, 0.6) or unknown[:1]))
     for name in w.dice.sample(unknown, len(unknown)):
-        earlier = w.subset(w_done(w, unknown, "q"), 0.5) + w.subset(always, 0.7)
-        by = w.dice.choice(("", " by enumerate", " by score", " by score"))
-        w.lines.append(w.factor("q", name, earlier) + by)
+        earlier = w.subset(w.done(unknown, "q"), 0.5) + w.subset(always, 0.7)
+        by = w.dice.choice(estimators)
+        w.lines.append(w.factor("q", name, earlier) + (by if w.types[name] != "real" else ""))
     return "\n".join(w.lines) + "\n"
-
-
-def w_done(w: Writer, unknown: Sequence[str], side: str) -> list[str]:
-    """The unknown nodes that have a factor on this side already."""
-    return [v for v in unknown if any(line.startswith((f"{side}({v})", f"{side}({v} |")) for line in w.lines)]

@@ -1,0 +1,81 @@
+"""Log densities of a cell from the formulas of textbooks, and the maps of parameters into their domains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sgdsl.middle import ir
+
+
+def domain(parameter: ir.Parameter, raw: Tensor, given: bool) -> Tensor:
+    """Behind a head, table or learned tensor: softplus + floor; a given value is brought into the open domain."""
+    match parameter.name:
+        case "scale" | "rate" | "total_count":
+            floor = parameter.floor if parameter.floor is not None else 1e-4
+            return raw.clamp(min=1e-4) if given else functional.softplus(raw) + floor
+        case "df":
+            return raw if given else functional.softplus(raw) + 2
+        case "gate":
+            return raw.clamp(1e-6, 1 - 1e-6) if given else raw.sigmoid().clamp(1e-6, 1 - 1e-6)
+        case "probs":
+            return raw.clamp(1e-6, 1 - 1e-6)
+        case _:
+            return raw
+
+
+def cell_log_prob(kind: ir.Type, family: str, at: Mapping[str, Tensor], value: Tensor) -> Tensor:
+    """log density or mass of each cell, [N or 1, *shape]; `at`: the parameters by name. Of a class's weights, one dimension
+    more, the expected log mass."""
+    match family:
+        case "Categorical" if value.dim() > 1 + len(kind.event):
+            return (value * at["logits"].log_softmax(-1)).sum(-1)
+        case "Categorical":
+            return _categorical(at["logits"] if "logits" in at else at["probs"].log(), value.long() - kind.first)
+        case "Bernoulli" if "probs" in at:
+            return value * at["probs"].log() + (1 - value) * torch.log1p(-at["probs"])
+        case "Bernoulli":
+            return value * at["logits"] - functional.softplus(at["logits"])
+        case "Normal":
+            return _normal(value, at["loc"], at["scale"])
+        case "LogNormal":
+            return _normal(value.log(), at["loc"], at["scale"]) - value.log()
+        case "Laplace":
+            return -(value - at["loc"]).abs() / at["scale"] - (2 * at["scale"]).log()
+        case "StudentT":
+            return _student(value, at["df"], at["loc"], at["scale"])
+        case "Poisson":
+            return value * at["rate"].log() - at["rate"] - torch.lgamma(value + 1)
+        case "NegativeBinomial":
+            return _negative_binomial(value, at["total_count"], at["logits"].sigmoid())
+        case "ZeroInflatedNegativeBinomial":
+            counted = _negative_binomial(value, at["total_count"], at["logits"].sigmoid()).exp()
+            return (at["gate"] * (value == 0) + (1 - at["gate"]) * counted).log()
+        case _:
+            raise NotImplementedError(family)
+
+
+def _categorical(logits: Tensor, index: Tensor) -> Tensor:
+    rows = max(len(logits), len(index))
+    log_probs = logits.log_softmax(-1).expand(rows, *logits.shape[1:])
+    return log_probs.gather(-1, index[..., None].expand(rows, *index.shape[1:], 1))[..., 0]
+
+
+def _normal(value: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    return -0.5 * ((value - loc) / scale) ** 2 - scale.log() - 0.5 * math.log(2 * math.pi)
+
+
+def _student(value: Tensor, df: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    z = (value - loc) / scale
+    norm = torch.lgamma((df + 1) / 2) - torch.lgamma(df / 2) - 0.5 * (df * math.pi).log() - scale.log()
+    return norm - (df + 1) / 2 * torch.log1p(z**2 / df)
+
+
+def _negative_binomial(value: Tensor, total: Tensor, success: Tensor) -> Tensor:
+    """`value` successes, each of probability `success`, before `total` failures."""
+    ways = torch.lgamma(total + value) - torch.lgamma(value + 1) - torch.lgamma(total)
+    return ways + total * torch.log1p(-success) + value * success.log()

@@ -1,0 +1,93 @@
+"""Operations and functions of expressions on [N or 1, *event] tensors: events are broadcast from the right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sgdsl.middle import ir
+
+ELEMENTWISE: dict[str, Callable[[Tensor], Tensor]] = {
+    "exp": torch.exp,
+    "log": torch.log,
+    "sqrt": torch.sqrt,
+    "abs": torch.abs,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "softplus": functional.softplus,
+    "relu": torch.relu,
+    "square": torch.square,
+    "sin": torch.sin,
+    "cos": torch.cos,
+}
+
+
+def aligned(args: list[Tensor], dim: int = 0) -> list[Tensor]:
+    """In float64, each with its missing event dimensions put in front of the event."""
+    dim = max(dim, *(a.dim() for a in args))
+    return [a.double().reshape(len(a), *(1,) * (dim - a.dim()), *a.shape[1:]) for a in args]
+
+
+def operate(expr: ir.Operation, args: list[Tensor]) -> Tensor:
+    """+ − × ÷ and the sign."""
+    a, *rest = aligned(args)
+    match expr.op:
+        case "neg":
+            return -a
+        case "add":
+            return a + rest[0]
+        case "sub":
+            return a - rest[0]
+        case "mul":
+            return a * rest[0]
+        case "div":
+            return a / rest[0]
+
+
+def call(expr: ir.Call, args: list[Tensor]) -> Tensor:
+    """A function by name."""
+    if expr.function == "zeros":
+        return torch.zeros(1, *expr.shape, dtype=torch.float64)
+    args = aligned(args)
+    first = args[0]
+    if expr.function in ELEMENTWISE:
+        return ELEMENTWISE[expr.function](first)
+    match expr.function:
+        case "clamp":
+            return torch.minimum(torch.maximum(first, args[1]), args[2])
+        case "stack":
+            return torch.stack(torch.broadcast_tensors(*args), 1)
+        case "dot":
+            return (first * args[1]).sum(-1)
+        case "concat":
+            return _concat(args, expr.axis or 0)
+        case "sum" | "mean" | "max" | "last":
+            return _reduce(expr.function, first, expr.axis)
+        case _:
+            raise NotImplementedError(expr.function)
+
+
+def _concat(args: list[Tensor], axis: int) -> Tensor:
+    args = [a[:, None] if a.dim() == 1 else a for a in args]
+    rows = max(len(a) for a in args)
+    return torch.cat([a.expand(rows, *a.shape[1:]) for a in args], axis + 1 if axis >= 0 else axis)
+
+
+def _reduce(function: str, value: Tensor, axis: int | None) -> Tensor:
+    """Over one event axis, or over all of them read row by row."""
+    if axis is None:
+        value, at = value.reshape(len(value), -1), 1
+    else:
+        at = axis + 1 if axis >= 0 else axis + value.dim()
+    match function:
+        case "sum":
+            return value.sum(at)
+        case "mean":
+            return value.mean(at)
+        case "max":
+            return value.max(at).values
+        case _:
+            return value.select(at, -1)
