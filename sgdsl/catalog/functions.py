@@ -21,11 +21,6 @@ class FunctionRow:
     axis: bool = False
     help: str = ""
 
-    @property
-    def runtime(self) -> str:
-        """The function that does it."""
-        return f"sgdsl.runtime.functions:{self.name}"
-
 
 def _same(shapes: tuple[Shape, ...], axis: int | None) -> Shape:
     return shapes[0]

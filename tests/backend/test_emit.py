@@ -11,6 +11,7 @@ import torch
 
 from sgdsl import driver
 from sgdsl.base.source import Source
+from sgdsl.catalog.functions import FUNCTIONS
 from sgdsl.runtime.batch import Batch, make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.load import load
@@ -103,6 +104,32 @@ def test_names_that_are_traps() -> None:
     assert step.bound.isfinite().all()
     assert model.train() is model
     assert "p_train.loc" not in dict(model.named_parameters())
+
+
+CALLS = {
+    **{name: f"{name}(z)" for name in FUNCTIONS},
+    "log": "log(exp(z))", "sqrt": "sqrt(exp(z))", "clamp": "clamp(z, -1, 1)", "sum": "sum(z) * z",
+    "mean": "mean(z, axis = 0) * z",
+    "max": "max(z) + z", "last": "last(z) + z", "stack": "sum(stack(z, z), axis = 0)", "dot": "dot(z, z) + z",
+    "concat": "concat(last(z), last(z), last(z))", "zeros": "zeros(3) + z",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_has_a_text_that_runs(name: str) -> None:
+    """Each row of the catalogue of functions can be emitted, keeps its shape and passes a finite gradient."""
+    text = f"""model f
+observed x : real[3]
+latent z : real[3]
+p(z) = Normal
+p(x | z) = Normal({CALLS[name]} + linear(3)(z), 1)
+q(z | x) = Normal(mlp(4))
+"""
+    model = load(driver.compile_source(Source("f.sgm", text)).text, f"emitted_f_{name}").Model()
+    step = model(rows_for(model), Draws(torch.Generator().manual_seed(0)))
+    step.objective.sum().backward()
+    assert step.bound.isfinite().all()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
 ALONE = """

@@ -90,11 +90,6 @@ def test_weights_are_counted() -> None:
     assert weights("deconv", (50,), (8, 4)) == 16 * 8 * 4
 
 
-def test_every_function_is_at_run_time() -> None:
-    """Protects emitted code from calling what is not there."""
-    assert set(FUNCTIONS) <= defined("sgdsl.runtime.functions")
-
-
 def test_every_reader_is_there() -> None:
     """Protects `data NAME` from pointing at nothing."""
     for row in DATASETS.values():
