@@ -60,8 +60,8 @@ def read(path: str | Path) -> Source:
 
 
 def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
-    """parse, lower, check, graph, plan. `overrides`: "train.lr=1e-3", …. Raises DiagnosticError at the first phase
-    that finds a mistake, with everything that phase found."""
+    """parse, lower, check, graph, plan (which chooses estimators: middle/estimators.py). `overrides`: "train.lr=1e-3", ….
+    Raises DiagnosticError at the first phase that finds a mistake, with everything that phase found."""
     sink = Sink(source)
     tree = parse(source, sink)
     sink.barrier()

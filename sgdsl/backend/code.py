@@ -120,7 +120,7 @@ class Code:
     # --- expressions ------------------------------------------------------------------------------------------
 
     def feature(self, expr: ir.Expr) -> Feature:
-        """An input of a network, in its input form (docs/language.md, section 2)."""
+        """An input of a network, in its input form (docs/language.md, lines of a file)."""
         if not isinstance(expr, ir.Ref):
             text, rank = self.expression(expr), len(expr.shape)
             return Feature(flat_value(text, rank), math.prod(expr.shape), 0, "", expr.shape if rank == 3 else ())

@@ -20,6 +20,10 @@ from sgdsl.cli.talk import Talk, write
 @options.pass_talk
 def command(talk: Talk, model: Path, out: Path | None, overrides: tuple[str, ...]) -> None:
     """Compile a model to one Python file that needs torch alone."""
+    if out is not None and (out.suffix == ".sgm" or (out.exists() and out.samefile(model))):
+        raise click.UsageError(
+            f"{out} would be overwritten: a model's Python goes into a file of its own, such as {out.stem}.py"
+        )
     text = driver.compile_alone(driver.emit(checked(talk, model, overrides, aloud=True)))
     if out is None:
         talk.result(text.rstrip("\n"))

@@ -22,7 +22,7 @@ overrides = click.option(
     metavar="SECTION.NAME=VALUE",
     help="Replace a setting of the file: --set train.lr=1e-3. May be given again.",
 )
-seed = click.option("--seed", type=int, help="Start of all random numbers; else train.seed.")
+seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Start of all random numbers; else train.seed.")
 data = click.option(
     "--data",
     type=click.Path(path_type=Path),

@@ -41,12 +41,13 @@ def _draw(run: Path, path: Path, count: int, given: dict[str, Any], seed: int | 
     if seed is not None:
         torch.manual_seed(seed)
     loaded = Run.load(run)
+    loaded.clamped(count, given)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".png":
             picture(loaded, path, n=count, given=given)
         else:
-            drawn: dict[str, Any] = loaded.sample(count, **given)
+            drawn: dict[str, Any] = loaded.sample(count, given)
             np.savez(path, **drawn)
     except OSError as error:
         raise click.UsageError(f"cannot write {path}: {error.strerror}") from None

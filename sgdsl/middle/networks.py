@@ -11,7 +11,7 @@ from sgdsl.middle.graphs import Graphs, contracted, references
 
 def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
     """norm = batch is for networks of observed and given nodes alone: elsewhere its input varies over samples,
-    enumerated values or dummies, and its statistics would mix them (docs/objective.md, trap 8)."""
+    enumerated values or dummies, and its statistics would mix them (docs/language.md, E0504)."""
     fixed = {n.name for n in model.nodes if n.role in ("observed", "given")}
     nets = {n.name: n.parts for n in model.nets}
     for network in _networks(model):

@@ -79,9 +79,23 @@ def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table
         message = f"`binarise = {rules.binarise}` has no node to work on: no unit or binary node is Bernoulli under p"
         raise data_error("E0630", message, hint="write `binarise = none`, or give the node a Bernoulli factor")
     used = {rules.names.get(name, name) for name in columns}
-    idle = [f"`{n}`" for n in dataset.fields if n not in used]
+    unread = [n for n in dataset.fields if n not in used]
+    _refuse_masks(unread, dataset, [n for n, info in nodes.items() if info.role == "supervised"])
+    idle = [f"`{n}`" for n in unread]
     notes += [f"{', '.join(idle)}: in the data, but no node reads {'it' if len(idle) == 1 else 'them'}"] * bool(idle)
     return Table(columns, dataset.rows, tuple(notes))
+
+
+def _refuse_masks(unread: list[str], dataset: Dataset, supervised: list[str]) -> None:
+    """A mask under another name than `y_known` would leave every label known. Raises DataError: E0628."""
+    for field in unread:
+        node = next((n for n in supervised if field.startswith(f"{n}_")), None)
+        values = dataset.fields[field].values
+        if node and values.ndim == 1 and bool(np.isin(values, (0, 1)).all()):
+            message = f"`{field}` looks like a mask of `{node}`, but it has another name than a mask"
+            raise data_error(
+                "E0628", message, hint=f"call it `{node}_known`, true where the label is known; or leave it out"
+            )
 
 
 def _column(name: str, info: NodeInfo, field: Field, rules: Rules) -> Column:

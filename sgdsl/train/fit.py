@@ -30,6 +30,7 @@ from sgdsl.train.run import Run
 from sgdsl.train.run_folder import Folder
 from sgdsl.train.schedule import Average, make_optimizer
 from sgdsl.train.settings import Settings, settings_of
+from sgdsl.train.sources import path_of
 from sgdsl.train.state import State, Weights, export
 
 MEASURED = 500  # labelled rows whose error is measured after each epoch
@@ -53,10 +54,13 @@ def fit(
 
     `data`: None for the file's own line; a path of a .npz file or a folder of idx files; a mapping or object of arrays,
     `test` its held-out rows. `out`: the run folder, else runs/NAME-N; `force` replaces one. `resume`: a run folder to go
-    on with, to the bit. `seed` replaces train.seed; `arguments`: the command line, for run.json.
+    on with, to the bit, on the run's own data file where none is given. `seed` replaces train.seed; `arguments`: the
+    command line, for run.json.
     Raises DataError, TrainingError, RunError, Interrupted.
     """
     settings = settings_of(program, seed)
+    if resume is not None and data is None and program.model.data is None:
+        data = path_of(run_folder.read_json(run_folder.find_folder(resume).config)["origin"])
     with _reproducible(settings):
         model = build(program.text, program.model.name).to(device_of(settings.train.device))
         ready = prepare(program, model, settings, data, test)

@@ -48,7 +48,7 @@ def picture(run: Run, path: Path, n: int = 16, given: dict[str, object] | None =
     shown = next((name for name, info in run.module.NODES.items() if info.role == "observed" and is_map(info)), None)
     if shown is None:
         raise run_error("E0666", f"`{run.name}` observes no picture", hint="write arrays instead: -o FILE.npz")
-    drawn = run.sample(n, mean=True, **(given or {}))[shown]
+    drawn = run.sample(n, given, mean=True)[shown]
     across = min(n, COLUMNS if n > PLAIN else n)
     lines = [list(drawn[i : i + across]) for i in range(0, n, across)]
     words = ", ".join(f"{name} = {value}" for name, value in (given or {}).items())
@@ -91,7 +91,7 @@ def _means(run: Run, ready: Prepared, n: int, held: dict[str, Tensor], node: str
     }
     torch.manual_seed(SEED)
     given = {name: value.cpu().numpy() for name, value in {**conditions, **held}.items()}
-    return run.sample(n, mean=True, **given)[node]
+    return run.sample(n, given, mean=True)[node]
 
 
 def analogies_sheet(run: Run, ready: Prepared, node: str, label: str) -> Sheet:

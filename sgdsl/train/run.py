@@ -33,7 +33,7 @@ from sgdsl.train.sources import open_data, reopen
 Question = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Run:
     """`folder`: its files; `name`: the model's; `module`: the trained model in eval mode; `config`: config.json.
     `prepared`: the rows of a run that was trained here. `data`, `test`: what to evaluate on instead of the run's own data."""
@@ -68,6 +68,9 @@ class Run:
         module.to(device_of("auto")).eval()
         return cls(files.path, program.model.name, module, config, None, program, data, test)
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, model {self.name})"
+
     @property
     def device(self) -> torch.device:
         return next(self.module.parameters()).device
@@ -96,30 +99,34 @@ class Run:
     # --- questions ------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def posterior(self, *observed: object, samples: int = 32, **values: object) -> dict[str, Any]:
-        """What the model believes about everything that is not given, by node. `posterior(x)`, `posterior(x = …, y = …)`:
-        arrays [rows, …] as in training; unknown labels are left out, NaN, −1 or masked. A finite node: probabilities
-        [rows, …, values]; another: (mean, standard deviation), [rows, …] each. `samples`: draws that are averaged."""
+    def posterior(self, /, *observed: object, samples: int = 32, **values: object) -> dict[str, Any]:
+        """What the model believes about everything that is not given, by node. `posterior(x)`, `posterior(x = …, y = …)`,
+        `posterior({"x": …, "y": …})`: arrays [rows, …] as in training; unknown labels are left out, NaN, −1 or masked.
+        A finite node: probabilities [rows, …, values]; another: (mean, standard deviation), [rows, …] each. `samples`:
+        draws that are averaged. Raises RunError: E0665; DataError."""
         parts = [
             ask.posterior(self.module, values, known, self._draws(), samples)
-            for values, known in self._asked(observed, values)
+            for values, known in self._asked(observed, values, samples)
         ]
         return {name: _joined([part[name] for part in parts]) for name in parts[0]}
 
     @torch.no_grad()
-    def log_prob(self, *observed: object, samples: int = 50, **values: object) -> Array:
+    def log_prob(self, /, *observed: object, samples: int = 50, **values: object) -> Array:
         """The importance-sampled log p of what is given, labels among them, in nats, [rows]."""
         parts = [
             ask.log_prob(self.module, values, known, self._draws(), samples)
-            for values, known in self._asked(observed, values)
+            for values, known in self._asked(observed, values, samples)
         ]
         return np.asarray(torch.cat(parts).cpu().numpy())
 
     @torch.no_grad()
-    def sample(self, n: int = 1, *, mean: bool = False, **given: object) -> dict[str, Array]:
-        """`n` draws of every node, [n, …], along p. `given`: nodes that are held at a value, one for all (`y = 3`) or one
-        a draw. `mean`: every observed node's mean instead of a draw."""
-        values = self.clamped(n, given)
+    def sample(
+        self, n: int = 1, held: Mapping[str, object] | None = None, /, *, mean: bool = False, **given: object
+    ) -> dict[str, Array]:
+        """`n` draws of every node, [n, …], along p, given the nodes in `held` and `given`: one value for all (`y = 3`) or one
+        a draw. A node with parents in p is conditioned on, by importance resampling. `mean`: every observed node's mean
+        instead of a draw. Raises RunError: E0665; DataError."""
+        values = self.clamped(n, {**(held or {}), **given})
         drawn = ask.sample(self.module, n, values, self._draws())
         if mean:
             seen = {name for name, info in self.module.NODES.items() if info.role == "observed"}
@@ -132,10 +139,13 @@ class Run:
     def clamped(self, n: int, given: Mapping[str, object]) -> dict[str, Tensor]:
         """Values for nodes of any role, [n, *event]. Raises RunError: E0665; DataError."""
         nodes = self.module.NODES
+        _counted("n", n)
         self._known_names(given)
         needed = [name for name, info in nodes.items() if info.role == "given" and name not in given]
         if needed:
-            raise run_error("E0665", f"`{needed[0]}` is given: a sample needs its value", hint=f"write {needed[0]} = …")
+            names, hint = " and ".join(f"`{name}`" for name in needed), ", ".join(f"{name} = …" for name in needed)
+            verb = "is" if len(needed) == 1 else "are"
+            raise run_error("E0665", f"{names} {verb} given: a sample needs a value", hint=f"write {hint}")
         filled = {name: _repeated(value, n, nodes[name]) for name, value in given.items()}
         if not filled:
             return {}
@@ -144,8 +154,12 @@ class Run:
         index = torch.arange(n, device=self.device)
         return {name: _typed(read(column, index, None), nodes[name]) for name, column in table.columns.items()}
 
-    def _asked(self, observed: tuple[object, ...], values: Mapping[str, object]) -> list[Question]:
+    def _asked(self, observed: tuple[object, ...], values: Mapping[str, object], samples: int) -> list[Question]:
         """Values [1, rows, *event] and masks [rows], some rows at a time."""
+        _counted("samples", samples)
+        match observed:
+            case [Mapping() as named]:
+                observed, values = (), {**named, **values}
         nodes = self.module.NODES
         names = [n for n, info in nodes.items() if info.role == "observed"]
         if len(observed) > len(names):
@@ -177,6 +191,12 @@ class Run:
         """Fresh noise, from torch's global generator: torch.manual_seed makes answers repeat."""
         seed = int(torch.randint(2**62, ()))
         return Draws(torch.Generator(self.device).manual_seed(seed))
+
+
+def _counted(name: str, value: object) -> None:
+    """Raises RunError E0665 for a number of draws that is none."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise run_error("E0665", f"{name} must be a whole number of at least 1, not {value!r}", hint=f"{name} = 16")
 
 
 def _typed(value: Tensor, info: NodeInfo) -> Tensor:

@@ -39,6 +39,14 @@ def reopen(origin: Origin) -> Dataset:
             raise data_error("E0634", "this run was trained on arrays, which are not kept", hint=hint)
 
 
+def path_of(origin: Origin) -> str:
+    """The file or folder a run was trained on. Raises DataError: E0634 where it was arrays."""
+    if origin["kind"] != "path":
+        hint = "give them again: data = …, or --data FILE.npz"
+        raise data_error("E0634", "this run was trained on arrays, which are not kept", hint=hint)
+    return str(origin["path"])
+
+
 def _named(name: str, options: Mapping[str, str]) -> Dataset:
     if not name:
         hint = "add a line such as `data mnist(labels = 100)`, or give a file: --data FILE.npz"

@@ -207,3 +207,14 @@ def test_a_closed_pipe_is_no_fault() -> None:
     os.close(writer)
     assert b"fault" not in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("out", ["m.sgm", "other.sgm"])
+def test_compile_never_overwrites_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+    """`-o m.sgm` for `-o m.py` must not cost the source."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "models" / "vae.sgm").read_text()
+    (tmp_path / "m.sgm").write_text(text)
+    assert run(["compile", "m.sgm", "-o", out]) == 2
+    assert (tmp_path / "m.sgm").read_text() == text
+    assert not (tmp_path / "other.sgm").exists()
