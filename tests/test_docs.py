@@ -9,6 +9,7 @@ import pytest
 
 from sgdsl import driver
 from sgdsl.base.source import Source
+from sgdsl.catalog.settings import SECTIONS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -40,3 +41,12 @@ def test_the_commands_of_the_readme_exist() -> None:
     for command in ("run", "test"):
         assert f"make {command}" in (ROOT / "README.md").read_text()
         assert re.search(rf"^{command}:", makefile, re.M)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_setting_is_documented(section: str) -> None:
+    """The page of settings names each row of the catalogue, its range and its meaning."""
+    page = (ROOT / "docs" / "training.md").read_text()
+    for row in SECTIONS[section]:
+        line = next((line for line in page.splitlines() if line.startswith(f"| `{row.name}` |")), "")
+        assert row.help.replace("|", "\\|") in line, row.name
