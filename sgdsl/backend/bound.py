@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sgdsl.backend.step import Step
 from sgdsl.middle.elimination import Key, Product, Scope
 from sgdsl.middle.plan import Term, summed_scope
@@ -49,18 +51,20 @@ def _share(step: Step, product: Product, name: str, minus: str) -> str:
     return target
 
 
-def _signed(step: Step, terms: list[Term]) -> str:
+def _signed(step: Step, terms: Sequence[Term]) -> str:
     """log p − log q of the terms of a level."""
+    return _sum([(term.side == "q", step.text_of(term)) for term in terms])
+
+
+def _sum(parts: Sequence[tuple[bool, str]]) -> str:
+    """Texts added up, or (True) subtracted; one that begins with a minus is subtracted."""
     text = ""
-    for term in terms:
-        part = step.text_of(term)
-        if term.side == "q":
-            text += f" - {part}"
-        elif part.startswith("-"):
-            text += f" - {part[1:]}" if text else part
-        else:
-            text += f" + {part}" if text else part
-    return f"-{text[3:]}" if text.startswith(" - ") else text
+    for minus, part in parts:
+        if part.startswith("-"):
+            minus, part = not minus, part[1:]
+        sign = "-" if minus else "+"
+        text += f" {sign} {part}" if text else part if sign == "+" else f"-{part}"
+    return text
 
 
 def _by_level(terms: list[Term]) -> dict[Scope, list[Term]]:
@@ -85,39 +89,33 @@ def _f(step: Step, shares: dict[Scope, str]) -> None:
         step.say(f"f_rows = {rows}")
         texts.insert(0, "f_rows")
     text = " + ".join(texts)
-    step.say(f"f = {text}{_tail(rows) if rows and constant else ''}")
+    step.say(f"f = {_sum([(False, text), (False, rows)]) if rows and constant else text}")
 
 
-def _tail(number: str) -> str:
-    return f" - {number[1:]}" if number.startswith("-") else f" + {number}"
+def _draw(step: Step, node: str, scope: Scope) -> str:
+    """log q of what was drawn of a node: 0 where it was known."""
+    if step.model.node(node).role == "supervised":
+        return step.factor(Key("draw", node), scope)
+    return step.named.derived["log_q", node]
 
 
 def _log_v(step: Step) -> None:
     """log of p over the density of what was drawn, enumerated values summed inside."""
     plan = step.plan
     assert plan.log_v is not None
-    levels: dict[Scope, list[str]] = {}
+    levels: dict[Scope, list[Term]] = {}
     for term in plan.terms:
-        drawn = term.side == "q" and plan.choices[term.node].name not in ("enumerate", "delta")
-        if term.side == "p":
-            part = step.text_of(term)
-            scope = summed_scope(term, plan.choices)
-            levels.setdefault(scope, []).append(part if part.startswith("-") else f"+{part}")
-        elif drawn:
-            key = Key("draw", term.node)
-            part = step.named.derived["log_q", term.node]
-            if step.model.node(term.node).role == "supervised":
-                part = step.factor(key, term.scope)
-            levels.setdefault(term.scope, []).append(f"-{part}")
-    for scope, parts in levels.items():
+        if term.side == "p" or plan.choices[term.node].name not in ("enumerate", "delta"):
+            levels.setdefault(summed_scope(term, plan.choices), []).append(term)
+    for scope, terms in levels.items():
+        drawn = [(True, _draw(step, t.node, scope)) for t in terms if t.side == "q"]
+        parts = [*((False, step.text_of(t)) for t in terms if t.side == "p"), *drawn]
+        parts.sort(key=lambda part: part[0] or part[1].startswith("-"))
+        if all(t.constant for t in terms):
+            parts.insert(0, (False, f"{step.level(scope)}.up(batch.zeros)" if scope else "batch.zeros"))
         key = Key("f", " ".join(scope))
         step.factors[key] = step.named.locals.new("_".join(("v", *(scope or ("rows",)))))
-        first, *rest = sorted(parts, key=lambda p: p.startswith("-"))
-        text = first.removeprefix("+") + "".join(f" {p[0]} {p[1:]}" for p in rest)
-        if all("math.log" in p for p in parts):
-            zeros = f"{step.level(scope)}.up(batch.zeros)" if scope else "batch.zeros"
-            text = f"{zeros} - {text[1:]}"
-        step.say(f"{step.factors[key]} = {text}")
+        step.say(f"{step.factors[key]} = {_sum(parts)}")
     step.say(f"log_v = {step.product(plan.log_v)}")
 
 
@@ -152,9 +150,7 @@ def _estimate(step: Step, shares: dict[Scope, str], drawn: dict[Scope, str]) -> 
 def _score(step: Step, node: str) -> str:
     """Σ log q of a scored node's draws, each entry once."""
     scope = step.plan.scopes[node]
-    text = step.named.derived["log_q", node]
-    if step.model.node(node).role == "supervised":
-        text = step.factor(Key("draw", node), scope)
+    text = _draw(step, node, scope)
     return f"{step.level(scope)}.down({text})" if scope else text
 
 

@@ -81,9 +81,8 @@ class Code:
         for run in runs:
             if isinstance(run, str):
                 module, inner = self.nets[run]
-                features = Code(self.inputs, self.nets, "self", False, self.body, {}, self.counts)._net(
-                    module, inner, features
-                )
+                declared = Code(self.inputs, self.nets, "self", False, self.body, {}, self.counts)
+                features = declared._through(inner, features, module)
             else:
                 here = layers(run)
                 features = self._sequence(here, path, done, len(here) == len(own), features)
@@ -91,10 +90,6 @@ class Code:
         if own:
             self.modules[sequence] = sequential(own)
         return features
-
-    def _net(self, module: str, parts: tuple[ir.Part, ...], features: list[Feature]) -> list[Feature]:
-        """A declared net, whose layers live in self.<net>."""
-        return self._through(parts, features, module)
 
     def _sequence(self, run: list[Layer], path: str, start: int, whole: bool, features: list[Feature]) -> list[Feature]:
         """One nn.Sequential's layers start … start + len(run): maps first, then the first linear layer, split by input."""
@@ -180,10 +175,11 @@ class Code:
 
     def _tensors(self, args: Sequence[ir.Expr]) -> list[str]:
         rank = max(len(a.shape) for a in args)
-        return [
-            f"constant(self, {a.value!r})" if isinstance(a, ir.Number) else padded(self.expression(a), a, rank)
-            for a in args
-        ]
+        return [padded(self._tensor(a), a, rank) for a in args]
+
+    def _tensor(self, expr: ir.Expr) -> str:
+        """A value that is a tensor even where it is a number."""
+        return f"constant(self, {expr.value!r})" if isinstance(expr, ir.Number) else self.expression(expr)
 
     def _apply(self, expr: ir.Apply) -> str:
         name = "trunk" if self.whole else self.fresh("net")
@@ -197,9 +193,7 @@ class Code:
     def _call(self, expr: ir.Call) -> str:
         rank = len(expr.args[0].shape) if expr.args else 0
         if expr.function in ELEMENTWISE:
-            value = expr.args[0]
-            text = f"constant(self, {value.value!r})" if isinstance(value, ir.Number) else self.expression(value)
-            return f"{ELEMENTWISE[expr.function]}({strip(text)})"
+            return f"{ELEMENTWISE[expr.function]}({strip(self._tensor(expr.args[0]))})"
         dims = tuple(range(-rank, 0)) if expr.axis is None else (expr.axis % rank - rank,)
         match expr.function:
             case "clamp":
@@ -216,9 +210,7 @@ class Code:
                 return f"stacked({', '.join(self._tensors(expr.args))})"
             case "concat":
                 at = (expr.axis or 0) % max(1, rank) - max(1, rank)
-                texts = [
-                    f"{t}[..., None]" if not a.shape else t for t, a in zip(self._each(expr), expr.args, strict=True)
-                ]
+                texts = [self._tensor(a) + ("" if a.shape else "[..., None]") for a in expr.args]
                 return f"joined({', '.join(texts)}, dim={at})"
             case "dot":
                 a, b = self._aligned(expr.args)
@@ -226,6 +218,3 @@ class Code:
             case "zeros":
                 return f"constant(self, 0.0, {sizes(expr.shape)})"
         raise AssertionError(f"no text for the function {expr.function}")
-
-    def _each(self, expr: ir.Call) -> list[str]:
-        return [f"constant(self, {a.value!r})" if isinstance(a, ir.Number) else self.expression(a) for a in expr.args]

@@ -109,12 +109,11 @@ def conv_output(run: Sequence[Layer], maps: Sequence[Feature], stop: int) -> tup
     channels = 0
     for layer in run[:stop]:
         if layer.kind == "map":
-            channels = int(layer.text.split("(")[1].split(",")[1])
+            channels = layer.width
             h, w = h // 2, w // 2
     return channels * h * w, (channels, h, w)
 
 
 def after(run: Sequence[Layer], text: str) -> Feature:
     """What a dense run leaves: features of the last linear layer's width, or a map behind a deconv (not flattened)."""
-    width = int(next(r for r in reversed(run) if r.kind == "linear").text.rstrip(")").split(", ")[1])
-    return Feature(text, width)
+    return Feature(text, next(r.width for r in reversed(run) if r.kind == "linear"))

@@ -16,10 +16,12 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """kind: "linear" reads flat features (and may be split by input), "map" a map, "flatten", "other" what stands before."""
+    """kind: "linear" reads flat features (and may be split by input), "map" a map, "flatten", "other" what stands before.
+    `width`: the features or channels that a linear or map layer makes."""
 
     text: str
     kind: str
+    width: int = 0
 
 
 def layers(stages: Iterable[ir.Stage]) -> list[Layer]:
@@ -58,7 +60,7 @@ def _after(stage: ir.Stage, norm: str, width: int) -> list[Layer]:
 def _dense(stage: ir.Stage) -> list[Layer]:
     found, width = [], math.prod(stage.input)
     for size in stage.sizes:
-        found += [Layer(f"nn.Linear({width}, {size})", "linear"), *_after(stage, "1d", size)]
+        found += [Layer(f"nn.Linear({width}, {size})", "linear", size), *_after(stage, "1d", size)]
         width = size
     return found
 
@@ -66,7 +68,7 @@ def _dense(stage: ir.Stage) -> list[Layer]:
 def _conv(stage: ir.Stage) -> list[Layer]:
     found, channels = [], stage.input[0]
     for size in stage.sizes:
-        found += [Layer(f"Conv2d({channels}, {size}, 4, 2, 1)", "map"), *_after(stage, "2d", size)]
+        found += [Layer(f"Conv2d({channels}, {size}, 4, 2, 1)", "map", size), *_after(stage, "2d", size)]
         channels = size
     return found
 
@@ -75,10 +77,13 @@ def _deconv(stage: ir.Stage) -> list[Layer]:
     """All but the last transposed layer, which is the head."""
     first, sides = stage.sizes[0], deconv_sides(stage)
     h, w = sides[0]
-    found = [Layer(f"nn.Linear({math.prod(stage.input)}, {first * h * w})", "linear")]
+    found = [Layer(f"nn.Linear({math.prod(stage.input)}, {first * h * w})", "linear", first * h * w)]
     found += [Layer(f"nn.Unflatten(-1, ({first}, {h}, {w}))", "other"), *_after(stage, "2d", first)]
     for i, size in enumerate(stage.sizes[1:]):
-        found += [Layer(_transposed(stage.sizes[i], size, sides[i], sides[i + 1]), "map"), *_after(stage, "2d", size)]
+        found += [
+            Layer(_transposed(stage.sizes[i], size, sides[i], sides[i + 1]), "map", size),
+            *_after(stage, "2d", size),
+        ]
     return found
 
 

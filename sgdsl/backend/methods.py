@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sgdsl.backend.code import Code
-from sgdsl.backend.features import Feature, Input, affine, padded, sequential, size_of, strip
+from sgdsl.backend.features import Feature, Input, affine, padded, sequential, size_of, sizes, strip
 from sgdsl.backend.layers import deconv_head, layers
 from sgdsl.backend.names import Named
 from sgdsl.catalog.families import FAMILIES, FamilyRow
@@ -47,7 +47,7 @@ def factor_method(factor: ir.Factor, plan: Plan, named: Named, nets: Nets, types
     texts = [_parameter(code, factor, family, p, trunk) for p in factor.parameters]
     free = tuple(_free(p.source) for p in factor.parameters)
     if not code.modules and not reads:
-        uniform = [f"constant(self, 0.0, {', '.join(map(str, p.shape))})" for p in factor.parameters]
+        uniform = [f"constant(self, 0.0, {sizes(p.shape)})" for p in factor.parameters]
         numbers = all(isinstance(p.source, ir.Default) or _number(p.source) for p in factor.parameters)
         classes = family.parameters[0].classes
         if numbers:
@@ -88,8 +88,7 @@ def net_module(net: ir.Net) -> str:
 
 
 def _level(reads: Sequence[str], plan: Plan) -> tuple[Scope, tuple[str, ...]]:
-    place = {n: i for i, n in enumerate(plan.draws)}
-    level = tuple(sorted({c for name in reads for c in plan.scopes[name]}, key=place.__getitem__))
+    level = plan.scopes.union(reads)
     return level, tuple(name for name in reads if plan.scopes[name] != level)
 
 
@@ -132,7 +131,7 @@ def _parameter(code: Code, factor: ir.Factor, family: FamilyRow, parameter: ir.P
         case ir.Default():
             return repr(parameter.source.value)
         case ir.Value():
-            text = _closed(code, parameter, parameter.source.expr, domain, family.parameters[0].classes)
+            text = _closed(code, parameter, parameter.source.expr, domain)
             return f"{other[2]}({text})" if other else text
         case ir.Head():
             raw = _head(code, parameter, factor.trunk, trunk)
@@ -159,7 +158,7 @@ def _mapped(raw: str, domain: str, floor: float | None) -> str:
             return raw
 
 
-def _closed(code: Code, parameter: ir.Parameter, expr: ir.Expr, domain: str, classes: bool) -> str:
+def _closed(code: Code, parameter: ir.Parameter, expr: ir.Expr, domain: str) -> str:
     """A value brought into the parameter's open domain."""
     if isinstance(expr, ir.Number):
         if parameter.name == "probs":
@@ -183,14 +182,14 @@ def _head(code: Code, parameter: ir.Parameter, network: ir.Network | None, featu
     last = network.parts[-1] if network.parts else None
     if isinstance(last, ir.Stage) and last.kind == "deconv":
         code.modules[parameter.name] = deconv_head(last, parameter.shape[0])
-        return f"shaped({layer}({features[0].text}), {_list(parameter.shape)})"
+        return f"shaped({layer}({features[0].text}), {sizes(parameter.shape)})"
     width = sum(f.width for f in features)
     code.modules[parameter.name] = f"nn.Linear({width}, {math.prod(parameter.shape)})"
-    return f"shaped({', '.join(t for t in (affine(layer, features), _list(parameter.shape)) if t)})"
+    return f"shaped({', '.join(t for t in (affine(layer, features), sizes(parameter.shape)) if t)})"
 
 
 def _table(code: Code, parameter: ir.Parameter, table: ir.Table) -> str:
-    sizes: list[int] = []
+    axes: list[int] = []
     index: list[str] = []
     for ref in table.parents:
         known = code.inputs[ref.name]
@@ -200,12 +199,12 @@ def _table(code: Code, parameter: ir.Parameter, table: ir.Table) -> str:
             text = f"torch.stack((1 - {text}, {text}), -1)" if known.relaxed else f"{text}.long()"
         elif known.type.first and not known.relaxed:
             text = f"{text} - {known.type.first}"
-        sizes += [size] * known.type.cells
+        axes += [size] * known.type.cells
         tail = ", :" if known.relaxed else ""
         for cell in _cells(known.type.shape):
             index.append(f"({text})[..., {', '.join(map(str, cell))}{tail}]" if cell else text)
     spread = 1.0 if parameter.name == "loc" else 0.1
-    start = f"nn.Parameter(torch.randn({_list((*sizes, *parameter.shape))})" + (")" if spread == 1 else f" * {spread})")
+    start = f"nn.Parameter(torch.randn({sizes((*axes, *parameter.shape))})" + (")" if spread == 1 else f" * {spread})")
     code.modules[f"table.{parameter.name}"] = start
     return f"rows_of({code.owner}.table.{parameter.name}, {', '.join(index)})"
 
@@ -224,7 +223,3 @@ def _grouped(modules: Mapping[str, str]) -> dict[str, str]:
     if tables:
         found["table"] = f"Parts({', '.join(f'{k}={v}' for k, v in tables.items())})"
     return found
-
-
-def _list(shape: ir.Shape) -> str:
-    return ", ".join(map(str, shape))

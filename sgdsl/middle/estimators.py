@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, combinations
+from math import prod
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Eliminator
 from sgdsl.middle.graphs import Graphs
+from sgdsl.middle.scopes import scopes_of
 
 CAP = 64  # values of a term's scope, up to which a finite node is enumerated by default
 MOST = 4096  # values of a level, above which the file is refused
@@ -50,8 +52,8 @@ def _default(
     size = model.node(name).type.cardinality
     if size is None:
         return Choice("score", f"{model.factor('q', name).family} has no smooth draws and infinitely many values", _LOO)
-    tried = {n: choices.get(n, Choice("score", "")) for n in draws} | {name: Choice("enumerate", "")}
-    largest = max(_scope_sizes(model, graphs, draws, tried), default=1)
+    enumerated = {n for n, choice in choices.items() if choice.name == "enumerate"} | {name}
+    largest = max(_scope_sizes(model, graphs, draws, enumerated), default=1)
     if largest <= CAP:
         return Choice("enumerate", f"{size} values, and no term has more than {largest} cases")
     return Choice("score", f"a term would have {largest} cases, more than {CAP}", _LOO)
@@ -60,21 +62,11 @@ def _default(
 _LOO = (("baseline", "loo"),)
 
 
-def _scope_sizes(
-    model: ir.Model, graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, Choice]
-) -> Iterator[int]:
-    """Cases of every term, when these are the estimators."""
-    scopes: dict[str, frozenset[str]] = {n.name: frozenset() for n in model.nodes}
-    for name in draws:
-        above = frozenset().union(*(scopes[p] for p in graphs.parents("q", name)))
-        scopes[name] = frozenset({name}) if choices[name].name == "enumerate" else above
-    sides: tuple[tuple[ir.Side, tuple[ir.Factor, ...]], ...] = (("p", model.p), ("q", model.q))
-    for side, factors in sides:
-        for factor in factors:
-            size = 1
-            for node in frozenset().union(*(scopes[v] for v in (factor.node, *graphs.parents(side, factor.node)))):
-                size *= model.node(node).type.cardinality or 1
-            yield size
+def _scope_sizes(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], enumerated: set[str]) -> Iterator[int]:
+    """Cases of every term, when these nodes are enumerated."""
+    scopes = scopes_of(model, graphs, draws, enumerated)
+    for factor in (*model.p, *model.q):
+        yield prod(model.node(node).type.cardinality or 1 for node in scopes.factor(factor.side, factor.node))
 
 
 def _written(model: ir.Model, factor: ir.Factor, estimator: ir.Estimator, sink: Sink) -> Choice | None:

@@ -48,20 +48,25 @@ def references(expr: ir.Expr) -> Iterator[ir.Ref]:
                 yield from references(arg)
 
 
-def factor_reads(factor: ir.Factor) -> tuple[str, ...]:
-    """The nodes and lets that a factor's parameters really read, in the order of its parents."""
-    exprs: list[ir.Expr] = list(factor.trunk.inputs) if factor.trunk else []
+def factor_expressions(factor: ir.Factor) -> Iterator[ir.Expr]:
+    """Every expression of a factor: its networks as applied, the parents of its tables, its values."""
+    if factor.trunk:
+        yield ir.Apply(factor.trunk)
     for parameter in factor.parameters:
         match parameter.source:
             case ir.Own():
-                exprs += parameter.source.network.inputs
+                yield ir.Apply(parameter.source.network)
             case ir.Table():
-                exprs += parameter.source.parents
+                yield from parameter.source.parents
             case ir.Value():
-                exprs.append(parameter.source.expr)
+                yield parameter.source.expr
             case _:
                 pass
-    found = {ref.name for e in exprs for ref in references(e)}
+
+
+def factor_reads(factor: ir.Factor) -> tuple[str, ...]:
+    """The nodes and lets that a factor's parameters really read, in the order of its parents."""
+    found = {ref.name for expr in factor_expressions(factor) for ref in references(expr)}
     return tuple(dict.fromkeys((*(g for g in factor.given if g in found), *sorted(found - set(factor.given)))))
 
 

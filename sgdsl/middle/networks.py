@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sgdsl.base.diagnostics import Diagnostic, Sink
 from sgdsl.middle import ir
-from sgdsl.middle.graphs import Graphs, contracted, references
+from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, references
 
 
 def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
@@ -32,18 +32,8 @@ def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
 
 def _networks(model: ir.Model) -> Iterator[ir.Network]:
     for factor in (*model.p, *model.q):
-        if factor.trunk:
-            yield factor.trunk
-            for expr in factor.trunk.inputs:
-                yield from _inside(expr)
-        for parameter in factor.parameters:
-            match parameter.source:
-                case ir.Own():
-                    yield parameter.source.network
-                case ir.Value():
-                    yield from _inside(parameter.source.expr)
-                case _:
-                    pass
+        for expr in factor_expressions(factor):
+            yield from _inside(expr)
     for let in model.lets:
         yield from _inside(let.value)
 

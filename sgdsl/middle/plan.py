@@ -10,7 +10,8 @@ from sgdsl.base.diagnostics import Sink
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import estimators, ir
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
-from sgdsl.middle.graphs import Graphs, contracted, factor_reads
+from sgdsl.middle.graphs import Graphs, factor_reads
+from sgdsl.middle.scopes import Scopes, scopes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,12 @@ class Term:
 class Plan:
     """`draws`: q's nodes in order; `choices`: the estimator of each; `scopes`: the enumerated nodes that the value of a
     node or let depends on; `levels`: every level in use; `log_w`, `shares`: the log weight of a sample, and of each
-    entry of a level within it; `drawn_log_w`, `drawn_shares`: the same under the proposal (for jensen and clamped);
-    `log_v`: p over the density of what was drawn (for iw). `samples`: S."""
+    entry of a level within it; `drawn_shares`: the shares under the proposal (for jensen and clamped); `labels`: the
+    known part of each log q; `log_v`: p over the density of what was drawn (for iw). `samples`: S."""
 
     draws: tuple[str, ...]
     choices: Mapping[str, estimators.Choice]
-    scopes: Mapping[str, Scope]
+    scopes: Scopes
     terms: tuple[Term, ...]
     levels: tuple[Scope, ...]
     messages: tuple[Message, ...]
@@ -56,7 +57,7 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink) -> Plan:
     settings = resolve(model.objective, "objective")
     draws = tuple(n for n in graphs.order("q") if model.node(n).role in ("latent", "supervised"))
     choices = estimators.choose(model, graphs, draws, sink)
-    scopes = value_scopes(model, graphs, draws, choices)
+    scopes = scopes_of(model, graphs, draws, {v for v in draws if choices[v].name == "enumerate"})
     terms = _terms(model, graphs, scopes)
     maker = Eliminator({n: model.node(n).type.cardinality or 1 for n in draws}, {n: i for i, n in enumerate(draws)})
     weights = _Weights(model, draws, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
@@ -72,40 +73,33 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink) -> Plan:
     samples = estimators.samples(model, graphs, draws, choices, settings, sink)
     levels = _levels(model, terms, messages, needed, scopes, maker)
     return Plan(
-        draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, samples
+        draws,
+        choices,
+        scopes,
+        terms,
+        levels,
+        messages,
+        log_w,
+        shares,
+        drawn,
+        labels,
+        log_v,
+        bound,
+        marginal,
+        samples,
     )
 
 
-def value_scopes(
-    model: ir.Model, graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, estimators.Choice]
-) -> dict[str, Scope]:
-    """For each node and let the enumerated nodes its value depends on, through draws too."""
-    place = {n: i for i, n in enumerate(draws)}
-    scopes: dict[str, Scope] = {n.name: () for n in model.nodes}
-    for name in draws:
-        if choices[name].name == "enumerate":
-            scopes[name] = (name,)
-        else:
-            found = {c for parent in graphs.parents("q", name) for c in scopes[parent]}
-            scopes[name] = tuple(sorted(found, key=place.__getitem__))
-    for let in model.lets:
-        found = {c for parent in contracted([let.name], model, graphs.lets) for c in scopes[parent]}
-        scopes[let.name] = tuple(sorted(found, key=place.__getitem__))
-    return scopes
-
-
-def _terms(model: ir.Model, graphs: Graphs, scopes: Mapping[str, Scope]) -> tuple[Term, ...]:
+def _terms(model: ir.Model, graphs: Graphs, scopes: Scopes) -> tuple[Term, ...]:
     """log p of every modelled node in p's order, then log q of every inferred one in q's order."""
-    place = {n: i for i, n in enumerate(graphs.order("q"))}
     found = []
     sides: tuple[tuple[ir.Side, tuple[ir.Factor, ...]], ...] = (("p", model.p), ("q", model.q))
     for side, factors in sides:
         by_node = {f.node: f for f in factors}
         for name in graphs.order(side):
             if name in by_node and by_node[name].family != "Delta":
-                read = {c for v in (name, *graphs.parents(side, name)) for c in scopes[v]}
                 constant = is_constant(by_node[name])
-                scope = () if constant else tuple(sorted(read, key=place.__getitem__))
+                scope = () if constant else scopes.factor(side, name)
                 found.append(Term(side, name, scope, constant))
     return tuple(found)
 
@@ -179,12 +173,12 @@ def _levels(
     terms: tuple[Term, ...],
     messages: tuple[Message, ...],
     needed: tuple[Scope, ...],
-    scopes: Mapping[str, Scope],
+    scopes: Scopes,
     maker: Eliminator,
 ) -> tuple[Scope, ...]:
     """Every non-empty level that some value, method, term or message stands on, small ones first."""
-    found = [*scopes.values(), *(t.scope for t in terms), *needed]
+    found = [*scopes.values.values(), *(t.scope for t in terms), *needed]
     found += [s for m in messages for s in (m.product.scope, m.scope)]
     found += [tuple(c for c in t.scope if c != t.node) for t in terms]
-    found += [maker.scope(*(scopes[name] for name in factor_reads(f))) for f in (*model.p, *model.q)]
+    found += [scopes.union(factor_reads(f)) for f in (*model.p, *model.q)]
     return tuple(sorted({s for s in found if s}, key=lambda s: (len(s), [maker.place[c] for c in s])))

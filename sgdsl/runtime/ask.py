@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sgdsl.runtime.batch import NodeInfo
-from sgdsl.runtime.densities_moments import mean_of, variance_of
-from sgdsl.runtime.draws import Draws, Means, Parameter
+from sgdsl.runtime.densities_moments import Parameter, mean_of, variance_of
+from sgdsl.runtime.draws import Draws, Means
+from sgdsl.runtime.networks import labelled, spread
 from sgdsl.runtime.queries import Drawn, Parameters, Queries
 
 Belief = Tensor | tuple[Tensor, Tensor]
@@ -40,12 +41,12 @@ def posterior(
         if info.classes:
             exact = _one_hot(info, value, weight.dtype)
             probs = _probabilities(info, parameters) if info.family_q in ("categorical", "bernoulli") else exact
-            mean = _average(weight, torch.where(_spread(fixed, exact), exact, probs))
+            mean = _average(weight, torch.where(spread(fixed, exact), exact, probs))
             certain = known.get(node, torch.zeros_like(fixed))
-            found[node] = torch.where(_spread(certain, mean[None]), exact[0], mean)
+            found[node] = torch.where(spread(certain, mean[None]), exact[0], mean)
         else:
-            means = torch.where(_spread(fixed, value), value, mean_of(info.family_q, parameters))
-            within = torch.where(_spread(fixed, value), 0.0, variance_of(info.family_q, parameters))
+            means = torch.where(spread(fixed, value), value, mean_of(info.family_q, parameters))
+            within = torch.where(spread(fixed, value), 0.0, variance_of(info.family_q, parameters))
             mean = _average(weight, means)
             found[node] = (mean, _average(weight, within + (means - mean).square()).sqrt())
     return found
@@ -56,7 +57,7 @@ def log_weights(model: Queries, drawn: Drawn, known: Mapping[str, Tensor]) -> Te
     if not known:
         return torch.zeros_like(drawn.log_r)
     log_q = model.log_q(drawn.values)
-    return sum_of({node: torch.where(mask, log_q[node], 0.0) for node, mask in known.items()}, drawn.log_r)
+    return sum_of({node: labelled(mask, log_q[node]) for node, mask in known.items()}, drawn.log_r)
 
 
 def _fixed(model: Queries, node: str, known: Mapping[str, Tensor], like: Tensor) -> Tensor:
@@ -166,11 +167,6 @@ def _probabilities(info: NodeInfo, parameters: Parameters) -> Tensor:
 
 def _one_hot(info: NodeInfo, value: Tensor, dtype: torch.dtype) -> Tensor:
     return F.one_hot(value.long() - info.first, info.classes).to(dtype)
-
-
-def _spread(mask: Tensor, value: Tensor) -> Tensor:
-    """[rows] with room for the event dimensions of a value [S or 1, rows, …]."""
-    return mask.reshape(-1, *[1] * (value.dim() - 2))
 
 
 def _average(weight: Tensor, value: Tensor) -> Tensor:

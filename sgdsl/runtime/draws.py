@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sgdsl.runtime.densities_moments import (
+    Parameter,
     categorical_mean,
     laplace_mean,
     log_normal_mean,
@@ -20,7 +21,6 @@ from sgdsl.runtime.densities_moments import (
     zero_inflated_negative_binomial_mean,
 )
 
-Parameter = Tensor | float
 MOST = 1e9  # the largest rate that counts are drawn at
 
 

@@ -110,7 +110,12 @@ def pad(value: Tensor, dims: int) -> Tensor:
 
 def where_known(known: Tensor, label: Tensor, drawn: Tensor) -> Tensor:
     """The label where known [entries], else the draw: [S or 1, entries, *event]."""
-    return torch.where(known.reshape(-1, *[1] * (drawn.dim() - 2)), label, drawn)
+    return torch.where(spread(known, drawn), label, drawn)
+
+
+def spread(mask: Tensor, value: Tensor) -> Tensor:
+    """[entries] with room for the event dimensions of a value [S or 1, entries, *event]."""
+    return mask.reshape(-1, *[1] * (value.dim() - 2))
 
 
 def unknown(known: Tensor, log_prob: Tensor) -> Tensor:

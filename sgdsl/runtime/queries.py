@@ -22,6 +22,7 @@ from sgdsl.runtime.densities import (
     zero_inflated_negative_binomial_log_prob,
 )
 from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.networks import unknown, where_known
 
 Values = Mapping[str, Tensor]
 Parameters = tuple[Tensor | float, ...]
@@ -116,13 +117,12 @@ class Queries(nn.Module):
                 continue
             drawn = self._drawn(info, side, parameters[node], draws, size)
             if mask is not None and node in values:
-                label = torch.where(_spread(mask, drawn), values[node].to(drawn.dtype), drawn)
-                found[node] = label
+                found[node] = where_known(mask, values[node].to(drawn.dtype), drawn)
             else:
                 found[node] = drawn
             log_prob = self._log_prob(node, side, found, parameters[node])
             if mask is not None and node in values:
-                log_prob = torch.where(mask, 0.0, log_prob)
+                log_prob = unknown(mask, log_prob)
             log_r = log_prob if log_r is None else log_r + log_prob
         if log_r is None:
             log_r = torch.zeros(size, device=next(iter(found.values())).device)
@@ -136,7 +136,3 @@ class Queries(nn.Module):
             return value.expand(shape)
         drawn: Tensor = getattr(draws, family)(shape, *parameters)
         return drawn + info.first if info.first else drawn
-
-
-def _spread(mask: Tensor, value: Tensor) -> Tensor:
-    return mask.reshape(-1, *[1] * (value.dim() - 2))

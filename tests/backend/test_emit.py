@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -168,3 +169,14 @@ def test_one_file_alone_gives_the_same_to_the_bit(name: str, tmp_path: Path) -> 
     found = torch.load(tmp_path / "out.pt", weights_only=True)
     for mine, theirs in zip([step.bound, *(p.grad for p in model.parameters())], found, strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_runtime_modules_can_stand_in_one_file() -> None:
+    """`compile -o` copies modules behind one another: no two may define one top-level name."""
+    seen: dict[str, str] = {}
+    for path in sorted((MODELS[0].parents[1] / "sgdsl" / "runtime").glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            names = [t.id for t in getattr(node, "targets", [getattr(node, "target", None)]) if isinstance(t, ast.Name)]
+            names += [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+            for name in names:
+                assert seen.setdefault(name, path.name) == path.name, f"{name} in {seen[name]} and {path.name}"

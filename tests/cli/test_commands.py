@@ -218,3 +218,9 @@ def test_compile_never_overwrites_a_model(tmp_path: Path, monkeypatch: pytest.Mo
     assert run(["compile", "m.sgm", "-o", out]) == 2
     assert (tmp_path / "m.sgm").read_text() == text
     assert not (tmp_path / "other.sgm").exists()
+
+
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999999"])
+def test_a_seed_out_of_range_is_wrong_use(seed: str) -> None:
+    """Exit code 2 before anything is loaded, not a fault of ours."""
+    assert run(["run", MNIST, "--seed", seed]) == 2

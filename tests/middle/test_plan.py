@@ -112,3 +112,13 @@ def test_batch_norm_is_refused_where_its_input_varies() -> None:
         checked(LABELS.replace("p(x | y1, y2, z) = Normal(mlp(8))", "p(x | y1, y2, z) = Normal(mlp(8, norm = batch))"))
     assert [d.code for d in raised.value.diagnostics] == ["E0504"]
     checked(LABELS.replace("q(z | x) = Normal(mlp(8))", "q(z | x) = Normal(mlp(8, norm = batch))"))
+
+
+def test_batch_norm_is_found_inside_a_networks_input() -> None:
+    """A network of one parameter, applied to another network: the inner one is checked too."""
+    text = LABELS.replace(
+        "p(x | y1, y2, z) = Normal(mlp(8))", "p(x | z) = Normal(loc = mlp(4)(mlp(8, norm = batch)(z)))"
+    )
+    with pytest.raises(DiagnosticError) as raised:
+        checked(text)
+    assert "E0504" in [d.code for d in raised.value.diagnostics]

@@ -1,0 +1,40 @@
+"""Scopes: which enumerated nodes a value or a factor depends on, through draws too (docs/objective.md, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sgdsl.middle import ir
+from sgdsl.middle.elimination import Scope
+from sgdsl.middle.graphs import Graphs, contracted
+
+
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """`values`: the scope of each node's and let's value. Scopes are in the order of q, which `place` numbers."""
+
+    graphs: Graphs = field(repr=False)
+    place: Mapping[str, int] = field(repr=False)
+    values: dict[str, Scope]
+
+    def __getitem__(self, name: str) -> Scope:
+        return self.values[name]
+
+    def union(self, names: Iterable[str]) -> Scope:
+        """The scopes of some nodes and lets together."""
+        return tuple(sorted({c for name in names for c in self.values[name]}, key=self.place.__getitem__))
+
+    def factor(self, side: ir.Side, node: str) -> Scope:
+        """What a factor depends on: its node and the node's parents."""
+        return self.union((node, *self.graphs.parents(side, node)))
+
+
+def scopes_of(model: ir.Model, graphs: Graphs, draws: Sequence[str], enumerated: Collection[str]) -> Scopes:
+    """The scopes when some nodes are enumerated. `draws`: q's nodes in order."""
+    found = Scopes(graphs, {n: i for i, n in enumerate(draws)}, {n.name: () for n in model.nodes})
+    for name in draws:
+        found.values[name] = (name,) if name in enumerated else found.union(graphs.parents("q", name))
+    for let in model.lets:
+        found.values[let.name] = found.union(contracted([let.name], model, graphs.lets))
+    return found
