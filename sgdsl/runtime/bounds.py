@@ -16,8 +16,13 @@ Estimate = Callable[..., Tensor]
 
 
 def log_mean_exp(term: Tensor) -> Tensor:
-    """log mean exp over the samples: [S, rows] → [rows]."""
-    return term.logsumexp(0) - math.log(term.shape[0])
+    """log mean exp over the samples: […, S, rows] → […, rows]."""
+    return term.logsumexp(-2) - math.log(term.shape[-2])
+
+
+def log_labels(log_w: Tensor) -> Tensor:
+    """The estimate of log q(labels | x), [rows]: log w is [S or 1, rows], or [groups, S or 1, rows] and adds up."""
+    return log_mean_exp(log_w).reshape(-1, log_w.shape[-1]).sum(0)
 
 
 def snis(f: Tensor, log_w: Tensor, alpha: float) -> Tensor:
@@ -64,5 +69,6 @@ def with_score(bound: Tensor, gain: Tensor, score: Tensor) -> Tensor:
 
 
 def effective_sample_size(log_w: Tensor) -> Tensor:
-    """1 / Σ_s w̄_s², [S, rows] → [rows]: between 1 and S."""
-    return 1 / log_w.softmax(0).square().sum(0)
+    """1 / Σ_s w̄_s², [S, rows] → [rows]: between 1 and S; of [groups, S, rows] the smallest over the groups."""
+    sizes = 1 / log_w.softmax(-2).square().sum(-2)
+    return sizes.reshape(-1, log_w.shape[-1]).amin(0)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime.batch import Batch, Step
-from sgdsl.runtime.bounds import effective_sample_size, log_mean_exp
+from sgdsl.runtime.bounds import effective_sample_size, log_labels
 
 LOOKS = 4  # steps of an epoch whose terms are looked at
 
@@ -32,7 +32,7 @@ class Meter:
         that labelled and unlabelled rows can be compared."""
         bound = step.bound.detach()
         if alpha:
-            bound = bound - alpha * log_mean_exp(step.log_w.detach())
+            bound = bound - alpha * log_labels(step.log_w.detach())
         self.bounds.addmv_(means, bound)
         self.steps += 1
 
