@@ -2,61 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sgdsl.backend.step import Step
-from sgdsl.middle.elimination import Key, Product, Scope
+from sgdsl.backend.weights import labelled_or_unknown, product, share
+from sgdsl.middle.elimination import Key, Scope
 from sgdsl.middle.plan import Term, summed_scope
 
 
 def emit_bound(step: Step) -> None:
     """log w, shares, f, the bound, the score term and the terms, in this order."""
     plan, out = step.plan, step.out
-    out.at = 0
-    out.raw()
-    for scope, terms in _by_level([t for t in plan.terms if not t.constant]).items():
-        entries = f"{step.level(scope)}.entries" if scope else "rows"
-        names = ", ".join(f"{step.text_of(t)}={step.text_of(t)}" for t in terms)
-        step.say(f"check_shapes(samples, {entries}, {names})")
+    check_shapes(step)
     out.raw()
     out.raw("# weights", 8)
-    text = step.product(plan.log_w)
+    text = product(step, plan.log_w)
     if any(key.kind == "message" for key, _ in plan.log_w.factors):
         text = f"labelled(batch.labelled, {text})"
     step.say(f"log_w = {text or 'batch.zeros'}")
-    shares = {p.scope: _share(step, p, "share", " - " + step.raised("log_w", (), p.scope)) for p in plan.shares}
-    drawn = {p.scope: _share(step, p, "drawn_share", "") for p in plan.drawn_shares}
+    shares = {p.scope: share(step, p, plan.log_w, "share") for p in plan.shares}
+    drawn = {p.scope: share(step, p, None, "drawn_share") for p in plan.drawn_shares}
     out.raw()
     out.raw("# bound", 8)
     call = _estimate(step, shares, drawn)
     step.say(f"bound = {call.format(alpha='alpha')}")
     objective = "bound"
     if plan.scored:
-        step.say(f"score = {' + '.join(_score(step, v) for v in plan.scored)}")
+        step.say(f"score = {' + '.join(score(step, v) for v in plan.scored)}")
         name, rest = call.format(alpha="alpha=alpha").split("(", 1)
         step.say(f"gain = leave_one_out({name}, {rest}")
         objective = "with_score(bound, gain, score)"
-    _terms(step, {**drawn, **shares} if plan.bound != "clamped" else drawn)
+    used = {**drawn, **shares} if plan.bound != "clamped" else drawn
+    emit_terms(step, {t: (step.text_of(t), used.get(t.scope, "")) for t in plan.terms})
     step.say(f"return Step(bound, {objective}, log_w, terms)")
 
 
-def _share(step: Step, product: Product, name: str, minus: str) -> str:
-    """The weight of each entry of a level within its sample and row."""
-    text, target = step.product(product), step.named.locals.new(f"{name}_{'_'.join(product.scope)}")
-    if minus and (" + " in text or not text):
-        step.say(f"log_{target} = {text}")
-        text = f"log_{target}"
-    total = f"{text}{minus}"
-    step.say(f"{target} = {f'({total})' if ' ' in total else total}.exp()")
-    return target
+def check_shapes(step: Step) -> None:
+    """Every log-probability of a level has its shape."""
+    step.out.at = 0
+    step.out.raw()
+    for scope, terms in by_level([t for t in step.plan.terms if not t.constant]).items():
+        entries = f"{step.level(scope)}.entries" if scope else "rows"
+        names = ", ".join(f"{step.text_of(t)}={step.text_of(t)}" for t in terms)
+        step.say(f"check_shapes(samples, {entries}, {names})")
 
 
-def _signed(step: Step, terms: Sequence[Term]) -> str:
+def signed(step: Step, terms: Sequence[Term]) -> str:
     """log p − log q of the terms of a level."""
-    return _sum([(term.side == "q", step.text_of(term)) for term in terms])
+    return total([(term.side == "q", step.text_of(term)) for term in terms])
 
 
-def _sum(parts: Sequence[tuple[bool, str]]) -> str:
+def total(parts: Sequence[tuple[bool, str]]) -> str:
     """Texts added up, or (True) subtracted; one that begins with a minus is subtracted."""
     text = ""
     for minus, part in parts:
@@ -67,7 +63,7 @@ def _sum(parts: Sequence[tuple[bool, str]]) -> str:
     return text
 
 
-def _by_level(terms: list[Term]) -> dict[Scope, list[Term]]:
+def by_level(terms: list[Term]) -> dict[Scope, list[Term]]:
     levels: dict[Scope, list[Term]] = {}
     for term in terms:
         levels.setdefault(term.scope, []).append(term)
@@ -76,26 +72,26 @@ def _by_level(terms: list[Term]) -> dict[Scope, list[Term]]:
 
 def _f(step: Step, shares: dict[Scope, str]) -> None:
     """f: the terms of each level, share-weighted down to the rows."""
-    levels = _by_level(list(step.plan.terms))
+    levels = by_level(list(step.plan.terms))
     texts = []
     for scope, terms in levels.items():
         if scope:
             name = step.named.locals.new(f"f_{'_'.join(scope)}")
-            step.say(f"{name} = {_signed(step, terms)}")
+            step.say(f"{name} = {signed(step, terms)}")
             texts.append(f"{step.level(scope)}.share({shares[scope]}, {name})")
-    rows = _signed(step, levels.get((), []))
+    rows = signed(step, levels.get((), []))
     constant = all(t.constant for t in levels.get((), []))
     if rows and not constant:
         step.say(f"f_rows = {rows}")
         texts.insert(0, "f_rows")
     text = " + ".join(texts)
-    step.say(f"f = {_sum([(False, text), (False, rows)]) if rows and constant else text}")
+    step.say(f"f = {total([(False, text), (False, rows)]) if rows and constant else text}")
 
 
 def _draw(step: Step, node: str, scope: Scope) -> str:
     """log q of what was drawn of a node: 0 where it was known."""
     if step.model.node(node).role == "supervised":
-        return step.factor(Key("draw", node), scope)
+        return labelled_or_unknown(step, Key("draw", node), scope)
     return step.named.derived["log_q", node]
 
 
@@ -115,15 +111,15 @@ def _log_v(step: Step) -> None:
             parts.insert(0, (False, f"{step.level(scope)}.up(batch.zeros)" if scope else "batch.zeros"))
         key = Key("f", " ".join(scope))
         step.factors[key] = step.named.locals.new("_".join(("v", *(scope or ("rows",)))))
-        step.say(f"{step.factors[key]} = {_sum(parts)}")
-    step.say(f"log_v = {step.product(plan.log_v)}")
+        step.say(f"{step.factors[key]} = {total(parts)}")
+    step.say(f"log_v = {product(step, plan.log_v)}")
 
 
 def _drawn_log_w(step: Step, drawn: dict[Scope, str]) -> None:
     """log w averaged over enumerated values under the proposal."""
     texts = []
     for key, scope in step.plan.labels:
-        name = step.factor(key, scope)
+        name = labelled_or_unknown(step, key, scope)
         texts.append(f"{step.level(scope)}.share({drawn[scope]}, {name})" if scope else name)
     step.say(f"drawn_log_w = {' + '.join(texts) or 'batch.zeros'}")
 
@@ -147,18 +143,19 @@ def _estimate(step: Step, shares: dict[Scope, str], drawn: dict[Scope, str]) -> 
             return "snis(f, log_w, {alpha})"
 
 
-def _score(step: Step, node: str) -> str:
+def score(step: Step, node: str) -> str:
     """Σ log q of a scored node's draws, each entry once."""
     scope = step.plan.scopes[node]
     text = _draw(step, node, scope)
     return f"{step.level(scope)}.down({text})" if scope else text
 
 
-def _terms(step: Step, shares: dict[Scope, str]) -> None:
+def emit_terms(step: Step, found: Mapping[Term, tuple[str, str]]) -> None:
+    """The dictionary of terms: of each its variable and the share of its entries."""
     step.out.raw("terms = {", 8)
-    for term in step.plan.terms:
+    for term, (text, share_of) in found.items():
         factor = step.model.factor(term.side, term.node)
         name = f"{term.side}({term.node}{' | ' if factor.given else ''}{', '.join(factor.given)})"
-        where = f"{step.level(term.scope)}, {shares[term.scope]}" if term.scope else "None, None"
-        step.out.statement(f'"{name}": Term({step.text_of(term)}, {where}),', 12)
+        where = f"{step.level(term.scope)}, {share_of}" if term.scope else "None, None"
+        step.out.statement(f'"{name}": Term({text}, {where}),', 12)
     step.out.raw("}", 8)

@@ -18,11 +18,11 @@ MODULE_WORDS = frozenset(
     register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
     register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
     register_state_dict_pre_hook requires_grad_ samples set_extra_state set_submodule share_memory state_dict to
-    to_empty train training type xpu zero_grad NAME NODES LEVELS ORDER_P ORDER_Q""".split()  # noqa: SIM905
+    to_empty train training type xpu zero_grad NAME NODES LEVELS ORDER_P ORDER_Q GROUPS""".split()  # noqa: SIM905
 )
 STEP_WORDS = frozenset(
     """self torch math nn F Tensor batch draws samples rows alpha bound terms objective score gain f log_w log_v
-    drawn_log_w net h v values known""".split()  # noqa: SIM905
+    drawn_log_w weights parts recombined late_gain late_score net h v values known""".split()  # noqa: SIM905
 )
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sgdsl.backend.bound import emit_bound
+from sgdsl.backend.grouped import emit_grouped, emit_weights
 from sgdsl.backend.methods import Method, factor_method, let_method, net_module, relaxed
 from sgdsl.backend.names import Named, name_all
 from sgdsl.backend.runtime_names import imports, names_of
 from sgdsl.backend.step import Step
-from sgdsl.backend.writer import Writer
+from sgdsl.backend.writer import Writer, tuple_of
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 from sgdsl.middle.explain import nodes_in_words
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.plan import Plan
+from sgdsl.middle.recombination import Recombination
 
 Methods = Mapping[tuple[str, str], Method]
 
@@ -141,15 +143,25 @@ def _model(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan, methods: Me
             out.raw(f"{line},", 12)
         out.raw("),", 8)
     out.raw("}", 4)
-    out.statement(f"LEVELS = {_tuple(_tuple(_quoted(n) for n in level) for level in plan.levels)}", 4)
+    out.statement(f"LEVELS = {tuple_of(tuple_of(_quoted(n) for n in level) for level in plan.levels)}", 4)
     modelled = [n for n in graphs.order("p") if model.node(n).role != "given"]
-    out.statement(f"ORDER_P = {_tuple(_quoted(n) for n in modelled)}", 4)
-    out.statement(f"ORDER_Q = {_tuple(_quoted(n) for n in plan.draws)}", 4)
+    out.statement(f"ORDER_P = {tuple_of(_quoted(n) for n in modelled)}", 4)
+    out.statement(f"ORDER_Q = {tuple_of(_quoted(n) for n in plan.draws)}", 4)
+    if plan.groups:
+        _grouping(out, plan.groups)
     out.raw(f"samples = {plan.samples}", 4)
     out.raw("alpha = 0.0", 4)
     _forward(out, model, plan, methods, named, graphs)
     for side in ("q", "p"):
         _parameters(out, model, plan, "q" if side == "q" else "p", methods, named)
+
+
+def _grouping(out: Writer, groups: Recombination) -> None:
+    """Which draws may bear a weight, and what ties them."""
+    weighed = tuple_of(map(_quoted, groups.weighed))
+    above = ", ".join(f"{_quoted(v)}: {tuple_of(map(_quoted, groups.above[v]))}" for v in groups.weighed)
+    joins = tuple_of(tuple_of(map(_quoted, join)) for join in groups.joins)
+    out.statement(f"GROUPS = Grouping(weighed={weighed}, above={{{above}}}, joins={joins})", 4)
 
 
 def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, graphs: Graphs) -> None:
@@ -159,12 +171,21 @@ def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: 
     step = Step(model, plan, named, methods, out)
     step.start()
     terms = {(t.side, t.node): t for t in plan.terms}
+    late = [v for v in plan.draws if step.is_late("q", v)]
     for name in plan.draws:
+        if name not in late:
+            step.infer(model.factor("q", name), terms.get(("q", name)))
+    if plan.groups:
+        emit_weights(step)
+    for name in late:
         step.infer(model.factor("q", name), terms.get(("q", name)))
     for name in graphs.order("p"):
         if ("p", name) in terms:
             step.generate(model.factor("p", name), terms["p", name])
-    emit_bound(step)
+    if plan.groups:
+        emit_grouped(step)
+    else:
+        emit_bound(step)
 
 
 def _parameters(out: Writer, model: ir.Model, plan: Plan, side: ir.Side, methods: Methods, named: Named) -> None:
@@ -178,7 +199,7 @@ def _parameters(out: Writer, model: ir.Model, plan: Plan, side: ir.Side, methods
         out.raw(f'case "{factor.node}":', 12)
         method = methods[side, factor.node]
         if not method.name:
-            out.statement(f"return {_tuple(method.constants)}", 16)
+            out.statement(f"return {tuple_of(method.constants)}", 16)
             continue
         texts: list[str] = []
         for name in method.reads:
@@ -210,8 +231,8 @@ def _node_info(model: ir.Model, graphs: Graphs, plan: Plan, node: ir.Node) -> li
         s: next((f.family for f in fs if f.node == node.name), "") for s, fs in (("p", model.p), ("q", model.q))
     }
     prefix = {s: FAMILIES[f].runtime if f else "" for s, f in families.items()}
-    numbers = [_tuple(map(str, t)) for t in (node.type.sizes, node.type.shape, node.type.event)]
-    parents = {s: _tuple(_quoted(n) for n in graphs.parents(s, node.name)) for s in ("p", "q")}
+    numbers = [tuple_of(map(str, t)) for t in (node.type.sizes, node.type.shape, node.type.event)]
+    parents = {s: tuple_of(_quoted(n) for n in graphs.parents(s, node.name)) for s in ("p", "q")}
     estimator = plan.choices[node.name].name if node.name in plan.choices else ""
     fields = (
         ("role", _quoted(node.role)), ("support", _quoted(node.type.support)), ("sizes", numbers[0]),
@@ -224,8 +245,3 @@ def _node_info(model: ir.Model, graphs: Graphs, plan: Plan, node: ir.Node) -> li
 
 def _quoted(text: str) -> str:
     return f'"{text}"'
-
-
-def _tuple(items: Iterable[str]) -> str:
-    found = list(items)
-    return f"({found[0]},)" if len(found) == 1 else f"({', '.join(found)})"

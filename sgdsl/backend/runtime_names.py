@@ -17,6 +17,7 @@ RUNTIME = {
         "at_least", "bernoulli_logits", "categorical_logits", "clip_probability", "degrees", "positive", "probability",
     ),
     "sgdsl.runtime.draws": ("Draws",),
+    "sgdsl.runtime.groups": ("Grouping", "grouped", "grouped_gains", "recombined_gain", "weigh"),
     "sgdsl.runtime.networks": (
         "BatchNorm1d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "LayerNorm2d", "Parts", "circle", "clamped_to",
         "check_shapes", "constant", "dense", "expected", "free", "joined", "labelled",

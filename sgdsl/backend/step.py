@@ -6,7 +6,7 @@ weights, then the bound.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sgdsl.backend.methods import Method, relaxed
@@ -14,7 +14,7 @@ from sgdsl.backend.names import Named
 from sgdsl.backend.writer import Writer
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
-from sgdsl.middle.elimination import Key, Message, Product, Scope
+from sgdsl.middle.elimination import Key, Scope
 from sgdsl.middle.plan import Plan, Term
 
 INDENT = 8
@@ -32,6 +32,7 @@ class Step:
     made: dict[tuple[str, Scope], str] = field(default_factory=dict)
     levels: dict[Scope, str] = field(default_factory=dict)
     factors: dict[Key, str] = field(default_factory=dict)
+    late: bool = False  # after recombination
 
     def say(self, text: str) -> None:
         self.out.statement(text, INDENT)
@@ -77,6 +78,30 @@ class Step:
             self.say(f"{self.made[name, scope]} = {name}[{self.level(scope)}.row]")
         return self.made[name, scope]
 
+    # --- recombined draws -------------------------------------------------------------------------------------
+
+    def value(self, name: str) -> str:
+        """The variable of a node or let, recombined where the statement is late and the value is not."""
+        text, groups = self.named.values[name], self.plan.groups
+        if not self.late or groups is None or name in groups.late:
+            return text
+        return self.recombined(text, groups.carriers.get(name, ()), self.plan.scopes[name])
+
+    def recombined(self, text: str, carriers: Sequence[str], scope: Scope) -> str:
+        """A value of a level at its group's sample of each recombination, made once."""
+        if not carriers:
+            return text
+        if (text, ("recombined",)) not in self.made:
+            row = f", row={self.level(scope)}.row" if scope else ""
+            name = self.named.locals.new(f"{text}_recombined")
+            self.say(f"{name} = weights.recombine({text}, {', '.join(map(repr_name, carriers))}{row})")
+            self.made[text, ("recombined",)] = name
+        return self.made[text, ("recombined",)]
+
+    def is_late(self, side: ir.Side, node: str) -> bool:
+        """Whether a factor is evaluated on recombined draws."""
+        return self.plan.groups is not None and self.plan.groups.is_late(side, node)
+
     # --- values and parameters --------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -93,7 +118,7 @@ class Step:
         """A call of a factor's or let's method, each input lifted inside it."""
         for name in method.reads:
             self.let(name)
-        args = [self.named.values[n] for n in method.reads]
+        args = [self.value(n) for n in method.reads]
         args += [f"{self.named.derived['up', n]}={self.index(method.level, self.plan.scopes[n])}" for n in method.lifts]
         return f"{target} = self.{method.name}({', '.join(args)})"
 
@@ -101,7 +126,9 @@ class Step:
         """Compute a let, once, when it is first read."""
         if ("let", name) in self.methods and (name, ()) not in self.made:
             self.made[name, ()] = self.named.values[name]
+            outer, self.late = self.late, self.plan.groups is not None and name in self.plan.groups.late
             self.say(self.call(self.methods["let", name], self.named.values[name]))
+            self.late = outer
 
     def parameters(self, factor: ir.Factor, scope: Scope) -> list[str]:
         """The texts of a factor's parameters at a level."""
@@ -119,6 +146,7 @@ class Step:
     def infer(self, factor: ir.Factor, term: Term | None) -> None:
         """A node of q: its parameters, its value, its log q."""
         self.heading(factor)
+        self.late = self.is_late("q", factor.node)
         name, choice = factor.node, self.plan.choices[factor.node]
         value, node = self.named.values[name], self.model.node(name)
         scope = self.plan.scopes[name]
@@ -175,9 +203,11 @@ class Step:
     def density(self, factor: ir.Factor, parameters: list[str], scope: Scope) -> str:
         """log p or log q of a factor's node at a level."""
         node, name = self.model.node(factor.node), factor.node
-        prefix, value = FAMILIES[factor.family].runtime, self.named.values[name]
+        prefix, value = FAMILIES[factor.family].runtime, self.value(name)
         if relaxed(self.plan, name):
             value = self.named.derived["soft", name]
+            if self.late and self.plan.groups and name not in self.plan.groups.late:
+                value = self.recombined(value, self.plan.groups.carriers.get(name, ()), self.plan.scopes[name])
             prefix = "categorical_soft" if node.type.one_hot else prefix
         value = self.raised(value, self.plan.scopes[name], scope)
         if node.type.first and prefix == "categorical":
@@ -189,6 +219,7 @@ class Step:
         if term.constant:
             return
         self.heading(factor)
+        self.late = self.is_late("p", term.node)
         parameters = self.parameters(factor, term.scope)
         self.say(f"{self.text_of(term)} = {self.density(factor, parameters, term.scope)}")
 
@@ -200,38 +231,12 @@ class Step:
         number = f"math.log({kind.values or 2})"
         return f"-{number}" if kind.cells == 1 else f"-{kind.cells} * {number}"
 
-    # --- weights ----------------------------------------------------------------------------------------------
-
-    def factor(self, key: Key, scope: Scope) -> str:
-        """The variable of a log-factor, made when first needed."""
-        if key not in self.factors:
-            name = key.node
-            at = next((t.scope for t in self.plan.terms if t.side == "q" and t.node == name), ())
-            mask = self.known(name, at)
-            call = "labelled" if key.kind == "label" else "unknown"
-            text = f"{call}({mask}, {self.named.derived['log_q', name]})"
-            if key.kind == "label" and at != scope:
-                text = f"{self.level(at)}.down({text}{', ' + repr_scope(scope) if scope else ''})"
-            self.factors[key] = self.named.locals.new(f"{call}_{name}")
-            self.say(f"{self.factors[key]} = {text}")
-        return self.factors[key]
-
-    def product(self, product: Product) -> str:
-        """A log-product at its level; messages are made on the way."""
-        texts = []
-        for key, scope in product.factors:
-            if key.kind == "message" and key not in self.factors:
-                self.message(next(m for m in self.plan.messages if m.name == key.node))
-            texts.append(self.raised(self.factor(key, scope), scope, product.scope))
-        return " + ".join(texts)
-
-    def message(self, message: Message) -> None:
-        joint, below = self.product(message.product), f", {repr_scope(message.scope)}" if message.scope else ""
-        name = self.named.locals.new(message.name)
-        self.say(f"{name} = {self.level(message.product.scope)}.log_sum({joint}{below})")
-        self.factors[Key("message", message.name)] = name
-
 
 def repr_scope(scope: Scope) -> str:
     """A level's name as a string."""
     return '"' + " ".join(scope) + '"'
+
+
+def repr_name(name: str) -> str:
+    """A node's name as a string."""
+    return f'"{name}"'

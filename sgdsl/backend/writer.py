@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 WIDTH = 120
@@ -92,3 +93,9 @@ def _last_bracket(text: str) -> int:
         if depth == 0:
             return i
     return -1
+
+
+def tuple_of(items: Iterable[str]) -> str:
+    """Texts as a tuple."""
+    found = list(items)
+    return f"({found[0]},)" if len(found) == 1 else f"({', '.join(found)})"

@@ -4,13 +4,14 @@ each term is evaluated, go out (docs/objective.md, sections 2 and 3)."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sgdsl.base.diagnostics import Sink
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import estimators, ir
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs, factor_reads
+from sgdsl.middle.recombination import Recombination, recombination
 from sgdsl.middle.scopes import Scopes, scopes_of
 
 
@@ -29,7 +30,8 @@ class Plan:
     """`draws`: q's nodes in order; `choices`: the estimator of each; `scopes`: the enumerated nodes that the value of a
     node or let depends on; `levels`: every level in use; `log_w`, `shares`: the log weight of a sample, and of each
     entry of a level within it; `drawn_shares`: the shares under the proposal (for jensen and clamped); `labels`: the
-    known part of each log q; `log_v`: p over the density of what was drawn (for iw). `samples`: S."""
+    known part of each log q; `log_v`: p over the density of what was drawn (for iw). `samples`: S; `groups`: what is
+    recombined, None where there is one group of weights at most."""
 
     draws: tuple[str, ...]
     choices: Mapping[str, estimators.Choice]
@@ -45,6 +47,7 @@ class Plan:
     bound: str
     marginal: str
     samples: int
+    groups: Recombination | None = None
 
     @property
     def scored(self) -> tuple[str, ...]:
@@ -72,22 +75,18 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink) -> Plan:
     estimators.check_size(model, [*(m.product.scope for m in messages), *used], maker, sink)
     samples = estimators.samples(model, graphs, draws, choices, settings, sink)
     levels = _levels(model, terms, messages, needed, scopes, maker)
-    return Plan(
-        draws,
-        choices,
-        scopes,
-        terms,
-        levels,
-        messages,
-        log_w,
-        shares,
-        drawn,
-        labels,
-        log_v,
-        bound,
-        marginal,
-        samples,
-    )
+    found = Plan(
+        draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, samples
+    )  # fmt: skip
+    return replace(found, groups=_groups(model, graphs, found))
+
+
+def _groups(model: ir.Model, graphs: Graphs, plan: Plan) -> Recombination | None:
+    """Groups serve the default bound: the others are defined by the weight of a whole sample."""
+    if (plan.bound, plan.marginal) != ("snis", "lse") or plan.samples == 1:
+        return None
+    varying = [v for v in plan.draws if plan.choices[v].name not in ("enumerate", "delta")]
+    return recombination(model, graphs, plan.draws, varying, plan.log_w, {m.name: m for m in plan.messages})
 
 
 def _terms(model: ir.Model, graphs: Graphs, scopes: Scopes) -> tuple[Term, ...]:

@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from sgdsl.runtime.groups import Grouping, group_table
 from sgdsl.runtime.levels import Level, make_level, value_table
 
 DUMMIES = {"positive": 1.0, "unit": 0.5}
@@ -58,17 +59,21 @@ class Emitted(Protocol):
 
     NODES: ClassVar[Mapping[str, NodeInfo]]
     LEVELS: ClassVar[tuple[tuple[str, ...], ...]]
+    ORDER_Q: ClassVar[tuple[str, ...]]
+    GROUPS: ClassVar[Grouping | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`values[node]` [1, rows, *event], a legal dummy where unknown; `known[node]` [rows] for each supervised node."""
+    """`values[node]` [1, rows, *event], a legal dummy where unknown; `known[node]` [rows] for each supervised node;
+    `groups` [weighed, rows] where weights are averaged by group (runtime/groups.py)."""
 
     values: Mapping[str, Tensor]
     known: Mapping[str, Tensor]
     levels: Mapping[str, Level]
     rows: int
     dtype: torch.dtype
+    groups: Tensor | None = None
 
     @property
     def labelled(self) -> Tensor:
@@ -155,7 +160,11 @@ def make_batch(
             kept = torch.where(mask.reshape(-1, *[1] * len(info.event)), kept, dummy(info, rows, dtype, device))
             masks[name] = mask
         full[name] = kept[None]
-    return Batch(full, masks, make_levels(model, full, masks, rows, dtype, device), rows, dtype)
+    levels = make_levels(model, full, masks, rows, dtype, device)
+    grouping, groups = model.GROUPS, None
+    if grouping is not None:
+        groups = group_table(grouping, model.NODES, model.ORDER_Q, masks, rows, device)
+    return Batch(full, masks, levels, rows, dtype, groups)
 
 
 def make_levels(

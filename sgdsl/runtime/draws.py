@@ -89,6 +89,12 @@ class Draws:
         count = self.negative_binomial(size, _full(total_count, noise), logits)
         return torch.where(noise < gate, 0.0, count)
 
+    def resample(self, size: Sequence[int], log_w: Tensor) -> Tensor:
+        """Which sample each of S recombinations takes, by weight: log_w [S, rows] → indices [S, rows], int64."""
+        edges = log_w.softmax(0).cumsum(0).t().contiguous()
+        at = torch.empty(tuple(size)[::-1], dtype=log_w.dtype, device=log_w.device).uniform_(generator=self.generator)
+        return torch.searchsorted(edges, at * edges[:, -1:], right=True).clamp(max=len(log_w) - 1).t()
+
     def delta(self, size: Sequence[int], value: Parameter) -> Tensor:
         return _full(value, self._empty(size, value))
 

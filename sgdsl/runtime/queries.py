@@ -22,6 +22,7 @@ from sgdsl.runtime.densities import (
     zero_inflated_negative_binomial_log_prob,
 )
 from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.groups import Grouping
 from sgdsl.runtime.networks import unknown, where_known
 
 Values = Mapping[str, Tensor]
@@ -55,6 +56,7 @@ class Queries(nn.Module):
     NODES: ClassVar[Mapping[str, NodeInfo]]
     ORDER_P: ClassVar[tuple[str, ...]]
     ORDER_Q: ClassVar[tuple[str, ...]]
+    GROUPS: ClassVar[Grouping | None] = None
 
     @abstractmethod
     def parameters_q(self, node: str, v: Values) -> Parameters:

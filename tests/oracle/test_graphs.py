@@ -29,8 +29,8 @@ FINITE = (
     "scored_names",
     "three_labels",
     "through_let",
-    "two_groups",
 )
+GROUPS = ("two_groups",)  # under snis averaged by group: tests/objective/test_groups.py
 REAL = ("gauss_after", "gauss_both", "gauss_scored")  # noise at three points of quadrature: an identity at any number
 ALPHA = 0.5
 MOST = 5_000  # joint outcomes of a step that is run
@@ -50,8 +50,9 @@ def check(compiled: Compiled, row: dict[str, Tensor], known: tuple[str, ...], sa
         assert torch.allclose(found[name], gradient, 1e-10, 1e-10), (known, samples, name)
 
 
-@pytest.mark.parametrize("bound", BOUNDS)
-@pytest.mark.parametrize("name", FINITE)
+@pytest.mark.parametrize(
+    ("name", "bound"), [*((n, b) for n in FINITE for b in BOUNDS), *((n, b) for n in GROUPS for b in BOUNDS[1:])]
+)
 def test_values_and_gradients_of_finite_models(name: str, bound: str) -> None:
     """Protects the whole of objective.md, 1 to 5: clamping, weights, levels, shares, the score term with its baseline."""
     compiled = program(name, bound)

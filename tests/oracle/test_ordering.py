@@ -11,11 +11,10 @@ from sgdsl.runtime.draws import Draws
 from tests.oracle import exact
 from tests.oracle.program import BOUNDS, batch_of, every_pattern, example, expected, program
 
-DRAWN = ("nine_after", "gauss_after", "two_groups", "label_after_label", "gauss_labels")  # nothing is enumerated where
+DRAWN = ("nine_after", "gauss_after", "label_after_label", "gauss_labels")  # one group, nothing enumerated, where
 LABELS = {  # these are known
     "nine_after": ("y",),
     "gauss_after": ("y",),
-    "two_groups": ("y1", "y2"),
     "label_after_label": ("y2",),
     "gauss_labels": ("t",),
 }

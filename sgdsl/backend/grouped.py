@@ -1,0 +1,130 @@
+"""The end of `Model.forward` where weights fall into groups: terms and weights come in, the bound by groups goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sgdsl.backend.bound import check_shapes, emit_terms, score, total
+from sgdsl.backend.step import Step, repr_name
+from sgdsl.backend.weights import product, share
+from sgdsl.backend.writer import tuple_of
+from sgdsl.middle.elimination import Product, Scope
+from sgdsl.middle.plan import Term
+from sgdsl.middle.recombination import Names, Recombination
+
+Shares = dict[tuple[Scope, bool], str]
+
+
+def emit_weights(step: Step) -> None:
+    """The weights of every group, and which samples are recombined: after all that carries a weight."""
+    groups = _groups(step)
+    step.late = False
+    step.out.at = 0
+    step.out.raw()
+    step.out.raw("# weights, by group", 8)
+    units = []
+    for key, scope in step.plan.log_w.factors:
+        text = product(step, Product((), ((key, scope),)))
+        text = f"labelled(batch.labelled, {text})" if key.kind == "message" else text
+        units.append(f"({text}, {tuple_of(map(repr_name, groups.key(key)))})")
+    step.say(f"weights = weigh(self.GROUPS, batch.groups, samples, draws, {tuple_of(units)})")
+
+
+def emit_grouped(step: Step) -> None:
+    """Shares, the summands of f by group, the bound, the score terms and the terms, in this order."""
+    groups, out = _groups(step), step.out
+    check_shapes(step)
+    out.raw()
+    out.raw("# bound", 8)
+    shares: Shares = {}
+    used: dict[Term, tuple[str, str]] = {}
+    parts: dict[Names, list[str]] = {}
+    recombined = []
+    for (scope, carriers, late), terms in _summands(step, groups).items():
+        step.late = late
+        weight = _share(step, shares, scope, late) if scope else ""
+        used |= {t: (_text(step, groups, t, late), weight) for t in terms}
+        text = _summand(step, terms, used, ("f", *(scope or ("rows",)), *carriers, *(("recombined",) if late else ())))
+        text = f"{step.level(scope)}.share({weight}, {text})" if scope else text
+        if late:
+            recombined.append(text)
+        else:
+            parts.setdefault(carriers, []).append(text)
+    step.late = False
+    made = [f"weights.part({', '.join((' + '.join(t), *map(repr_name, c)))})" for c, t in parts.items()]
+    step.say(f"parts = {tuple_of(made)}")
+    step.say(f"recombined = {' + '.join(recombined) or 'batch.zeros'}")
+    step.say("bound = grouped(weights, parts, recombined, alpha)")
+    objective = _objective(step, groups)
+    emit_terms(step, {t: used[t] for t in step.plan.terms})
+    step.say(f"return Step(bound, {objective}, weights.log_w, terms)")
+
+
+def _summand(step: Step, terms: list[Term], used: Mapping[Term, tuple[str, str]], name: Names) -> str:
+    """log p − log q of some terms, in a variable."""
+    signed = [(t.side == "q", used[t][0]) for t in terms]
+    if all(t.constant for t in terms):
+        signed.insert(0, (False, "batch.zeros"))
+    variable = step.named.locals.new("_".join(name))
+    step.say(f"{variable} = {total(signed)}")
+    return variable
+
+
+def _groups(step: Step) -> Recombination:
+    assert step.plan.groups is not None
+    return step.plan.groups
+
+
+def _carriers(step: Step, groups: Recombination, term: Term) -> Names | None:
+    """What a term and the shares of its level read; None where it is recombined."""
+    if term.constant:
+        return ()
+    own = dict(next((p.factors for p in step.plan.shares if p.scope == term.scope), ()))
+    log_w = dict(step.plan.log_w.factors)
+    keys = [k for k in (*own, *log_w) if (k in own) != (k in log_w)] if term.scope else []
+    found = (*groups.term(term.side, term.node), *(c for k in keys for c in groups.key(k)))
+    carriers = tuple(v for v in groups.weighed if v in found)
+    late = groups.is_late(term.side, term.node) or any(groups.late_key(k) for k in keys)
+    return None if late or not groups.together(carriers) else carriers
+
+
+def _summands(step: Step, groups: Recombination) -> dict[tuple[Scope, Names, bool], list[Term]]:
+    """The terms by level, carriers, and whether they are recombined; constants go with terms of the rows."""
+    found: dict[tuple[Scope, Names, bool], list[Term]] = {}
+    for term in step.plan.terms:
+        carriers = _carriers(step, groups, term)
+        found.setdefault((term.scope, carriers or (), carriers is None), []).append(term)
+    return found
+
+
+def _text(step: Step, groups: Recombination, term: Term, late: bool) -> str:
+    """The variable of a term, recombined where only its share made it late."""
+    text = step.text_of(term)
+    if not late or term.constant or groups.is_late(term.side, term.node):
+        return text
+    return step.recombined(text, groups.term(term.side, term.node), term.scope)
+
+
+def _share(step: Step, shares: Shares, scope: Scope, late: bool) -> str:
+    if (scope, late) not in shares:
+        step.late = late
+        made = next(p for p in step.plan.shares if p.scope == scope)
+        shares[scope, late] = share(step, made, step.plan.log_w, "recombined_share" if late else "share")
+        step.late = False
+    return shares[scope, late]
+
+
+def _objective(step: Step, groups: Recombination) -> str:
+    """The bound with the score terms of scored draws, early and late, and of the choice of samples."""
+    early = [v for v in step.plan.scored if v not in groups.late]
+    late = [v for v in step.plan.scored if v in groups.late]
+    if step.plan.scored:
+        step.say("gain, late_gain = grouped_gains(weights, parts, recombined, alpha)")
+    else:
+        step.say("late_gain = recombined_gain(recombined)")
+    step.say(f"late_score = {' + '.join(('weights.log_picked', *(score(step, v) for v in late)))}")
+    objective = "with_score(bound, late_gain, late_score)"
+    if early:
+        step.say(f"score = {' + '.join(score(step, v) for v in early)}")
+        objective = f"with_score({objective}, gain, score)"
+    return objective

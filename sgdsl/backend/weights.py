@@ -1,0 +1,61 @@
+"""Log-factors, messages and log-products of a step: keys of the plan come in, the variables that hold them go out."""
+
+from __future__ import annotations
+
+from sgdsl.backend.step import Step, repr_scope
+from sgdsl.middle.elimination import Key, Message, Product, Scope
+
+
+def labelled_or_unknown(step: Step, key: Key, scope: Scope) -> str:
+    """The variable of a node's log q, or of its known or drawn part, made when first needed."""
+    if key not in step.factors:
+        name = key.node
+        at = next((t.scope for t in step.plan.terms if t.side == "q" and t.node == name), ())
+        mask = step.known(name, at)
+        call = "labelled" if key.kind == "label" else "unknown"
+        text = f"{call}({mask}, {step.named.derived['log_q', name]})"
+        if key.kind == "label" and at != scope:
+            text = f"{step.level(at)}.down({text}{', ' + repr_scope(scope) if scope else ''})"
+        step.factors[key] = step.named.locals.new(f"{call}_{name}")
+        step.say(f"{step.factors[key]} = {text}")
+    return step.factors[key]
+
+
+def log_factor(step: Step, key: Key, scope: Scope) -> str:
+    """The variable of a log-factor or message, recombined where the statement is late and it is not."""
+    groups, late = step.plan.groups, step.late
+    step.late = late and groups is not None and groups.late_key(key)
+    if key.kind == "message" and key not in step.factors:
+        message(step, next(m for m in step.plan.messages if m.name == key.node))
+    text = labelled_or_unknown(step, key, scope)
+    again = late and not step.late and groups is not None
+    step.late = late
+    return step.recombined(text, groups.key(key), scope) if again and groups else text
+
+
+def product(step: Step, made: Product) -> str:
+    """A log-product at its level; messages are made on the way."""
+    return " + ".join(step.raised(log_factor(step, k, s), s, made.scope) for k, s in made.factors)
+
+
+def message(step: Step, made: Message) -> None:
+    """One elimination."""
+    joint, below = product(step, made.product), f", {repr_scope(made.scope)}" if made.scope else ""
+    name = step.named.locals.new(made.name)
+    step.say(f"{name} = {step.level(made.product.scope)}.log_sum({joint}{below})")
+    step.factors[Key("message", made.name)] = name
+
+
+def share(step: Step, made: Product, log_w: Product | None, name: str) -> str:
+    """The weight of each entry of a level within its sample and row: what it has in common with log w cancels."""
+    own, total = dict(made.factors), dict(log_w.factors) if log_w else {}
+    above = product(step, Product(made.scope, tuple((k, s) for k, s in own.items() if k not in total)))
+    below = product(step, Product(made.scope, tuple((k, s) for k, s in total.items() if k not in own)))
+    target = step.named.locals.new(f"{name}_{'_'.join(made.scope)}")
+    minus = f" - ({below})" if " + " in below else f" - {below}" if below else ""
+    if minus and " + " in above:
+        step.say(f"log_{target} = {above}")
+        above = f"log_{target}"
+    text = f"{above}{minus}"
+    step.say(f"{target} = {f'({text})' if ' ' in text else text}.exp()")
+    return target

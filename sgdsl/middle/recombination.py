@@ -1,0 +1,142 @@
+"""Groups of weights: the graph of q and the factors of log w come in; which draws carry a weight of their own, and what
+must be evaluated on draws recombined by group, go out (docs/objective.md, section 3).
+
+Which groups a row has depends on its labels and is found at run time; what is decided here holds for every pattern. The
+carriers of a value are the weighed draws that it depends on, up to the next weighed one. Carriers are together when no
+pattern of labels ever puts them into two groups. What reads carriers that are not together is late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import networkx as nx
+
+from sgdsl.middle import ir
+from sgdsl.middle.elimination import Key, Message, Product
+from sgdsl.middle.graphs import Graphs, contracted
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recombination:
+    """`weighed`: the drawn nodes that labels may weigh, in q's order; `above`: the carriers that each reads; `joins`: the
+    carriers of each factor of log w, which are one group wherever they are weighed; `carriers`: of the value of every
+    node and let; `late`: nodes and lets that are computed after recombination; `pairs`: carriers that are together."""
+
+    weighed: Names
+    above: Mapping[str, Names]
+    joins: tuple[Names, ...]
+    messages: Mapping[str, Message] = field(repr=False)
+    reads: Mapping[tuple[ir.Side, str], Names] = field(repr=False)
+    pairs: frozenset[frozenset[str]] = field(repr=False)
+    carriers: dict[str, Names] = field(default_factory=dict)
+    late: set[str] = field(default_factory=set)
+
+    def union(self, names: Iterable[str]) -> Names:
+        """The carriers of some values together, in q's order."""
+        found = {c for name in names for c in self.carriers.get(name, ())}
+        return tuple(v for v in self.weighed if v in found)
+
+    def term(self, side: ir.Side, node: str) -> Names:
+        """The carriers of a factor."""
+        return self.union((node, *self.reads[side, node]))
+
+    def is_late(self, side: ir.Side, node: str) -> bool:
+        """Whether a factor is evaluated on recombined draws."""
+        names = (node, *self.reads[side, node])
+        return any(n in self.late for n in names) or not self.together(self.union(names))
+
+    def product(self, product: Product) -> Names:
+        """The carriers of a log-product."""
+        return self._ordered(c for key, _ in product.factors for c in self.key(key))
+
+    def key(self, key: Key) -> Names:
+        """The carriers of a log-factor."""
+        return self.product(self.messages[key.node].product) if key.kind == "message" else self.term("q", key.node)
+
+    def late_key(self, key: Key) -> bool:
+        """Whether a log-factor is made of recombined draws."""
+        if key.kind != "message":
+            return self.is_late("q", key.node)
+        factors = self.messages[key.node].product.factors
+        return any(self.late_key(k) for k, _ in factors) or not self.together(self.key(key))
+
+    def together(self, carriers: Names) -> bool:
+        """Whether every pair is in one group wherever both are weighed."""
+        return all(frozenset(pair) in self.pairs for pair in combinations(carriers, 2))
+
+    def _ordered(self, names: Iterable[str]) -> Names:
+        found = set(names)
+        return tuple(v for v in self.weighed if v in found)
+
+
+def recombination(
+    model: ir.Model,
+    graphs: Graphs,
+    draws: Names,
+    drawn: Iterable[str],
+    log_w: Product,
+    messages: Mapping[str, Message],
+) -> Recombination | None:
+    """None where every pattern of labels has one group at most. `drawn`: the nodes that vary from sample to sample."""
+    supervised = [n.name for n in model.nodes if n.role == "supervised"]
+    above_labels = {a for n in supervised for a in nx.ancestors(graphs.q, n)}
+    varying = set(drawn)
+    weighed = tuple(v for v in draws if v in above_labels and v in varying)
+    reads: dict[tuple[ir.Side, str], Names] = {(f.side, f.node): f.given for f in (*model.p, *model.q)}
+    carriers: dict[str, Names] = {}
+    above: dict[str, Names] = {}
+    for name in draws:  # what labels may weigh, and labels: never late
+        read = tuple(v for v in weighed if any(v in carriers.get(p, ()) for p in graphs.parents("q", name)))
+        if name in weighed:
+            above[name], carriers[name] = read, (name,)
+        elif name in varying or model.factor("q", name).family == "Delta":
+            carriers[name] = read
+    for let in model.lets:
+        inner = [c for p in contracted([let.name], model, graphs.lets) for c in carriers.get(p, ())]
+        carriers[let.name] = tuple(v for v in weighed if v in inner)
+    found = Recombination(weighed, above, (), messages, reads, frozenset(), carriers)
+    joins = tuple(dict.fromkeys(found.key(key) for key, _ in log_w.factors if len(found.key(key)) > 1))
+    pairs = _pairs(model, weighed, above, joins)
+    made = Recombination(weighed, above, joins, messages, reads, pairs, carriers)
+    if made.together(weighed):
+        return None
+    _find_late(made, model, graphs, draws)
+    return made
+
+
+def _pairs(
+    model: ir.Model, weighed: Names, above: Mapping[str, Names], joins: tuple[Names, ...]
+) -> frozenset[frozenset[str]]:
+    """The pairs that are together: a factor of log w or of a weighed node reads both, or latent ancestors of both, which
+    are weighed whenever these are."""
+    direct = {frozenset(p) for group in (*joins, *((v, *above[v]) for v in weighed)) for p in combinations(group, 2)}
+    upward: dict[str, set[str]] = {}
+    for v in weighed:
+        upward[v] = {v}.union(*(upward[a] for a in above[v] if model.node(a).role == "latent"))
+    return frozenset(
+        frozenset((u, v))
+        for u, v in combinations(weighed, 2)
+        if any(a == b or frozenset((a, b)) in direct for a in upward[u] for b in upward[v])
+    )
+
+
+def _find_late(found: Recombination, model: ir.Model, graphs: Graphs, draws: Names) -> None:
+    """Nodes below every label that read carriers which are not together, and all below them: they carry no weight."""
+    for name in draws:
+        parents = graphs.parents("q", name)
+        if name in found.carriers and name not in found.weighed:
+            late = any(p in found.late for p in parents)
+            found.carriers[name] = () if late else found.union(parents)
+            if late or not found.together(found.carriers[name]):
+                found.late.add(name)
+                found.carriers[name] = ()
+    for let in model.lets:
+        inner = contracted([let.name], model, graphs.lets)
+        found.carriers[let.name] = found.union(inner)
+        if any(n in found.late for n in inner) or not found.together(found.carriers[let.name]):
+            found.late.add(let.name)

@@ -1,0 +1,218 @@
+"""Groups of weights: factors of log w by group come in; weighted means, recombined draws and their gradients go out.
+
+In a row, the unknown nodes before the known ones fall into groups that no factor of q ties together. Their weights multiply,
+so each group is averaged by itself, and what reads several is evaluated on recombinations, the sample of every group drawn
+from its own weights (docs/objective.md, section 3). A row with fewer than two groups keeps its samples as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from sgdsl.runtime.bounds import log_labels
+from sgdsl.runtime.draws import Draws
+
+NONE = -1  # the group of a value that no weight bears on
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Of an emitted model. `weighed`: nodes whose draws may bear a weight, in q's order; `above`: those that each reads;
+    `joins`: those that one factor of log w reads."""
+
+    weighed: tuple[str, ...]
+    above: Mapping[str, tuple[str, ...]]
+    joins: tuple[tuple[str, ...], ...]
+
+
+class Inferred(Protocol):
+    """What is asked of a node here."""
+
+    @property
+    def parents_q(self) -> tuple[str, ...]: ...
+
+
+def group_table(
+    grouping: Grouping,
+    nodes: Mapping[str, Inferred],
+    order: Sequence[str],
+    known: Mapping[str, Tensor],
+    rows: int,
+    device: torch.device,
+) -> Tensor:
+    """The group of each weighed node in each row, named by its first member; NONE without one: [weighed, rows] int64."""
+    names = list(known)
+    masks = torch.stack([known[n] for n in names], 1) if names else torch.zeros(rows, 0, dtype=torch.bool)
+    patterns, which = masks.cpu().unique(dim=0, return_inverse=True)
+    columns = [
+        groups_of(grouping, nodes, order, {n for n, is_known in zip(names, pattern, strict=True) if is_known})
+        for pattern in patterns.tolist()
+    ]
+    return torch.tensor(columns).reshape(len(columns), -1)[which].t().to(device)
+
+
+def groups_of(
+    grouping: Grouping, nodes: Mapping[str, Inferred], order: Sequence[str], known: set[str]
+) -> tuple[int, ...]:
+    """The group of each weighed node, for one pattern of labels."""
+    above_label: set[str] = set()  # unknown ancestors of known nodes, through unknown nodes
+    for name in reversed(order):
+        if name in known or name in above_label:
+            above_label |= {p for p in nodes[name].parents_q if p in order and p not in known}
+    place = {v: i for i, v in enumerate(grouping.weighed)}
+    group = {v: place[v] for v in grouping.weighed if v in above_label}
+    bears: dict[str, set[str]] = {}  # the weighed draws of this row that a value depends on
+    joins: list[set[str]] = []
+    for v in grouping.weighed:
+        read = set().union(*(bears[a] for a in grouping.above[v]))
+        bears[v] = set() if v in known else {v} if v in group else read
+        joins.append(bears[v] | read if v not in known else set())
+    joins += [set().union(*(bears[v] for v in join)) for join in grouping.joins]
+    for join in joins:
+        joined = {group[v] for v in join}
+        group = {v: min(joined) if g in joined else g for v, g in group.items()}
+    return tuple(min((group[v] for v in bears[name]), default=NONE) for name in grouping.weighed)
+
+
+class Part(NamedTuple):
+    """A summand of f that reads one group at most, and that group's log weights, [S or 1, rows] each."""
+
+    f: Tensor
+    log_w: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """`groups` [weighed, rows]; `log_w` [weighed + 1, S, rows]: by group, the last for what is exact; `index` likewise:
+    the sample of each group in each recombination; `several` [rows]: rows that are recombined."""
+
+    place: Mapping[str, int]
+    groups: Tensor
+    log_w: Tensor
+    index: Tensor
+    several: Tensor
+
+    def part(self, f: Tensor, *carriers: str) -> Part:
+        """A summand of f with the weights of its group."""
+        return Part(f, self._of(self.log_w, carriers))
+
+    def recombine(self, value: Tensor, *carriers: str, row: Tensor | None = None) -> Tensor:
+        """A value [S or 1, entries, …] of one group, at that group's sample of each recombination; `row`: of each entry."""
+        if value.shape[0] == 1:
+            return value
+        index = self._of(self.index, carriers)
+        index = index if row is None else index[:, row]
+        return value.take_along_dim(index.reshape(*index.shape, *[1] * (value.dim() - 2)), 0)
+
+    @property
+    def joint(self) -> Tensor:
+        """The log weight of each sample as drawn, [S, rows]."""
+        return self.log_w.sum(0)
+
+    @property
+    def log_picked(self) -> Tensor:
+        """Σ over groups of log w̄ of the sample that each recombination took, [S, rows]; 0 where none was drawn."""
+        picked = self.log_w.log_softmax(1).gather(1, self.index).sum(0)
+        return torch.where(self.several, picked, 0.0)
+
+    def _of(self, by_group: Tensor, carriers: Sequence[str]) -> Tensor:
+        """The slice of the group that these nodes are in, [S, rows]."""
+        rows = [self.groups[self.place[c]] for c in carriers]
+        group = torch.stack(rows).amax(0) if rows else torch.full_like(self.several, NONE, dtype=torch.int64)
+        group = group % len(by_group)
+        return by_group.gather(0, group.expand(1, *by_group.shape[1:]))[0]
+
+
+def weigh(
+    grouping: Grouping, groups: Tensor, samples: int, draws: Draws, units: Iterable[tuple[Tensor, tuple[str, ...]]]
+) -> Weights:
+    """The weights of a batch. `groups` as made by group_table; `units`: the factors of log w, [S or 1, rows] each, with the
+    weighed nodes that each reads."""
+    place = {v: i for i, v in enumerate(grouping.weighed)}
+    count, rows = groups.shape
+    first = next(iter(units := list(units)))[0]
+    log_w = first.new_zeros(count + 1, samples, rows)
+    for unit, carriers in units:
+        of = torch.stack([groups[place[c]] for c in carriers]).amax(0) if carriers else torch.full_like(groups[0], NONE)
+        log_w = log_w.scatter_add(0, (of % (count + 1)).expand(1, samples, -1), unit.expand(1, samples, -1))
+    active = torch.stack([(groups == g).any(0) for g in range(count)])
+    several = active.sum(0) > 1
+    aligned = torch.arange(samples, device=groups.device)[:, None].expand(-1, rows)
+    picks = [draws.resample((samples, rows), log_w[g].detach()) for g in range(count)]
+    taken = [torch.where(several & active[g], pick, aligned) for g, pick in enumerate(picks)]
+    return Weights(place, groups, log_w, torch.stack([*taken, aligned]), several)
+
+
+def grouped(weights: Weights, parts: Sequence[Part], recombined: Tensor, alpha: float) -> Tensor:
+    """Σ over parts of Σ_s w̄_{g,s} f_s, plus the mean of what was recombined, plus (1 + α) Σ_g log mean_s w_{g,s}: [rows].
+
+    `recombined` [S or 1, rows]: the summand of f that reads several groups."""
+    mean = torch.where(weights.several, recombined.mean(0), 0.0)
+    return _estimate(*_pairs(weights, parts, recombined), weights.log_w, alpha) + mean
+
+
+def grouped_gains(weights: Weights, parts: Sequence[Part], recombined: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """What a sample adds to the estimate, for the score terms of draws made before recombination and of those made after it
+    (and of the choice of samples), [S, rows] each, without gradient.
+
+    The first is the estimate minus that without sample s. Of the recombined part, that is the mean over the recombinations
+    that s has no part in, which are draws of the estimate without s; divided by the probability that there is any, for which
+    its expectation does not depend on s."""
+    with torch.no_grad():
+        fs, log_ws = _pairs(weights, parts, recombined)
+        samples = weights.log_w.shape[1]
+        recombined = recombined.expand(samples, -1)
+        whole = _estimate(fs, log_ws, weights.log_w, alpha)
+        if samples == 1:
+            alone = whole[None]
+            return alone, alone
+        others = torch.arange(samples, device=whole.device)
+        kept = [others != s for s in range(samples)]
+        without = [_estimate([f[k] for f in fs], [w[k] for w in log_ws], weights.log_w[:, k], alpha) for k in kept]
+        early = whole - torch.stack(without)
+        gain = early + torch.where(weights.several, recombined.mean(0) - _apart(weights, recombined), 0.0)
+        return gain, torch.where(weights.several, recombined_gain(recombined), early)
+
+
+def recombined_gain(recombined: Tensor) -> Tensor:
+    """What each recombination adds to their mean, less the mean of the others, [S, rows], without gradient."""
+    with torch.no_grad():
+        return (recombined - recombined.mean(0)) / max(1, len(recombined) - 1)
+
+
+def _apart(weights: Weights, recombined: Tensor) -> Tensor:
+    """For each sample the mean over the recombinations without it, over the probability that there is one: [S, rows]."""
+    samples = recombined.shape[0]
+    sample = torch.arange(samples, device=recombined.device)
+    # the last row of the index, the draws that no weight bears on, keeps s apart from recombination s
+    apart = (weights.index[None] != sample[:, None, None, None]).all(1)  # [sample, recombination, rows]
+    mean = torch.where(apart, recombined, 0.0).sum(1) / apart.sum(1).clamp(min=1)
+    spared = _spared(weights)
+    found = -torch.expm1((samples - 1) * torch.log1p(-spared))
+    return mean / found.clamp(min=torch.finfo(mean.dtype).tiny)
+
+
+def _spared(weights: Weights) -> Tensor:
+    """The probability that a recombination other than s itself takes no group's sample s, [S, rows]."""
+    count = weights.log_w.shape[0] - 1
+    active = torch.stack([(weights.groups == g).any(0) for g in range(count)])
+    share = torch.where(active[:, None], weights.log_w[:count].softmax(1), 0.0)
+    return (1 - share).prod(0)
+
+
+def _pairs(weights: Weights, parts: Sequence[Part], recombined: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Every summand as drawn with its weights, [S, rows]; the recombined one only where it was not recombined."""
+    samples = weights.log_w.shape[1]
+    plain = torch.where(weights.several, 0.0, recombined)
+    fs = [f.expand(samples, -1) for f in (*(p.f for p in parts), plain)]
+    return fs, [*(p.log_w for p in parts), weights.joint]
+
+
+def _estimate(fs: Sequence[Tensor], log_ws: Sequence[Tensor], log_w: Tensor, alpha: float) -> Tensor:
+    mean = torch.stack([(w.softmax(0) * f).sum(0) for f, w in zip(fs, log_ws, strict=True)]).sum(0)
+    return mean + (1 + alpha) * log_labels(log_w)

@@ -1,0 +1,246 @@
+"""Groups of weights (docs/objective.md, section 3), by enumerating all draws and all recombinations of small finite models."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from sgdsl import driver
+from sgdsl.base.source import Source
+from sgdsl.runtime.batch import Step, make_batch
+from sgdsl.runtime.groups import Grouping, groups_of
+from sgdsl.runtime.load import load
+
+ALPHA = 0.4
+
+PLAIN = """model plain
+observed   x  : class(3)
+supervised y1 : class(2)
+supervised y2 : class(2)
+latent     z1 : class(2)
+latent     z2 : class(2)
+p(z1) = Categorical(learned)
+p(z2) = Categorical(learned)
+p(y1 | z1) = Categorical(table)
+p(y2) = Categorical
+p(x | z1, z2, y2) = Categorical(table)
+q(z1 | x) = Categorical(table) by score
+q(z2 | x) = Categorical(table) by score
+q(y1 | z1) = Categorical(table)
+q(y2 | z2) = Categorical(table)
+"""
+# Below the groups: u is drawn after recombination, c is enumerated and weighed by the first group alone, v carries it on.
+BELOW = PLAIN.replace("observed ", "latent u : class(2)\nlatent c : class(2)\nobserved ")
+BELOW = BELOW.replace("p(x | z1, z2, y2)", "p(u) = Categorical\np(c | u) = Categorical(table)\np(x | z1, z2, c)")
+BELOW += "q(u | z1, z2) = Categorical(table) by score\nq(c | z1) = Categorical(table)\n"
+# A label that cuts: where y1 is known, z1 and z2 are two groups, where it is not, one.
+CUT = """model cut
+observed   x  : class(3)
+supervised y1 : class(2)
+supervised y2 : class(2)
+latent     z1 : class(2)
+latent     z2 : class(2)
+p(z1) = Categorical
+p(z2) = Categorical(learned)
+p(y1) = Categorical(learned)
+p(y2 | y1) = Categorical(table)
+p(x | z1, z2) = Categorical(table)
+q(z1 | x) = Categorical(table) by score
+q(y1 | z1) = Categorical(table) by score
+q(z2 | x, y1) = Categorical(table) by score
+q(y2 | z2) = Categorical(table)
+"""
+# A third group whose label is unknown in some rows: its draws go with the recombination as they are.
+THIRD = PLAIN.replace("observed ", "latent z3 : class(2)\nsupervised y3 : class(2)\nobserved ")
+THIRD = THIRD.replace("p(x | z1, z2, y2)", "p(z3) = Categorical\np(y3) = Categorical\np(x | z1, z2, z3)")
+THIRD += "q(z3 | x) = Categorical(table) by score\nq(y3 | z3) = Categorical(table)\n"
+KNOWN = {"all": ("y1", "y2"), "first": ("y1",), "second": ("y2",), "none": ()}
+
+
+class Outcomes:
+    """Row i of a batch takes the i-th joint outcome of all draws, in mixed radix; `drawn`: what was asked for, with its logits;
+    `picked`: the samples that each group's recombinations took."""
+
+    def __init__(self, rows: int) -> None:
+        self.rest = torch.arange(rows)
+        self.log_prob = torch.zeros(rows, dtype=torch.float64)
+        self.picked: list[Tensor] = []
+
+    def categorical(self, size: Sequence[int], logits: Tensor) -> Tensor:
+        samples, entries = size
+        assert entries == len(self.rest), "every draw of these models is one a row"
+        values = logits.shape[-1]
+        found = []
+        for _ in range(samples):
+            found.append(self.rest % values)
+            self.rest = self.rest // values
+        index = torch.stack(found)
+        log_probs = logits.log_softmax(-1).expand(samples, entries, -1)
+        self.log_prob = self.log_prob + log_probs.gather(-1, index[..., None])[..., 0].sum(0)
+        return index
+
+    def resample(self, size: Sequence[int], log_w: Tensor) -> Tensor:
+        found = []
+        for _ in range(size[0]):
+            found.append(self.rest % len(log_w))
+            self.rest = self.rest // len(log_w)
+        self.picked.append(torch.stack(found))
+        return self.picked[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """The step at every joint outcome, and the outcomes' probabilities, which can be differentiated."""
+
+    step: Step
+    probability: Tensor
+
+
+@pytest.fixture(autouse=True)
+def _double() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def model_of(text: str, samples: int) -> Any:
+    compiled = driver.compile_source(Source("groups.sgm", text), [f"objective.samples={samples}"])
+    model = load(compiled.text, f"groups_{compiled.model.name}_{samples}").Model().double()
+    model.alpha = ALPHA
+    torch.manual_seed(3)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=1.2)
+    return model
+
+
+def everything(model: Any, known: Sequence[str]) -> Everything:
+    """All outcomes: two values for each draw of a node, S for each choice of a sample, for every weighed node a group."""
+    drawn = [n for n, info in model.NODES.items() if info.estimator == "score"]
+    samples, groups = model.samples, len(model.GROUPS.weighed)
+    rows = 2 ** (samples * len(drawn)) * samples ** (samples * groups)
+    values = {"x": torch.full((rows,), 2), "y1": torch.ones(rows).long(), "y2": torch.zeros(rows).long()}
+    draws = Outcomes(rows)
+    step = model(make_batch(model, values, {n: torch.full((rows,), n in known) for n in ("y1", "y2")}), draws)
+    assert draws.rest.eq(0).all()
+    log_prob = draws.log_prob
+    for log_w, index in zip(step.log_w, draws.picked, strict=False):
+        log_prob = log_prob + log_w.log_softmax(0).gather(0, index).sum(0)
+    assert log_prob.exp().sum().item() == pytest.approx(1)
+    return Everything(step, log_prob.exp())
+
+
+def gradient(model: Any, value: Tensor) -> Tensor:
+    wanted = list(model.parameters())
+    found = torch.autograd.grad(value, wanted, retain_graph=True, allow_unused=True)
+    return torch.cat([torch.zeros(p.numel()) if g is None else g.flatten() for p, g in zip(wanted, found, strict=True)])
+
+
+@pytest.mark.parametrize("known", KNOWN)
+@pytest.mark.parametrize("text", [PLAIN, BELOW, CUT, THIRD], ids=["plain", "below", "cut", "third"])
+def test_the_gradient_is_exactly_unbiased(text: str, known: str) -> None:
+    """Protects the score terms of draws before and after recombination, of the choice of samples, and their baselines: the
+    mean of the emitted gradient over all outcomes is the gradient of the mean, at S = 2."""
+    model = model_of(text, 2)
+    found = everything(model, KNOWN[known])
+    expected = gradient(model, (found.probability * found.step.bound).sum())
+    emitted = gradient(model, (found.probability.detach() * found.step.objective).sum())
+    torch.testing.assert_close(emitted, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_gradient_is_exactly_unbiased_with_three_samples() -> None:
+    """The same at S = 3, where a sample may be in some recombinations and not in others."""
+    model = model_of(PLAIN, 3)
+    found = everything(model, KNOWN["all"])
+    expected = gradient(model, (found.probability * found.step.bound).sum())
+    emitted = gradient(model, (found.probability.detach() * found.step.objective).sum())
+    torch.testing.assert_close(emitted, expected, rtol=1e-10, atol=1e-12)
+
+
+def tables(model: Any) -> dict[str, Tensor]:
+    """The log-probabilities of PLAIN by factor, [parents in written order …, value], given x = 2 on the side of q."""
+    state = {k.rsplit(".", 2)[0].split(".")[0]: v.log_softmax(-1) for k, v in model.state_dict().items()}
+    return {k: v[2] if k in ("q_z1", "q_z2") else v for k, v in state.items()}
+
+
+def by_hand(model: Any) -> float:
+    """E of the bound of PLAIN with both labels known: a mean over all draws of the formula, groups averaged apart."""
+    t, samples, total = tables(model), model.samples, 0.0
+    outcomes = list(itertools.product(range(2), repeat=samples))
+    for first, second in itertools.product(outcomes, repeat=2):
+        probability = math.exp(sum(t["q_z1"][a].item() for a in first) + sum(t["q_z2"][b].item() for b in second))
+        w1, w2 = [t["q_y1"][a, 1].exp().item() for a in first], [t["q_y2"][b, 0].exp().item() for b in second]
+        f1 = [(t["p_z1"][a] + t["p_y1"][a, 1] - t["q_z1"][a] - t["q_y1"][a, 1]).item() for a in first]
+        f2 = [(t["p_z2"][b] + math.log(1 / 2) - t["q_z2"][b] - t["q_y2"][b, 0]).item() for b in second]
+        bound = sum(w * f for w, f in zip(w1, f1, strict=True)) / sum(w1)
+        bound += sum(w * f for w, f in zip(w2, f2, strict=True)) / sum(w2)
+        for (a, u), (b, v) in itertools.product(zip(first, w1, strict=True), zip(second, w2, strict=True)):
+            bound += u / sum(w1) * v / sum(w2) * t["p_x"][a, b, 0, 2].item()
+        bound += (1 + ALPHA) * (math.log(sum(w1) / samples) + math.log(sum(w2) / samples))
+        total += probability * bound
+    return total
+
+
+@pytest.mark.parametrize("samples", [2, 3])
+def test_the_bound_is_the_formula_and_a_lower_bound(samples: int) -> None:
+    """Protects recombination: the mean over all draws and recombinations is the formula's, and at most
+    log p(x, labels) + α log q(labels | x). With aligned draws, decoder terms weighed jointly, it is another number."""
+    model = model_of(PLAIN, samples)
+    found = everything(model, KNOWN["all"])
+    mean = (found.probability * found.step.bound).sum().item()
+    assert mean == pytest.approx(by_hand(model), abs=1e-10)
+    t = tables(model)
+    joint = [
+        t["p_z1"][a] + t["p_y1"][a, 1] + t["p_z2"][b] + math.log(1 / 2) + t["p_x"][a, b, 0, 2]
+        for a, b in itertools.product(range(2), repeat=2)
+    ]
+    log_q = (t["q_z1"] + t["q_y1"][:, 1]).logsumexp(0) + (t["q_z2"] + t["q_y2"][:, 0]).logsumexp(0)
+    assert mean <= (torch.stack(joint).logsumexp(0) + ALPHA * log_q).item()
+
+
+def test_rows_of_fewer_than_two_groups_keep_their_samples() -> None:
+    """Protects unlabelled rows and rows with one weighed label from recombination: the bound is that of joint weights, draw
+    by draw, whatever is resampled."""
+    model = model_of(PLAIN, 2)
+    for known in ("none", "first", "second"):
+        found = everything(model, KNOWN[known])
+        draws = 2 ** (2 * 2)  # the outcomes of all nodes come first in the radix, the choice of samples after them
+        rows = found.step.bound.reshape(-1, draws)
+        torch.testing.assert_close(rows, rows[:1].expand_as(rows))
+
+
+def test_a_draw_without_a_weight_is_in_the_group_it_reads() -> None:
+    """Protects what follows A: z2 reads z1, which a label weighs; the label of z2 is unknown, so that z2 bears z1's weight."""
+    below = Grouping(("z1", "z2", "z3"), {"z1": (), "z2": ("z1",), "z3": ()}, ())
+    parents = {"z1": (), "z2": ("z1",), "z3": (), "y1": ("z1",), "y2": ("z2",), "y3": ("z3",)}
+    nodes = {name: Reading(read) for name, read in parents.items()}
+    assert groups_of(below, nodes, tuple(nodes), {"y1", "y3"}) == (0, 0, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A node as groups_of sees it."""
+
+    parents_q: tuple[str, ...]
+
+
+@pytest.mark.parametrize(
+    ("known", "groups"),
+    [
+        ((), (-1, -1, -1)),
+        (("y1",), (0, -1, -1)),
+        (("y2",), (0, 0, 0)),
+        (("y1", "y2"), (0, -1, 2)),
+    ],
+)
+def test_a_known_node_cuts_groups(known: tuple[str, ...], groups: tuple[int, ...]) -> None:
+    """Groups are those of the row: in CUT z1, y1 and z2 are one where y1 is unknown, and two where it is known."""
+    model = model_of(CUT, 2)
+    assert model.GROUPS.weighed == ("z1", "y1", "z2")
+    assert groups_of(model.GROUPS, model.NODES, model.ORDER_Q, set(known)) == groups
