@@ -1,5 +1,5 @@
 """Groups of weights: the graph of q and the factors of log w come in; which draws carry a weight of their own, and what
-must be evaluated on draws recombined by group, go out (docs/objective.md, section 3).
+must be evaluated on draws recombined by group, go out (docs/objective.md, section 2).
 
 Which groups a row has depends on its labels and is found at run time; what is decided here holds for every pattern. The
 carriers of a value are the weighed draws that it depends on, up to the next weighed one. Carriers are together when no

@@ -2,7 +2,7 @@
 
 In a row, the unknown nodes before the known ones fall into groups that no factor of q ties together. Their weights multiply,
 so each group is averaged by itself, and what reads several is evaluated on recombinations, the sample of every group drawn
-from its own weights (docs/objective.md, section 3). A row with fewer than two groups keeps its samples as they are.
+from its own weights (docs/objective.md, section 2). A row with fewer than two groups keeps its samples as they are.
 """
 
 from __future__ import annotations
