@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sgdsl.backend.sampled import Summand, rest_scores
 from sgdsl.backend.step import Step
 from sgdsl.backend.weights import labelled_or_unknown, product, share
 from sgdsl.middle.elimination import Key, Scope
@@ -24,7 +25,7 @@ def emit_bound(step: Step) -> None:
     drawn = {p.scope: share(step, p, None, "drawn_share") for p in plan.drawn_shares}
     out.raw()
     out.raw("# bound", 8)
-    call = _estimate(step, shares, drawn)
+    call, summands = _estimate(step, shares, drawn)
     step.say(f"bound = {call.format(alpha='alpha')}")
     objective = "bound"
     if plan.scored:
@@ -32,6 +33,8 @@ def emit_bound(step: Step) -> None:
         name, rest = call.format(alpha="alpha=alpha").split("(", 1)
         step.say(f"gain = leave_one_out({name}, {rest}")
         objective = "with_score(bound, gain, score)"
+    for rest in rest_scores(step, summands):
+        objective = f"with_score({objective}, 1.0, {rest})"
     used = {**drawn, **shares} if plan.bound != "clamped" else drawn
     emit_terms(step, {t: (step.text_of(t), used.get(t.scope, "")) for t in plan.terms})
     step.say(f"return Step(bound, {objective}, log_w, terms)")
@@ -70,8 +73,9 @@ def by_level(terms: list[Term]) -> dict[Scope, list[Term]]:
     return levels
 
 
-def _f(step: Step, shares: dict[Scope, str]) -> None:
-    """f: the terms of each level, share-weighted down to the rows."""
+def _f(step: Step, shares: dict[Scope, str], weight: str) -> list[Summand]:
+    """f: the terms of each level, share-weighted down to the rows; `weight`: of each sample."""
+    summands = []
     levels = by_level(list(step.plan.terms))
     texts = []
     for scope, terms in levels.items():
@@ -79,6 +83,7 @@ def _f(step: Step, shares: dict[Scope, str]) -> None:
             name = step.named.locals.new(f"f_{'_'.join(scope)}")
             step.say(f"{name} = {signed(step, terms)}")
             texts.append(f"{step.level(scope)}.share({shares[scope]}, {name})")
+            summands.append(Summand(scope, name, shares[scope], weight))
     rows = signed(step, levels.get((), []))
     constant = all(t.constant for t in levels.get((), []))
     if rows and not constant:
@@ -86,6 +91,7 @@ def _f(step: Step, shares: dict[Scope, str]) -> None:
         texts.insert(0, "f_rows")
     text = " + ".join(texts)
     step.say(f"f = {total([(False, text), (False, rows)]) if rows and constant else text}")
+    return summands
 
 
 def _draw(step: Step, node: str, scope: Scope) -> str:
@@ -101,7 +107,7 @@ def _log_v(step: Step) -> None:
     assert plan.log_v is not None
     levels: dict[Scope, list[Term]] = {}
     for term in plan.terms:
-        if term.side == "p" or plan.choices[term.node].name not in ("enumerate", "delta"):
+        if term.side == "p" or plan.choices[term.node].drawn:
             levels.setdefault(summed_scope(term, plan.choices), []).append(term)
     for scope, terms in levels.items():
         drawn = [(True, _draw(step, t.node, scope)) for t in terms if t.side == "q"]
@@ -124,23 +130,23 @@ def _drawn_log_w(step: Step, drawn: dict[Scope, str]) -> None:
     step.say(f"drawn_log_w = {' + '.join(texts) or 'batch.zeros'}")
 
 
-def _estimate(step: Step, shares: dict[Scope, str], drawn: dict[Scope, str]) -> str:
-    """The call of the bound, with a place for α."""
+def _estimate(step: Step, shares: dict[Scope, str], drawn: dict[Scope, str]) -> tuple[str, list[Summand]]:
+    """The call of the bound, with a place for α, and the summands of f."""
+    weight = f"sample_weights({'log_w' if step.plan.bound == 'snis' else 'batch.zeros'}, samples)"
     match step.plan.bound, step.plan.marginal:
         case "iw", _:
             _log_v(step)
-            return "iw(log_v, log_w, {alpha})"
+            return "iw(log_v, log_w, {alpha})", []
         case "clamped", _:
-            _f(step, drawn)
+            summands = _f(step, drawn, weight)
             _drawn_log_w(step, drawn)
-            return "clamped(f, drawn_log_w, {alpha})"
+            return "clamped(f, drawn_log_w, {alpha})", summands
         case _, "jensen":
-            _f(step, shares)
+            summands = _f(step, shares, weight)
             _drawn_log_w(step, drawn)
-            return "jensen(f, log_w, drawn_log_w, {alpha})"
+            return "jensen(f, log_w, drawn_log_w, {alpha})", summands
         case _:
-            _f(step, shares)
-            return "snis(f, log_w, {alpha})"
+            return "snis(f, log_w, {alpha})", _f(step, shares, weight)
 
 
 def score(step: Step, node: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sgdsl.backend.bound import check_shapes, emit_terms, score, total
-from sgdsl.backend.step import Step, repr_name
+from sgdsl.backend.sampled import Summand, rest_scores
+from sgdsl.backend.step import Step
 from sgdsl.backend.weights import product, share
-from sgdsl.backend.writer import tuple_of
+from sgdsl.backend.writer import quoted, tuple_of
 from sgdsl.middle.elimination import Product, Scope
 from sgdsl.middle.plan import Term
 from sgdsl.middle.recombination import Names, Recombination
@@ -26,7 +27,7 @@ def emit_weights(step: Step) -> None:
     for key, scope in step.plan.log_w.factors:
         text = product(step, Product((), ((key, scope),)))
         text = f"labelled(batch.labelled, {text})" if key.kind == "message" else text
-        units.append(f"({text}, {tuple_of(map(repr_name, groups.key(key)))})")
+        units.append(f"({text}, {tuple_of(map(quoted, groups.key(key)))})")
     step.say(f"weights = weigh(self.GROUPS, batch.groups, samples, draws, {tuple_of(units)})")
 
 
@@ -39,23 +40,30 @@ def emit_grouped(step: Step) -> None:
     shares: Shares = {}
     used: dict[Term, tuple[str, str]] = {}
     parts: dict[Names, list[str]] = {}
-    recombined = []
+    recombined, summands = [], []
     for (scope, carriers, late), terms in _summands(step, groups).items():
         step.late = late
         weight = _share(step, shares, scope, late) if scope else ""
         used |= {t: (_text(step, groups, t, late), weight) for t in terms}
         text = _summand(step, terms, used, ("f", *(scope or ("rows",)), *carriers, *(("recombined",) if late else ())))
-        text = f"{step.level(scope)}.share({weight}, {text})" if scope else text
+        if scope:
+            of_sample = (
+                "weights.of_recombinations" if late else f"weights.of_samples({', '.join(map(quoted, carriers))})"
+            )
+            summands.append(Summand(scope, text, weight, of_sample, late))
+            text = f"{step.level(scope)}.share({weight}, {text})"
         if late:
             recombined.append(text)
         else:
             parts.setdefault(carriers, []).append(text)
     step.late = False
-    made = [f"weights.part({', '.join((' + '.join(t), *map(repr_name, c)))})" for c, t in parts.items()]
+    made = [f"weights.part({', '.join((' + '.join(t), *map(quoted, c)))})" for c, t in parts.items()]
     step.say(f"parts = {tuple_of(made)}")
     step.say(f"recombined = {' + '.join(recombined) or 'batch.zeros'}")
     step.say("bound = grouped(weights, parts, recombined, alpha)")
     objective = _objective(step, groups)
+    for rest in rest_scores(step, summands):
+        objective = f"with_score({objective}, 1.0, {rest})"
     emit_terms(step, {t: used[t] for t in step.plan.terms})
     step.say(f"return Step(bound, {objective}, weights.log_w, terms)")
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sgdsl.backend.bound import emit_bound
+from sgdsl.backend.facts import emit_facts
 from sgdsl.backend.grouped import emit_grouped, emit_weights
 from sgdsl.backend.methods import Method, factor_method, let_method, net_module, relaxed
 from sgdsl.backend.names import Named, name_all
 from sgdsl.backend.runtime_names import imports, names_of
+from sgdsl.backend.sampled import infer_sampled
 from sgdsl.backend.step import Step
 from sgdsl.backend.writer import Writer, tuple_of
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 from sgdsl.middle.explain import nodes_in_words
 from sgdsl.middle.graphs import Graphs
-from sgdsl.middle.plan import Plan
-from sgdsl.middle.recombination import Recombination
+from sgdsl.middle.plan import Plan, Term
 
 Methods = Mapping[tuple[str, str], Method]
 
@@ -135,33 +136,10 @@ def _model(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan, methods: Me
     out.raw("class Model(Encoder, Decoder):")
     out.raw('"""Both sides, the bound of a batch, and what queries need."""', 4)
     out.raw()
-    out.raw(f"NAME = {_quoted(model.name)}", 4)
-    out.raw("NODES = {", 4)
-    for node in model.nodes:
-        out.raw(f'"{node.name}": NodeInfo(', 8)
-        for line in _node_info(model, graphs, plan, node):
-            out.raw(f"{line},", 12)
-        out.raw("),", 8)
-    out.raw("}", 4)
-    out.statement(f"LEVELS = {tuple_of(tuple_of(_quoted(n) for n in level) for level in plan.levels)}", 4)
-    modelled = [n for n in graphs.order("p") if model.node(n).role != "given"]
-    out.statement(f"ORDER_P = {tuple_of(_quoted(n) for n in modelled)}", 4)
-    out.statement(f"ORDER_Q = {tuple_of(_quoted(n) for n in plan.draws)}", 4)
-    if plan.groups:
-        _grouping(out, plan.groups)
-    out.raw(f"samples = {plan.samples}", 4)
-    out.raw("alpha = 0.0", 4)
+    emit_facts(out, model, graphs, plan)
     _forward(out, model, plan, methods, named, graphs)
     for side in ("q", "p"):
         _parameters(out, model, plan, "q" if side == "q" else "p", methods, named)
-
-
-def _grouping(out: Writer, groups: Recombination) -> None:
-    """Which draws may bear a weight, and what ties them."""
-    weighed = tuple_of(map(_quoted, groups.weighed))
-    above = ", ".join(f"{_quoted(v)}: {tuple_of(map(_quoted, groups.above[v]))}" for v in groups.weighed)
-    joins = tuple_of(tuple_of(map(_quoted, join)) for join in groups.joins)
-    out.statement(f"GROUPS = Grouping(weighed={weighed}, above={{{above}}}, joins={joins})", 4)
 
 
 def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, graphs: Graphs) -> None:
@@ -174,11 +152,11 @@ def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: 
     late = [v for v in plan.draws if step.is_late("q", v)]
     for name in plan.draws:
         if name not in late:
-            step.infer(model.factor("q", name), terms.get(("q", name)))
+            _infer(step, name, terms.get(("q", name)))
     if plan.groups:
         emit_weights(step)
     for name in late:
-        step.infer(model.factor("q", name), terms.get(("q", name)))
+        _infer(step, name, terms.get(("q", name)))
     for name in graphs.order("p"):
         if ("p", name) in terms:
             step.generate(model.factor("p", name), terms["p", name])
@@ -186,6 +164,14 @@ def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: 
         emit_grouped(step)
     else:
         emit_bound(step)
+
+
+def _infer(step: Step, name: str, term: Term | None) -> None:
+    """A node of q: its parameters, its value, its log q."""
+    if step.plan.choices[name].name == "sum_and_sample" and term:
+        infer_sampled(step, step.model.factor("q", name), term)
+    else:
+        step.infer(step.model.factor("q", name), term)
 
 
 def _parameters(out: Writer, model: ir.Model, plan: Plan, side: ir.Side, methods: Methods, named: Named) -> None:
@@ -224,24 +210,3 @@ def _read(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Nam
         if relaxed(plan, name) and kind.one_hot:
             value = f"one_hot({value}, {kind.values}{f', {kind.first}' if kind.first else ''})"
     out.statement(f"{named.values[name]} = {value}", 16)
-
-
-def _node_info(model: ir.Model, graphs: Graphs, plan: Plan, node: ir.Node) -> list[str]:
-    families = {
-        s: next((f.family for f in fs if f.node == node.name), "") for s, fs in (("p", model.p), ("q", model.q))
-    }
-    prefix = {s: FAMILIES[f].runtime if f else "" for s, f in families.items()}
-    numbers = [tuple_of(map(str, t)) for t in (node.type.sizes, node.type.shape, node.type.event)]
-    parents = {s: tuple_of(_quoted(n) for n in graphs.parents(s, node.name)) for s in ("p", "q")}
-    estimator = plan.choices[node.name].name if node.name in plan.choices else ""
-    fields = (
-        ("role", _quoted(node.role)), ("support", _quoted(node.type.support)), ("sizes", numbers[0]),
-        ("shape", numbers[1]), ("event", numbers[2]), ("family_p", _quoted(prefix["p"])),
-        ("family_q", _quoted(prefix["q"])), ("estimator", _quoted(estimator)), ("parents_p", parents["p"]),
-        ("parents_q", parents["q"]),
-    )  # fmt: skip
-    return [f"{name}={value}" for name, value in fields]
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"'

@@ -24,6 +24,8 @@ RUNTIME = {
         "lift", "look_up", "number", "on_entries", "one_hot", "pad", "rows_of", "run",
         "shaped", "stacked", "unknown", "where_known",
     ),
+    "sgdsl.runtime.levels": ("weighted",),
+    "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "sample_weights", "split"),
     "sgdsl.runtime.queries": ("Parameters", "Queries", "Values"),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sgdsl.backend.methods import Method, relaxed
 from sgdsl.backend.names import Named
-from sgdsl.backend.writer import Writer
+from sgdsl.backend.writer import Writer, quoted
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key, Scope
@@ -32,6 +32,7 @@ class Step:
     made: dict[tuple[str, Scope], str] = field(default_factory=dict)
     levels: dict[Scope, str] = field(default_factory=dict)
     factors: dict[Key, str] = field(default_factory=dict)
+    rests: dict[str, str] = field(default_factory=dict)  # log mass of the classes of which one is sampled
     late: bool = False  # after recombination
 
     def say(self, text: str) -> None:
@@ -94,7 +95,7 @@ class Step:
         if (text, ("recombined",)) not in self.made:
             row = f", row={self.level(scope)}.row" if scope else ""
             name = self.named.locals.new(f"{text}_recombined")
-            self.say(f"{name} = weights.recombine({text}, {', '.join(map(repr_name, carriers))}{row})")
+            self.say(f"{name} = weights.recombine({text}, {', '.join(map(quoted, carriers))}{row})")
             self.made[text, ("recombined",)] = name
         return self.made[text, ("recombined",)]
 
@@ -235,8 +236,3 @@ class Step:
 def repr_scope(scope: Scope) -> str:
     """A level's name as a string."""
     return '"' + " ".join(scope) + '"'
-
-
-def repr_name(name: str) -> str:
-    """A node's name as a string."""
-    return f'"{name}"'

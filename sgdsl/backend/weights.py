@@ -13,7 +13,8 @@ def labelled_or_unknown(step: Step, key: Key, scope: Scope) -> str:
         at = next((t.scope for t in step.plan.terms if t.side == "q" and t.node == name), ())
         mask = step.known(name, at)
         call = "labelled" if key.kind == "label" else "unknown"
-        text = f"{call}({mask}, {step.named.derived['log_q', name]})"
+        log_q = step.named.derived["log_q", name] if key.kind == "label" else step.factors[Key("q", name)]
+        text = f"{call}({mask}, {log_q})"
         if key.kind == "label" and at != scope:
             text = f"{step.level(at)}.down({text}{', ' + repr_scope(scope) if scope else ''})"
         step.factors[key] = step.named.locals.new(f"{call}_{name}")

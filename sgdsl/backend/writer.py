@@ -99,3 +99,8 @@ def tuple_of(items: Iterable[str]) -> str:
     """Texts as a tuple."""
     found = list(items)
     return f"({found[0]},)" if len(found) == 1 else f"({', '.join(found)})"
+
+
+def quoted(text: str) -> str:
+    """A name as a string."""
+    return f'"{text}"'

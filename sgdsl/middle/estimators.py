@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 from math import prod
 
+import networkx as nx
+
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.catalog.families import FAMILIES
+from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Eliminator
 from sgdsl.middle.graphs import Graphs
@@ -27,6 +30,21 @@ class Choice:
     reason: str
     options: tuple[tuple[str, str | float], ...] = ()
 
+    @property
+    def listed(self) -> bool:
+        """Whether its values are entries of levels."""
+        return self.name in ("enumerate", "sum_and_sample")
+
+    @property
+    def drawn(self) -> bool:
+        """Whether its value varies from sample to sample."""
+        return self.name not in ("enumerate", "delta")
+
+
+def entries(model: ir.Model, choices: Mapping[str, Choice], name: str) -> int:
+    """The values of a listed node that a row which does not know it has entries for."""
+    return 2 if name in choices and choices[name].name == "sum_and_sample" else model.node(name).type.cardinality or 1
+
 
 def choose(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], sink: Sink) -> dict[str, Choice]:
     """The estimator of every node of q: as written, else reparam where the family has it, enumerate while no term's
@@ -34,7 +52,7 @@ def choose(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], sink: Sink) 
     choices: dict[str, Choice] = {}
     for name in draws:
         factor = model.factor("q", name)
-        if factor.estimator and (written := _written(model, factor, factor.estimator, sink)):
+        if factor.estimator and (written := _written(model, graphs, factor, factor.estimator, sink)):
             choices[name] = written
         elif factor.family == "Delta":
             choices[name] = Choice("delta", "a value, not a draw")
@@ -52,8 +70,7 @@ def _default(
     size = model.node(name).type.cardinality
     if size is None:
         return Choice("score", f"{model.factor('q', name).family} has no smooth draws and infinitely many values", _LOO)
-    enumerated = {n for n, choice in choices.items() if choice.name == "enumerate"} | {name}
-    largest = max(_scope_sizes(model, graphs, draws, enumerated), default=1)
+    largest = max(_scope_sizes(model, graphs, draws, {**choices, name: Choice("enumerate", "")}), default=1)
     if largest <= CAP:
         return Choice("enumerate", f"{size} values, and no term has more than {largest} cases")
     return Choice("score", f"a term would have {largest} cases, more than {CAP}", _LOO)
@@ -62,14 +79,23 @@ def _default(
 _LOO = (("baseline", "loo"),)
 
 
-def _scope_sizes(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], enumerated: set[str]) -> Iterator[int]:
-    """Cases of every term, when these nodes are enumerated."""
-    scopes = scopes_of(model, graphs, draws, enumerated)
+def _scope_sizes(
+    model: ir.Model, graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, Choice]
+) -> Iterator[int]:
+    """Cases of every term."""
+    scopes = scopes_of(model, graphs, draws, *listed(choices))
     for factor in (*model.p, *model.q):
-        yield prod(model.node(node).type.cardinality or 1 for node in scopes.factor(factor.side, factor.node))
+        yield prod(entries(model, choices, node) for node in scopes.factor(factor.side, factor.node))
 
 
-def _written(model: ir.Model, factor: ir.Factor, estimator: ir.Estimator, sink: Sink) -> Choice | None:
+def listed(choices: Mapping[str, Choice]) -> tuple[set[str], set[str]]:
+    """The enumerated nodes, and those enumerated in part."""
+    names = ("enumerate", "sum_and_sample")
+    enumerated, sampled = ({n for n, choice in choices.items() if choice.name == name} for name in names)
+    return enumerated, sampled
+
+
+def _written(model: ir.Model, graphs: Graphs, factor: ir.Factor, estimator: ir.Estimator, sink: Sink) -> Choice | None:
     """The choice that `by` asks for; None, with a diagnostic, where the node or family cannot have it."""
     node, family = model.node(factor.node), FAMILIES[factor.family]
     size = node.type.cardinality
@@ -79,6 +105,8 @@ def _written(model: ir.Model, factor: ir.Factor, estimator: ir.Estimator, sink: 
             wrong = "" if family.reparameterised else f"{family.name} has no draws that are smooth in its parameters"
         case "enumerate":
             wrong = "" if size else finite
+        case "sum_and_sample":
+            wrong = _not_sampled(model, graphs, node, family.name)
         case "gumbel" | "straight_through":
             wrong = "" if size and family.name in ("Categorical", "Bernoulli") else finite
         case _:
@@ -91,6 +119,18 @@ def _written(model: ir.Model, factor: ir.Factor, estimator: ir.Estimator, sink: 
                    (Label(node.span, "declared here"),), (wrong,), f"possible here: {', '.join(able)}; or leave `by` out")
     )  # fmt: skip
     return None
+
+
+def _not_sampled(model: ir.Model, graphs: Graphs, node: ir.Node, family: str) -> str:
+    """Why a sampled remainder would bias the bound, or would be no help; "" where it is right."""
+    if family != "Categorical" or node.type.shape:
+        return f"it takes one class of several, and `{node.name}` is {node.type}"
+    if resolve(model.objective, "objective")["bound"] == "iw":
+        return "under iw the sum over classes stands inside the logarithm, which a sample of it would bias"
+    weighed = [d for d in model.nodes if d.role == "supervised" and d.name in nx.descendants(graphs.q, node.name)]
+    if weighed:
+        return f"the label of `{weighed[0].name}` comes after it in q and weighs it, which a sample of the classes would bias"
+    return ""
 
 
 def check_size(model: ir.Model, sizes: Iterable[tuple[str, ...]], maker: Eliminator, sink: Sink) -> None:
@@ -141,7 +181,7 @@ def weigh(graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, Choice],
             above.add(node)
             todo.extend(graphs.parents("q", node))
     ordered = tuple(v for v in draws if v in above)
-    return Weighed(known, before, ordered, tuple(v for v in ordered if choices[v].name not in ("enumerate", "delta")))
+    return Weighed(known, before, ordered, tuple(v for v in ordered if choices[v].drawn))
 
 
 def samples(

@@ -15,6 +15,7 @@ HOW = {
     "gumbel": "relaxed draw (Gumbel-softmax), KL from the soft probabilities; biased",
     "straight_through": "straight-through draw, KL from the soft probabilities; biased",
     "delta": "deterministic",
+    "sum_and_sample": "the likeliest class exactly, one of the others by sampling",
 }
 BOUNDS = {
     ("snis", "lse"): "Σ_s w̄_s f_s + (1 + α) log mean_s w_s",

@@ -60,9 +60,9 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink) -> Plan:
     settings = resolve(model.objective, "objective")
     draws = tuple(n for n in graphs.order("q") if model.node(n).role in ("latent", "supervised"))
     choices = estimators.choose(model, graphs, draws, sink)
-    scopes = scopes_of(model, graphs, draws, {v for v in draws if choices[v].name == "enumerate"})
+    scopes = scopes_of(model, graphs, draws, *estimators.listed(choices))
     terms = _terms(model, graphs, scopes)
-    maker = Eliminator({n: model.node(n).type.cardinality or 1 for n in draws}, {n: i for i, n in enumerate(draws)})
+    maker = Eliminator({n: estimators.entries(model, choices, n) for n in draws}, {n: i for i, n in enumerate(draws)})
     weights = _Weights(model, draws, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
     used = tuple(dict.fromkeys(t.scope for t in terms if t.scope))
     log_w, shares = weights.log_w(), tuple(weights.posterior(s) for s in used)
@@ -85,7 +85,7 @@ def _groups(model: ir.Model, graphs: Graphs, plan: Plan) -> Recombination | None
     """Groups serve the default bound: the others are defined by the weight of a whole sample."""
     if (plan.bound, plan.marginal) != ("snis", "lse") or plan.samples == 1:
         return None
-    varying = [v for v in plan.draws if plan.choices[v].name not in ("enumerate", "delta")]
+    varying = [v for v in plan.draws if plan.choices[v].drawn]
     return recombination(model, graphs, plan.draws, varying, plan.log_w, {m.name: m for m in plan.messages})
 
 
@@ -132,7 +132,7 @@ class _Weights:
         factors: dict[Key, Scope] = {}
         for node in reversed([n for n in self.draws if n in self.q]):
             wanted = node in keep or any(node in s for s in factors.values())
-            if self.choices[node].name == "enumerate" and wanted:
+            if self.choices[node].listed and wanted:
                 factors[Key("q" if with_labels or not self._supervised(node) else "draw", node)] = self.q[node]
             elif with_labels and self._supervised(node):
                 key, scope = self.label(node)
@@ -156,7 +156,7 @@ def _log_v(
     terms: tuple[Term, ...], draws: tuple[str, ...], choices: Mapping[str, estimators.Choice], maker: Eliminator
 ) -> Product:
     """log Σ over enumerated values of p / (density of what was drawn): by level, "f" holds the terms of one."""
-    drawn = [v for v in draws if choices[v].name not in ("enumerate", "delta")]
+    drawn = [v for v in draws if choices[v].drawn]
     levels = dict.fromkeys(summed_scope(t, choices) for t in terms if t.side == "p" or t.node in drawn)
     return maker.product({Key("f", " ".join(s)): s for s in levels}, ())
 

@@ -30,11 +30,19 @@ class Scopes:
         return self.union((node, *self.graphs.parents(side, node)))
 
 
-def scopes_of(model: ir.Model, graphs: Graphs, draws: Sequence[str], enumerated: Collection[str]) -> Scopes:
-    """The scopes when some nodes are enumerated. `draws`: q's nodes in order."""
+def scopes_of(
+    model: ir.Model,
+    graphs: Graphs,
+    draws: Sequence[str],
+    enumerated: Collection[str],
+    sampled: Collection[str] = (),
+) -> Scopes:
+    """The scopes when some nodes are enumerated. `draws`: q's nodes in order; `sampled`: enumerated in part, so that their
+    values depend on their parents too."""
     found = Scopes(graphs, {n: i for i, n in enumerate(draws)}, {n.name: () for n in model.nodes})
     for name in draws:
-        found.values[name] = (name,) if name in enumerated else found.union(graphs.parents("q", name))
+        above = () if name in enumerated else found.union(graphs.parents("q", name))
+        found.values[name] = (*above, name) if name in (*enumerated, *sampled) else above
     for let in model.lets:
         found.values[let.name] = found.union(contracted([let.name], model, graphs.lets))
     return found

@@ -179,13 +179,17 @@ def make_levels(
     counts, tables = {}, {}
     for node in {n for level in model.LEVELS for n in level}:
         info = model.NODES[node]
-        table = value_table(info.first, info.classes, info.event, torch.int64 if info.integer else dtype)
+        if info.estimator == "sum_and_sample":  # the entries are the likeliest class and another (runtime/sampled.py)
+            table = torch.arange(2)
+        else:
+            table = value_table(info.first, info.classes, info.event, torch.int64 if info.integer else dtype)
         tables[node] = table.to(device)
         counts[node] = torch.full((rows,), len(table), device=device)
         if node in known:
             counts[node] = torch.where(known[node], 1, counts[node])
+    shown = {n: mask for n, mask in known.items() if model.NODES[n].estimator != "sum_and_sample"}
     made = {}
     for level in model.LEVELS:
         below = {" ".join(other): other for other in model.LEVELS if set(other) < set(level)}
-        made[" ".join(level)] = make_level(level, below, counts, tables, values, known)
+        made[" ".join(level)] = make_level(level, below, counts, tables, values, shown)
     return made

@@ -62,7 +62,7 @@ def leave_one_out(estimate: Estimate, *terms: Tensor, alpha: float) -> Tensor:
         return torch.stack([bound - estimate(*(t[others != s] for t in full), alpha=alpha) for s in range(samples)])
 
 
-def with_score(bound: Tensor, gain: Tensor, score: Tensor) -> Tensor:
+def with_score(bound: Tensor, gain: Tensor | float, score: Tensor) -> Tensor:
     """The bound in value, with the gradient of Σ_s stop(gain_s) · score_s added; score [S, rows] = Σ log q of the draws."""
     surrogate = (gain * score).sum(0)
     return bound + (surrogate - surrogate.detach())

@@ -109,6 +109,21 @@ class Weights:
         index = index if row is None else index[:, row]
         return value.take_along_dim(index.reshape(*index.shape, *[1] * (value.dim() - 2)), 0)
 
+    def returned(self, value: Tensor, *carriers: str, row: Tensor) -> Tensor:
+        """The transpose of `recombine`: what recombinations hold, added up by the sample they took, [S, entries]."""
+        index = self._of(self.index, carriers)[:, row]
+        return torch.zeros_like(value).scatter_add(0, index, value)
+
+    def of_samples(self, *carriers: str) -> Tensor:
+        """w̄ of each sample in the mean of a summand of this group, [S, rows], without gradient."""
+        return self._of(self.log_w, carriers).detach().softmax(0)
+
+    @property
+    def of_recombinations(self) -> Tensor:
+        """The weight of each recombination, [S, rows], without gradient."""
+        joint = self.joint.detach()
+        return torch.where(self.several, 1 / len(joint), joint.softmax(0))
+
     @property
     def joint(self) -> Tensor:
         """The log weight of each sample as drawn, [S, rows]."""

@@ -40,8 +40,8 @@ class Level:
         return term.new_zeros(term.shape[0], self.sizes[level]).index_add(1, self.index[level], term)
 
     def share(self, share: Tensor, term: Tensor) -> Tensor:
-        """Share-weighted sum of a term down to the rows; a share of 0 takes an infinite term away."""
-        return self.down(torch.where(share > 0, share * term, 0.0))
+        """Share-weighted sum of a term down to the rows."""
+        return self.down(weighted(share, term))
 
     def log_sum(self, term: Tensor, level: str = ROWS) -> Tensor:
         """log Σ exp over the entries that share an entry of a smaller level."""
@@ -50,6 +50,11 @@ class Level:
         top = top.scatter_reduce(1, index.expand_as(term), term.detach(), "amax")
         top = torch.where(top.isfinite(), top, 0.0)
         return top + self.down((term - top.index_select(1, index)).exp(), level).log()
+
+
+def weighted(share: Tensor, term: Tensor) -> Tensor:
+    """share · term; a share of 0 takes an infinite term away."""
+    return torch.where(share > 0, share * term, 0.0)
 
 
 def value_table(first: int, values: int, event: Sequence[int], dtype: torch.dtype) -> Tensor:

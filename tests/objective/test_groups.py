@@ -13,11 +13,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.groups import errors
-from sgdsl import driver
-from sgdsl.base.source import Source
-from sgdsl.runtime.batch import Step, make_batch
 from sgdsl.runtime.groups import Grouping, groups_of
-from sgdsl.runtime.load import load
+from tests.objective.outcomes import Everything, everything, gradient, model_of
 
 ALPHA = 0.4
 
@@ -65,45 +62,6 @@ THIRD += "q(z3 | x) = Categorical(table) by score\nq(y3 | z3) = Categorical(tabl
 KNOWN = {"all": ("y1", "y2"), "first": ("y1",), "second": ("y2",), "none": ()}
 
 
-class Outcomes:
-    """Row i of a batch takes the i-th joint outcome of all draws, in mixed radix; `drawn`: what was asked for, with its logits;
-    `picked`: the samples that each group's recombinations took."""
-
-    def __init__(self, rows: int) -> None:
-        self.rest = torch.arange(rows)
-        self.log_prob = torch.zeros(rows, dtype=torch.float64)
-        self.picked: list[Tensor] = []
-
-    def categorical(self, size: Sequence[int], logits: Tensor) -> Tensor:
-        samples, entries = size
-        assert entries == len(self.rest), "every draw of these models is one a row"
-        values = logits.shape[-1]
-        found = []
-        for _ in range(samples):
-            found.append(self.rest % values)
-            self.rest = self.rest // values
-        index = torch.stack(found)
-        log_probs = logits.log_softmax(-1).expand(samples, entries, -1)
-        self.log_prob = self.log_prob + log_probs.gather(-1, index[..., None])[..., 0].sum(0)
-        return index
-
-    def resample(self, size: Sequence[int], log_w: Tensor) -> Tensor:
-        found = []
-        for _ in range(size[0]):
-            found.append(self.rest % len(log_w))
-            self.rest = self.rest // len(log_w)
-        self.picked.append(torch.stack(found))
-        return self.picked[-1]
-
-
-@dataclass(frozen=True, slots=True)
-class Everything:
-    """The step at every joint outcome, and the outcomes' probabilities, which can be differentiated."""
-
-    step: Step
-    probability: Tensor
-
-
 @pytest.fixture(autouse=True)
 def _double() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
@@ -111,36 +69,16 @@ def _double() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
-def model_of(text: str, samples: int) -> Any:
-    compiled = driver.compile_source(Source("groups.sgm", text), [f"objective.samples={samples}"])
-    model = load(compiled.text, f"groups_{compiled.model.name}_{samples}").Model().double()
-    model.alpha = ALPHA
-    torch.manual_seed(3)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=1.2)
-    return model
+def compiled(text: str, samples: int) -> Any:
+    return model_of(text, f"objective.samples={samples}", alpha=ALPHA)
 
 
-def everything(model: Any, known: Sequence[str]) -> Everything:
+def outcomes(model: Any, known: Sequence[str]) -> Everything:
     """All outcomes: two values for each draw of a node, S for each choice of a sample, for every weighed node a group."""
     drawn = [n for n, info in model.NODES.items() if info.estimator == "score"]
     samples, groups = model.samples, len(model.GROUPS.weighed)
     rows = 2 ** (samples * len(drawn)) * samples ** (samples * groups)
-    values = {"x": torch.full((rows,), 2), "y1": torch.ones(rows).long(), "y2": torch.zeros(rows).long()}
-    draws = Outcomes(rows)
-    step = model(make_batch(model, values, {n: torch.full((rows,), n in known) for n in ("y1", "y2")}), draws)
-    assert draws.rest.eq(0).all()
-    log_prob = draws.log_prob
-    for log_w, index in zip(step.log_w, draws.picked, strict=False):
-        log_prob = log_prob + log_w.log_softmax(0).gather(0, index).sum(0)
-    assert log_prob.exp().sum().item() == pytest.approx(1)
-    return Everything(step, log_prob.exp())
-
-
-def gradient(model: Any, value: Tensor) -> Tensor:
-    wanted = list(model.parameters())
-    found = torch.autograd.grad(value, wanted, retain_graph=True, allow_unused=True)
-    return torch.cat([torch.zeros(p.numel()) if g is None else g.flatten() for p, g in zip(wanted, found, strict=True)])
+    return everything(model, rows, {"y1": 1, "y2": 0}, known)
 
 
 @pytest.mark.parametrize("known", KNOWN)
@@ -148,20 +86,16 @@ def gradient(model: Any, value: Tensor) -> Tensor:
 def test_the_gradient_is_exactly_unbiased(text: str, known: str) -> None:
     """Protects the score terms of draws before and after recombination, of the choice of samples, and their baselines: the
     mean of the emitted gradient over all outcomes is the gradient of the mean, at S = 2."""
-    model = model_of(text, 2)
-    found = everything(model, KNOWN[known])
-    expected = gradient(model, (found.probability * found.step.bound).sum())
-    emitted = gradient(model, (found.probability.detach() * found.step.objective).sum())
-    torch.testing.assert_close(emitted, expected, rtol=1e-10, atol=1e-12)
+    model = compiled(text, 2)
+    found = outcomes(model, KNOWN[known])
+    torch.testing.assert_close(gradient(model, found.surrogate), gradient(model, found.mean), rtol=1e-10, atol=1e-12)
 
 
 def test_the_gradient_is_exactly_unbiased_with_three_samples() -> None:
     """The same at S = 3, where a sample may be in some recombinations and not in others."""
-    model = model_of(PLAIN, 3)
-    found = everything(model, KNOWN["all"])
-    expected = gradient(model, (found.probability * found.step.bound).sum())
-    emitted = gradient(model, (found.probability.detach() * found.step.objective).sum())
-    torch.testing.assert_close(emitted, expected, rtol=1e-10, atol=1e-12)
+    model = compiled(PLAIN, 3)
+    found = outcomes(model, KNOWN["all"])
+    torch.testing.assert_close(gradient(model, found.surrogate), gradient(model, found.mean), rtol=1e-10, atol=1e-12)
 
 
 def tables(model: Any) -> dict[str, Tensor]:
@@ -192,9 +126,9 @@ def by_hand(model: Any) -> float:
 def test_the_bound_is_the_formula_and_a_lower_bound(samples: int) -> None:
     """Protects recombination: the mean over all draws and recombinations is the formula's, and at most
     log p(x, labels) + α log q(labels | x). With aligned draws, decoder terms weighed jointly, it is another number."""
-    model = model_of(PLAIN, samples)
-    found = everything(model, KNOWN["all"])
-    mean = (found.probability * found.step.bound).sum().item()
+    model = compiled(PLAIN, samples)
+    found = outcomes(model, KNOWN["all"])
+    mean = found.mean.item()
     assert mean == pytest.approx(by_hand(model), abs=1e-10)
     t = tables(model)
     joint = [
@@ -208,9 +142,9 @@ def test_the_bound_is_the_formula_and_a_lower_bound(samples: int) -> None:
 def test_rows_of_fewer_than_two_groups_keep_their_samples() -> None:
     """Protects unlabelled rows and rows with one weighed label from recombination: the bound is that of joint weights, draw
     by draw, whatever is resampled."""
-    model = model_of(PLAIN, 2)
+    model = compiled(PLAIN, 2)
     for known in ("none", "first", "second"):
-        found = everything(model, KNOWN[known])
+        found = outcomes(model, KNOWN[known])
         draws = 2 ** (2 * 2)  # the outcomes of all nodes come first in the radix, the choice of samples after them
         rows = found.step.bound.reshape(-1, draws)
         torch.testing.assert_close(rows, rows[:1].expand_as(rows))
@@ -242,7 +176,7 @@ class Reading:
 )
 def test_a_known_node_cuts_groups(known: tuple[str, ...], groups: tuple[int, ...]) -> None:
     """Groups are those of the row: in CUT z1, y1 and z2 are one where y1 is unknown, and two where it is known."""
-    model = model_of(CUT, 2)
+    model = compiled(CUT, 2)
     assert model.GROUPS.weighed == ("z1", "y1", "z2")
     assert groups_of(model.GROUPS, model.NODES, model.ORDER_Q, set(known)) == groups
 
