@@ -39,8 +39,6 @@ _INSTEAD: dict[str, str] = {
     "extern": "write `mlp`, `conv` or `deconv`",
     "crop": "crop the images in the data",
     "paste": "write a `deconv`",
-    "baseline = mean": "write `by score`, whose baseline is the leave-one-out mean",
-    "baseline = net": "write `by score`, whose baseline is the leave-one-out mean",
     "gradient = dreg": "leave `gradient` out",
 }
 PLANNED_FAMILIES = (
