@@ -14,9 +14,10 @@ from sgdsl.base.source import Source
 from sgdsl.frontend import check as frontend_check
 from sgdsl.frontend import syntax
 from sgdsl.frontend.lower import lower
+from sgdsl.frontend.made import write_made
 from sgdsl.frontend.parse import parse
 from sgdsl.frontend.read import read_source
-from sgdsl.middle import checks, explain, graphs, ir, networks, plan
+from sgdsl.middle import checks, explain, faithful, graphs, ir, networks, plan, recognition
 
 Stage = Literal["syntax", "ir", "graph", "plan", "python"]
 
@@ -60,18 +61,22 @@ def read(path: str | Path) -> Source:
 
 
 def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
-    """parse, lower, check, graph, plan (which chooses estimators: middle/estimators.py). `overrides`: "train.lr=1e-3", ….
+    """parse, lower, invert, check, graph, plan (which chooses estimators: middle/estimators.py). `overrides`: "train.lr=1e-3", ….
     Raises DiagnosticError at the first phase that finds a mistake, with everything that phase found."""
     sink = Sink(source)
     tree = parse(source, sink)
     sink.barrier()
     draft = lower(tree, source, sink, overrides)
     sink.barrier()
+    made = recognition.propose(draft.roles, draft.parents("p"), draft.parents("q"), draft.auto.after)
+    draft = write_made(draft, made, sink)
+    sink.barrier()
     model = frontend_check.check(draft, sink)
     sink.barrier()
     checks.check_graph(model, sink)
     sink.barrier()
     dags = graphs.build(model)
+    faithful.check_faithful(model, dags, sink)
     step = plan.plan(model, dags, sink)
     networks.check_norms(model, dags, sink)
     sink.barrier()
@@ -95,8 +100,10 @@ def compile_alone(program: Program) -> str:
 
 
 def explained(checked: Checked) -> str:
-    """Per pattern of labels, what is drawn, enumerated or weighed, and why."""
-    return explain.explain(checked.model, checked.graphs, checked.plan)
+    """Per pattern of labels, what is drawn, enumerated or weighed, and why; what was made of q, and why."""
+    made = recognition.in_words(checked.model)
+    page = explain.explain(checked.model, checked.graphs, checked.plan)
+    return page + "".join(f"{line}\n" for line in ("", *made) if made)
 
 
 def show(checked: Checked, stage: Stage) -> str:
