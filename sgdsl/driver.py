@@ -24,7 +24,7 @@ Stage = Literal["syntax", "ir", "graph", "plan", "python"]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A model that is right: what `check`, `graph` and `explain` need. `notes`: warnings and notes."""
+    """A model that is right: what `check`, `graph` and `explain` need. `notes`: warnings."""
 
     source: Source
     syntax: syntax.File
@@ -76,11 +76,15 @@ def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
     checks.check_graph(model, sink)
     sink.barrier()
     dags = graphs.build(model)
-    faithful.check_faithful(model, dags, sink)
     step = plan.plan(model, dags, sink)
     networks.check_norms(model, dags, sink)
     sink.barrier()
     return Checked(source, tree, model, dags, step, tuple(sink.found))
+
+
+def remarks(checked: Checked) -> tuple[Diagnostic, ...]:
+    """Notes on a right model that `sgdsl check` alone shows: independences that the written q assumes (N0501)."""
+    return faithful.remarks(checked.model, checked.graphs)
 
 
 def emit(checked: Checked) -> Program:

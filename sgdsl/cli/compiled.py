@@ -10,9 +10,9 @@ from sgdsl.cli.talk import Talk
 
 
 def checked(talk: Talk, path: Path, overrides: Sequence[str] = (), *, aloud: bool = False) -> driver.Checked:
-    """Reads and checks; mistakes show the file's lines. `aloud`: warnings too; notes are left to `sgdsl check`."""
+    """Reads and checks; mistakes show the file's lines. `aloud`: warnings too."""
     talk.source = driver.read(path)
     found = driver.check(talk.source, overrides)
     if aloud:
-        talk.diagnostics(d for d in found.notes if d.severity != "note")
+        talk.diagnostics(found.notes)
     return found

@@ -39,9 +39,7 @@ def read_auto(
     return Auto(after, network.value if network is not None else None, text, place, auto.span)
 
 
-def _arguments(
-    auto: syntax.Auto, declared: Mapping[str, Declaration], sink: Sink
-) -> tuple[bool, syntax.Arg | None]:
+def _arguments(auto: syntax.Auto, declared: Mapping[str, Declaration], sink: Sink) -> tuple[bool, syntax.Arg | None]:
     """Whether `after` stands in the parentheses, and the network. Raises Refused: E0201, E0506."""
     after: syntax.Arg | None = None
     network: syntax.Arg | None = None
@@ -63,7 +61,7 @@ def _arguments(
 def _once(arg: syntax.Arg, before: syntax.Arg | None) -> syntax.Arg:
     if before is not None:
         raise refusal("E0506", "`q auto` takes `after` and one network", arg.span, "one too many",
-                      labels=[Label(before.span, "the first")], hint="write a line of its own for a node that needs another")  # fmt: skip
+                      labels=[Label(before.span, "the first")], hint="a node that needs another one gets a q line")  # fmt: skip
     return arg
 
 

@@ -15,7 +15,8 @@ NEEDS_Q = ("supervised", "latent")
 
 
 def check_graph(model: ir.Model, sink: Sink) -> None:
-    """Every node has the factors of its role, once (missing ones of q were made before); lets, p and q are acyclic; the latents reach the data."""
+    """Every node has the factors of its role, once (what q lacked was made before); lets, p and q are acyclic; the latents
+    reach the data."""
     _check_factors(model, sink)
     lets = graphs.let_graph(model)
     spans = {n.name: n.span for n in model.nodes} | {h.name: h.span for h in model.lets}
@@ -62,7 +63,8 @@ def _check_node(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink
         )  # fmt: skip
     if side == "p" and needed and not found:
         sink.add(
-            Diagnostic("E0402", f"`{node.name}` has no p factor", node.span, "needs p", (), (), f"add a line `p({node.name}) = …`")
+            Diagnostic("E0402", f"`{node.name}` has no p factor", node.span, "needs p",
+                       hint=f"add a line `p({node.name}) = …`")
         )  # fmt: skip
 
 

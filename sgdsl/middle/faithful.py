@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import networkx as nx
 
-from sgdsl.base.diagnostics import Diagnostic, Sink
+from sgdsl.base.diagnostics import Diagnostic
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.ordering import UNKNOWN
@@ -15,11 +15,12 @@ from sgdsl.middle.separation import add_ancestors, blanket
 LISTED = 4  # missing parents with their reasons in one note
 
 
-def check_faithful(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
+def remarks(model: ir.Model, graphs: Graphs) -> tuple[Diagnostic, ...]:
     """N0501 for each written factor of q that does not read all its node depends on, given what is known when it is
     drawn: x, the given, and the nodes before it (ties: made ones first, then by declaration)."""
     made = {f.node for f in model.q if f.made is not None}
     place = {n.name: (n.name not in made, i) for i, n in enumerate(model.nodes)}
+    found: list[Diagnostic] = []
     factors = {f.node: f for f in model.q}
     before = [n.name for n in model.nodes if n.role not in UNKNOWN]
     known, ancestral = set(before), set[str]()
@@ -32,9 +33,10 @@ def check_faithful(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
             why = blanket(graphs.p, node, known, ancestral)
             missing = {v: why[v] for v in before if v in why and not graphs.q.has_edge(v, node)}
             if missing:
-                sink.add(_note(factors[node], missing))
+                found.append(_note(factors[node], missing))
         known.add(node)
         before.append(node)
+    return tuple(found)
 
 
 def _note(factor: ir.Factor, missing: Mapping[str, str]) -> Diagnostic:
@@ -54,5 +56,7 @@ def _right_side(factor: ir.Factor) -> str:
     trunk = factor.trunk
     reads = tuple(i.name for i in trunk.inputs if isinstance(i, ir.Ref)) if trunk else ()
     sources = (ir.Head, ir.Default)
-    grows = trunk is not None and reads == factor.given and all(isinstance(p.source, sources) for p in factor.parameters)
+    grows = (
+        trunk is not None and reads == factor.given and all(isinstance(p.source, sources) for p in factor.parameters)
+    )
     return factor.text.split(" = ", 1)[1] if grows and "norm = batch" not in factor.text else "…"

@@ -61,7 +61,8 @@ def _reason(p: nx.DiGraph, node: str, other: str, came: dict[str, str], ancestra
     if came[other] == node:
         child = next(c for c in p.successors(node) if c in ancestral and p.has_edge(other, c))
         return f"shares the child {child} with {node}: each explains the other away"
-    between, at = [], came[other]
+    between: list[str] = []
+    at = came[other]
     while at != node and len(between) <= SHOWN:
         between.append(at)
         at = came[at]

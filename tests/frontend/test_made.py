@@ -134,14 +134,18 @@ def test_a_network_of_ones_own(auto: str, network: str) -> None:
 def test_a_net_of_the_file_is_shared_where_made_factors_read_the_same() -> None:
     """`net f` serves each made factor; where these read different shapes, E0309 says in which factor."""
     text = HEAD + "net f = conv(8) >> mlp(4)\nq auto(f >> mlp(3))\n"
-    alone = text.replace("supervised y : class(10)\n", "").replace("p(y)        = Categorical\n", "").replace("y, z", "z")
+    alone = (
+        text.replace("supervised y : class(10)\n", "").replace("p(y)        = Categorical\n", "").replace("y, z", "z")
+    )
     assert made(alone) == ["q(z | x) = Normal(f >> mlp(3))"]
     assert wrong(text) == [("E0309", "f")]
 
 
 def test_a_node_that_depends_on_nothing_known_reads_nothing() -> None:
     """A label that no datum depends on: a network without inputs would be refused."""
-    text = HEAD + "supervised t : real[2]\nsupervised u : real\np(t) = Normal\np(u | t) = Normal(mlp(4))\nq auto(mlp(7))\n"
+    text = (
+        HEAD + "supervised t : real[2]\nsupervised u : real\np(t) = Normal\np(u | t) = Normal(mlp(4))\nq auto(mlp(7))\n"
+    )
     lines = made(text)
     assert [line for line in lines if line.startswith(("q(t", "q(u"))] == [
         "q(u) = Normal(learned)",
@@ -154,7 +158,10 @@ def test_a_node_that_depends_on_nothing_known_reads_nothing() -> None:
 
 def test_a_latent_without_data_takes_its_prior() -> None:
     """Its q is its p, letter for letter, lets and all, after everything that p reads."""
-    text = HEAD + "latent u : real[2]\nlatent w : real[2]\nlet h = mlp(3)(x, z)\np(u | h, y) = Normal(mlp(4), scale = 0.5)\n"
+    text = (
+        HEAD
+        + "latent u : real[2]\nlatent w : real[2]\nlet h = mlp(3)(x, z)\np(u | h, y) = Normal(mlp(4), scale = 0.5)\n"
+    )
     text = text.replace("Normal(mlp(4), scale", "Normal(loc = mlp(4), scale") + "p(w | u) = Laplace(mlp(2))\n"
     lines = made(text)
     assert lines[-2:] == ["q(u | h, y) = Normal(loc = mlp(4), scale = 0.5)", "q(w | u) = Laplace(mlp(2))"]
@@ -201,7 +208,9 @@ def test_q_auto_with_nothing_to_make_is_warned_of() -> None:
 
 def test_a_cycle_among_written_factors_is_the_only_message() -> None:
     """No factor can be made, and the user is told of the cycle, not of what is missing."""
-    text = HEAD + "latent u : real\np(u | z) = Normal(mlp(4))\nq(z | y) = Normal(mlp(4))\nq(y | z) = Categorical(mlp(4))\n"
+    text = (
+        HEAD + "latent u : real\np(u | z) = Normal(mlp(4))\nq(z | y) = Normal(mlp(4))\nq(y | z) = Categorical(mlp(4))\n"
+    )
     assert [code for code, _ in wrong(text)] == ["E0401"]
     p = HEAD.replace("p(z)  ", "p(z | x)").replace("Normal\n", "Normal(mlp(4))\n")
     assert [code for code, _ in wrong(p)] == ["E0401"]

@@ -202,7 +202,9 @@ def false_claims(q: nx.DiGraph, graph: nx.DiGraph, roles: Mapping[str, ir.Role])
 
 
 @pytest.mark.parametrize(
-    ("p", "lost"), [(CHAIN, {("z3", "x1"), ("z2", "x1"), ("z3", "x2")}), (FORK, {("b", "c"), ("b", "x2")})], ids=["chain", "fork"]
+    ("p", "lost"),
+    [(CHAIN, {("z3", "x1"), ("z2", "x1"), ("z3", "x2")}), (FORK, {("b", "c"), ("b", "x2")})],
+    ids=["chain", "fork"],
 )
 def test_reversing_edges_and_joining_parents_is_wrong(p: Graph, lost: set[tuple[str, str]]) -> None:
     """Reversed, a chain's last state no longer sees the first datum, which it depends on through the states between; and
