@@ -118,11 +118,9 @@ def show(checked: Checked, stage: Stage) -> str:
         case "ir":
             return pformat(checked.model, width=120) + "\n"
         case "graph":
-            return "\n".join(
-                f"{side}: {parent} -> {child}"
-                for side, graph in (("p", checked.graphs.p), ("q", checked.graphs.q))
-                for parent, child in graph.edges
-            ) + "\n"  # fmt: skip
+            edges = [(s, e) for s, g in (("p", checked.graphs.p), ("q", checked.graphs.q)) for e in g.edges]
+            made = recognition.in_words(checked.model)
+            return "\n".join([*(f"{side}: {parent} -> {child}" for side, (parent, child) in edges), *made]) + "\n"
         case "plan":
             return pformat(checked.plan, width=120) + "\n"
         case "python":
