@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.oracle import exact
-from tests.oracle.program import BOUNDS, Compiled, example, expected, gradients, program
-from tests.oracle.replay import Block
+from sgdsl.oracle import exact
+from sgdsl.oracle.outcomes import expected, gradients
+from sgdsl.oracle.program import BOUNDS, Compiled, example
+from tests.oracle.program import program
+from sgdsl.oracle.replay import Block
 
 FINITE = (
     "both_sides",

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from sgdsl.middle import ir
-from tests.oracle.exact import static_scopes
-from tests.oracle.grid import finite_values, hermite
+from sgdsl.oracle.exact import static_scopes
+from sgdsl.oracle.grid import finite_values, hermite
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class Block:
 
 
 def draws_of(model: ir.Model, chosen: Mapping[str, str], order: Sequence[str], points: int) -> list[Draw]:
-    """Every drawn node in the order `order`, whatever a row may know."""
+    """Every node that is drawn, in the order `order`, whatever a row may know."""
     scopes = static_scopes(model, chosen)
     found = []
-    for node in (model.node(n) for n in order if chosen[n] != "enumerate"):
+    for node in (model.node(n) for n in order if chosen[n] not in ("enumerate", "delta")):
         outcomes = node.type.cardinality or points**node.type.cells
         found.append(Draw(node, outcomes, scopes[node.name]))
     return found
