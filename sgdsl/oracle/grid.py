@@ -1,7 +1,8 @@
 """One row of data, its unknown nodes at every joint outcome: log p, and log q of every node, as flat tensors [G].
 
-A finite node's outcomes are its values; a Delta has the one that it is. A Normal node's outcomes are Gauss-Hermite points of its noise, so that
-expectations over it are quadrature; their probability is the point's weight, while its density is that of the value.
+A finite node's outcomes are its values; a Delta has the one that it is. A Normal node's outcomes are Gauss-Hermite points
+of its noise, so that expectations over it are quadrature; their probability is the point's weight, while its density is
+that of the value.
 """
 
 from __future__ import annotations

@@ -39,7 +39,9 @@ class Reader:
         layers = (
             self._layer(name.removesuffix("weight"))
             for name in self.state
-            if name.startswith(prefix) and name.endswith("weight") and name.removesuffix("weight") + "bias" in self.state
+            if name.startswith(prefix)
+            and name.endswith("weight")
+            and name.removesuffix("weight") + "bias" in self.state
         )
         free = (
             tensor
@@ -132,7 +134,7 @@ class Reader:
         for parameter in factor.parameters:
             raw = self._parameter(factor, parameter, values, trunk, Owned(owned.layers, free.free))
             given = isinstance(parameter.source, ir.Value | ir.Default)
-            found[parameter.name] = domain(parameter, raw, given)
+            found[parameter.name] = domain(factor.family, parameter, raw, given)
         return found
 
     def _parameter(

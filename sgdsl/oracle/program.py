@@ -27,6 +27,7 @@ OVERRIDES = {
     "iw": ("objective.bound=iw", "objective.marginal=lse"),
     "clamped": ("objective.bound=clamped", "objective.marginal=lse"),
 }
+LABELS = 4  # of which every subset is looked at
 Rows = Sequence[tuple[Mapping[str, Tensor], tuple[str, ...], int]]  # (values, known labels, copies) each
 _count = itertools.count()
 
@@ -49,6 +50,13 @@ class Compiled:
     def labels(self) -> tuple[str, ...]:
         """The supervised nodes."""
         return tuple(n.name for n in self.ir.nodes if n.role == "supervised")
+
+    def some_patterns(self) -> list[tuple[str, ...]]:
+        """Every subset of the supervised nodes; of more than LABELS none, each alone, all, and all but each."""
+        if len(self.labels) <= LABELS:
+            return list(self.patterns())
+        but = [tuple(n for n in self.labels if n != left) for left in self.labels]
+        return [(), *((n,) for n in self.labels), *but, self.labels]
 
     def patterns(self) -> Iterator[tuple[str, ...]]:
         """Every subset of the supervised nodes."""
@@ -127,5 +135,3 @@ def batch_of(compiled: Compiled, rows: Rows) -> Batch:
         for label in compiled.labels
     }
     return make_batch(compiled.module, values, known, dtype=torch.float64)
-
-

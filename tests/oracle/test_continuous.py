@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sgdsl.runtime.draws import Draws
 from sgdsl.oracle import exact
 from sgdsl.oracle.by_hand import step_and_hand
 from sgdsl.oracle.program import BOUNDS, Compiled, batch_of, example
+from sgdsl.runtime.draws import Draws
 from tests.oracle.program import MODELS, compile_text, differences, every_pattern, program
 
 ALPHA = 0.5

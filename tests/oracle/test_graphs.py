@@ -9,8 +9,8 @@ from torch import Tensor
 from sgdsl.oracle import exact
 from sgdsl.oracle.outcomes import expected, gradients
 from sgdsl.oracle.program import BOUNDS, Compiled, example
-from tests.oracle.program import program
 from sgdsl.oracle.replay import Block
+from tests.oracle.program import program
 
 FINITE = (
     "both_sides",

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sgdsl.runtime import ask
-from sgdsl.runtime.draws import Draws
 from sgdsl.oracle import exact
 from sgdsl.oracle.grid import Grid, finite_values, parents, product
 from sgdsl.oracle.program import Compiled, batch_of, example
+from sgdsl.runtime import ask
+from sgdsl.runtime.draws import Draws
 from tests.oracle.program import every_pattern, program
 
 NAMES = ("common_child", "numbers", "conditioned", "cells", "listed_between", "through_let", "label_after_label")

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from sgdsl.runtime.batch import make_batch
-from sgdsl.runtime.draws import Draws
 from sgdsl.oracle import exact
 from sgdsl.oracle.program import BOUNDS, Compiled, Rows, batch_of, example
-from tests.oracle.program import every_pattern, program
 from sgdsl.oracle.replay import Block
+from sgdsl.runtime.batch import make_batch
+from sgdsl.runtime.draws import Draws
+from tests.oracle.program import every_pattern, program
 
 ALPHA = 0.5
 MIXED = ("three_labels", "label_after_label", "common_child", "listed_between", "long_chain", "scored_label")
