@@ -98,6 +98,9 @@ def _textbook(method: str, size: tuple[int, ...], at: list[Tensor]) -> Tensor:
     if method == "zero_inflated_negative_binomial":
         count = _textbook("negative_binomial", size, at[:2])
         return torch.where(_textbook("bernoulli", size, [torch.logit(at[2])]).bool(), 0.0, count)
+    if method == "resample":
+        drawn_rows: Tensor = distributions.Categorical(logits=at[0].t()).sample(torch.Size(size[:1]))
+        return drawn_rows
     classes = method in ("categorical", "straight_through", "gumbel")
     shape = (*size, at[0].shape[-1]) if classes else size
     full = [a.expand(shape) if i == 0 or "gumbel" not in method else a for i, a in enumerate(at)]

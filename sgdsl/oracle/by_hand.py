@@ -3,22 +3,28 @@ the enumerated nodes; everything can be differentiated."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from sgdsl.middle import ir
 from sgdsl.oracle import exact
-from sgdsl.oracle.grid import finite_values, parents, product, q_order
-from sgdsl.oracle.noise import Drawn, Recorder, binary_logits, class_logits, one_hot
+from sgdsl.oracle.by_group import grouped_row
+from sgdsl.oracle.grid import parents
+from sgdsl.oracle.noise import Drawn, Recorder
+from sgdsl.oracle.placed import Placed
 from sgdsl.oracle.program import Compiled, Rows, batch_of
-from sgdsl.oracle.replay import entries
+from sgdsl.oracle.replay import draws_of, entries
 
-RELAXED = ("gumbel", "straight_through")
+
+class Hand(Protocol):
+    """One row at its draws."""
+
+    def bound(self, bound: str, alpha: float) -> Tensor: ...
+
+    def objective(self, bound: str, alpha: float) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,105 +48,51 @@ class Row:
         return full + (torch.stack(gain) * (self.score - self.score.detach())).sum()
 
 
-def rows_by_hand(compiled: Compiled, rows: Rows, given: Sequence[Drawn], samples: int) -> list[Row]:
+def rows_by_hand(compiled: Compiled, rows: Rows, given: Sequence[Drawn], samples: int) -> list[Hand]:
     """Every row (one copy each) at the recorded draws."""
-    drawn = dict(zip(drawn_nodes(compiled), given, strict=True))
-    scopes = exact.static_scopes(compiled.ir, compiled.chosen)
-    start = dict.fromkeys(drawn, 0)
-    found = []
+    plan = draws_of(compiled.groups, drawing_order(compiled), samples, 1)
+    start = [0] * len(plan)
+    found: list[Hand] = []
     for row, known, copies in rows:
         assert copies == 1
-        own = {}
-        for name, draw in drawn.items():
-            count = entries(compiled.ir, scopes[name], known)
-            own[name] = draw.rows(slice(start[name], start[name] + count))
-            start[name] += count
-        found.append(_Values(compiled, row, known, own, samples).read())
+        own: dict[str, Drawn] = {}
+        picks: dict[str, Tensor] = {}
+        for i, (draw, made) in enumerate(zip(plan, given, strict=True)):
+            count = entries(compiled.ir, draw.scope, known)
+            part = made.rows(slice(start[i], start[i] + count))
+            start[i] += count
+            if draw.pick:
+                picks[draw.node.name] = part.value[:, 0]
+            else:
+                own[draw.node.name] = part
+        if compiled.groups.plan and samples > 1:
+            found.append(grouped_row(compiled, row, known, own, picks))
+        else:
+            found.append(_joint(Placed(compiled, row, known, own, samples)))
     return found
 
 
-def drawn_nodes(compiled: Compiled) -> list[str]:
-    """The nodes in the order in which the step draws them; asserts that it is an order of q."""
+def drawing_order(compiled: Compiled) -> list[str]:
+    """The order of the step; asserts that it is one of q."""
     order = list(compiled.module.ORDER_Q)
     for i, name in enumerate(order):
         above = parents(compiled.ir, compiled.ir.factor("q", name).given) & set(order)
         assert above <= set(order[:i]), "drawn before its parents"
-    return [n for n in order if compiled.chosen[n] not in ("enumerate", "delta")]
+    return order
 
 
-class _Values:
-    """One row: every node's value at each sample and each assignment of its enumerated unknown nodes, [S · A or 1, …]."""
-
-    def __init__(
-        self,
-        compiled: Compiled,
-        row: Mapping[str, Tensor],
-        known: tuple[str, ...],
-        drawn: Mapping[str, Drawn],
-        samples: int,
-    ) -> None:
-        model, chosen = compiled.ir, compiled.chosen
-        self.compiled, self.reader, self.row, self.known, self.drawn = compiled, compiled.reader, row, known, drawn
-        listed = [n for n in q_order(model) if chosen[n] == "enumerate" and n not in known]
-        self.sizes = {n: model.node(n).type.cardinality or 0 for n in listed}
-        table = product(list(self.sizes.values()))
-        self.digits = {n: table[:, i] for i, n in enumerate(listed)}
-        self.scopes = {n: [c for c in s if c in self.sizes] for n, s in exact.static_scopes(model, chosen).items()}
-        self.samples, self.shape = samples, (samples, len(table))
-        self.values = {n.name: row[n.name][None].double() for n in model.nodes if n.role in ("observed", "given")}
-        self.soft: dict[str, Tensor] = {}
-
-    def read(self) -> Row:
-        """Encoder in q's order, then every log-probability, then the sums."""
-        model, chosen, zero = self.compiled.ir, self.compiled.chosen, torch.zeros(self.shape, dtype=torch.float64)
-        parts = {"enumerate": zero, "drawn": zero, "known": zero}
-        score = zero[:, 0]
-        for name in q_order(model):
-            factor = model.factor("q", name)
-            self._place(factor)
-            if factor.family == "Delta":
-                continue
-            log_q = self._spread(self.reader.log_prob(factor, self.values, self.soft))
-            kind = "known" if name in self.known else "enumerate" if name in self.sizes else "drawn"
-            parts[kind] = parts[kind] + log_q
-            if kind == "drawn" and chosen[name] == "score":
-                score = score + log_q[:, exact.first_uses(self._copies(name))].sum(1)
-        log_p = sum((self._spread(self.reader.log_prob(f, self.values, self.soft)) for f in model.p), zero)
-        at = exact.summed(zero[:, 0], log_p, parts["enumerate"], parts["drawn"], parts["known"])
-        return Row(at, score)
-
-    def _spread(self, term: Tensor) -> Tensor:
-        """[S · A or 1] → [S, A]."""
-        return term.expand(math.prod(self.shape)).reshape(self.shape)
-
-    def _copies(self, name: str) -> Tensor:
-        return exact.copies_of(self.scopes[name], self.sizes, self.digits)
-
-    def _place(self, factor: ir.Factor) -> None:
-        """The value of one node of q."""
-        name, kind = factor.node, self.compiled.ir.node(factor.node).type
-        relaxed = self.compiled.chosen[name] in RELAXED
-        if name in self.known:
-            label = self.row[name][None].double()
-            self.values[name] = one_hot(label, kind.first, kind.values or 0) if relaxed and kind.one_hot else label
-            if relaxed:
-                self.soft[name] = self.values[name]
-        elif name in self.sizes:
-            self.values[name] = finite_values(kind)[self.digits[name]].repeat(self.samples, *[1] * len(kind.event))
-        else:
-            at = self.reader.parameters(factor, self.values)
-            self.values[name] = at["value"] if factor.family == "Delta" else self._again(name, at)
-            if relaxed:
-                self.soft[name] = class_logits(at).softmax(-1) if kind.one_hot else binary_logits(at).sigmoid()
-                self.soft[name] = self.soft[name].expand(self.values[name].shape)
-            elif factor.family == "Categorical":
-                self.values[name] = self.values[name] + kind.first
-
-    def _again(self, name: str, at: Mapping[str, Tensor]) -> Tensor:
-        """The recorded draw of each sample and assignment, made anew from these parameters."""
-        copies, drawn = self._copies(name).expand(self.shape[1]), self.drawn[name]
-        value, *noise = (t[:, copies].flatten(0, 1).double() for t in (drawn.value, *drawn.noise))
-        return Drawn(drawn.method, value, tuple(noise), drawn.options).again(at)
+def _joint(at: Placed) -> Row:
+    """One weight a sample."""
+    model, chosen = at.compiled.ir, at.compiled.chosen
+    parts = {"enumerate": at.zeros, "drawn": at.zeros, "known": at.zeros}
+    score = at.zeros[:, 0]
+    for factor in model.q:
+        name, log_q = factor.node, at.log_prob(factor)
+        parts[at.kind(name)] = parts[at.kind(name)] + log_q
+        if at.kind(name) == "drawn" and chosen[name] == "score":
+            score = score + at.once(name, log_q)
+    log_p = sum((at.log_prob(f) for f in model.p), at.zeros)
+    return Row(exact.summed(at.zeros[:, 0], log_p, parts["enumerate"], parts["drawn"], parts["known"]), score)
 
 
 def step_and_hand(compiled: Compiled, rows: Rows, samples: int, alpha: float, seed: int) -> tuple[Any, Tensor, Tensor]:

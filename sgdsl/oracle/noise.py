@@ -30,6 +30,10 @@ class Drawn:
         """The draws of some entries."""
         return Drawn(self.method, self.value[:, entries], tuple(n[:, entries] for n in self.noise), self.options)
 
+    def at(self, samples: Tensor) -> Drawn:
+        """The draws of other samples, [S]."""
+        return Drawn(self.method, self.value[samples], tuple(n[samples] for n in self.noise), self.options)
+
     def again(self, at: Mapping[str, Tensor]) -> Tensor:
         """The value from these parameters, which broadcast against it; a value without a path is itself."""
         match self.method:

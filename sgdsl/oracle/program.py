@@ -15,6 +15,7 @@ from sgdsl import driver
 from sgdsl.middle import ir
 from sgdsl.oracle import exact
 from sgdsl.oracle.grid import POINTS, Grid, make_grid
+from sgdsl.oracle.groups import Groups, groups_of
 from sgdsl.oracle.interpret import Reader
 from sgdsl.oracle.replay import Block, Replay, draws_of
 from sgdsl.runtime.batch import Batch, Step, make_batch
@@ -34,12 +35,14 @@ _count = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The IR of a program, its emitted model in float64, and each inferred node's estimator: as written, else as chosen."""
+    """The IR of a program, its emitted model in float64, and as planned each inferred node's estimator and the groups of
+    weights."""
 
     ir: ir.Model
     module: Any
     bound: str
     chosen: Mapping[str, str]
+    groups: Groups
 
     @property
     def reader(self) -> Reader:
@@ -73,8 +76,17 @@ class Compiled:
 
     def replay(self, blocks: Sequence[Block], samples: int, points: int = POINTS) -> Replay:
         """Draws that enumerate, for a batch of these blocks."""
-        plan = draws_of(self.ir, self.chosen, self.module.ORDER_Q, points)
-        return Replay(self.ir, plan, blocks, samples, points)
+        plan = draws_of(self.groups, self.module.ORDER_Q, samples, points)
+        return Replay(self.groups, plan, blocks, samples, points)
+
+    def expectation(
+        self, row: Mapping[str, Tensor], known: tuple[str, ...], samples: int, alpha: float, points: int = POINTS
+    ) -> Tensor:
+        """E[bound] of one row over all its draws."""
+        grid = self.grid(row, known, points)
+        if self.groups.plan:
+            return self.groups.expectation(grid, alpha, samples)
+        return exact.expectation(exact.sample(self.ir, grid, self.chosen), self.bound, alpha, samples)
 
     def run(self, batch: Batch, draws: object, samples: int, alpha: float) -> Step:
         """The emitted step."""
@@ -87,8 +99,8 @@ def build(program: driver.Program, bound: str) -> Compiled:
     """The emitted model with torch's initial weights, in float64; BatchNorm by its running statistics, no dropout."""
     name = f"oracle_{next(_count)}_{program.model.name}"
     module = load(program.text, name).Model().double().eval()
-    chosen = {n: choice.name for n, choice in program.checked.plan.choices.items()}
-    return Compiled(program.model, module, bound, chosen)
+    groups = groups_of(program.model, program.checked.plan)
+    return Compiled(program.model, module, bound, groups.chosen, groups)
 
 
 def wave(shape: Sequence[int], seed: int) -> Tensor:

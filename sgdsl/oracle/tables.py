@@ -24,7 +24,8 @@ Known = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One row of a batch: its data, and at all outcomes of its draws their probabilities and the step's columns."""
+    """One row of a batch: its data, and at all outcomes of its draws their probabilities and the step's columns;
+    `log_w` [groups, S, outcomes]."""
 
     row: Mapping[str, Tensor]
     known: Known
@@ -65,8 +66,7 @@ def _mixed(compiled: Compiled, sized: Mapping[Known, int], samples: int) -> Iter
         return
     for part in parts:
         mean = float((part.probability * part.bound).sum().detach())
-        one = compiled.sample(part.row, part.known)
-        wanted = exact.expectation(one, compiled.bound, ALPHA, samples)
+        wanted = compiled.expectation(part.row, part.known, samples, ALPHA)
         slopes = gradients(compiled, (part.probability * part.objective).sum())
         yield number(_place(compiled, part.known, samples, "value"), float(wanted.detach()), mean)
         yield gradient(_place(compiled, part.known, samples, "gradient"), gradients(compiled, wanted), slopes)
@@ -83,8 +83,8 @@ def _exact_values(compiled: Compiled, part: _Part, samples: int, mean: float) ->
     grid = compiled.grid(part.row, part.known)
     log_q, log_p = float(exact.log_q_known(grid).detach()), float(exact.log_p_known(grid).detach())
     if compiled.bound == "snis":
-        log_mean = part.log_w.detach().logsumexp(0) - math.log(len(part.log_w))
-        found = float((part.probability.log() + log_mean).logsumexp(0))
+        log_mean = part.log_w.detach().logsumexp(1) - math.log(part.log_w.shape[1])
+        found = float((part.probability.log() + log_mean.sum(0)).logsumexp(0))
         yield number(_place(compiled, part.known, samples, "log q(labels | x)"), log_q, found)
     ceiling = log_p + ALPHA * log_q
     place = _place(compiled, part.known, samples, "is below")
@@ -99,7 +99,7 @@ def _alone(compiled: Compiled, known: Known, samples: int) -> list[Case]:
         mean, slopes = expected(compiled, row, known, samples, ALPHA)
     except Exception as error:  # as above
         return [failed(places[0], error)]
-    wanted = exact.expectation(compiled.sample(row, known), compiled.bound, ALPHA, samples)
+    wanted = compiled.expectation(row, known, samples, ALPHA)
     return [
         number(places[0], float(wanted.detach()), mean),
         gradient(places[1], gradients(compiled, wanted), slopes),
@@ -131,6 +131,6 @@ def _whole(probability: Tensor) -> Tensor:
 def _columns(step: Step, counts: Sequence[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Bound, objective and log w of each block."""
     rows = len(step.bound)
-    log_w = step.log_w.expand(-1, rows)
+    log_w = step.log_w.reshape(-1, *step.log_w.shape[-2:]).expand(-1, -1, rows)
     assert torch.allclose(step.bound, step.objective, 1e-10, 1e-10), "the objective differs from the bound in value"
-    return list(zip(step.bound.split(counts), step.objective.split(counts), log_w.split(counts, 1), strict=True))
+    return list(zip(step.bound.split(counts), step.objective.split(counts), log_w.split(counts, 2), strict=True))
