@@ -8,7 +8,7 @@ from pathlib import Path
 from pprint import pformat
 from typing import Literal
 
-from sgdsl.backend import python, standalone
+from sgdsl.backend import latex, origins, python, standalone
 from sgdsl.base.diagnostics import Diagnostic, Sink
 from sgdsl.base.source import Source
 from sgdsl.frontend import check as frontend_check
@@ -16,7 +16,7 @@ from sgdsl.frontend import syntax
 from sgdsl.frontend.lower import lower
 from sgdsl.frontend.parse import parse
 from sgdsl.frontend.read import read_source
-from sgdsl.middle import checks, explain, graphs, ir, networks, plan
+from sgdsl.middle import checks, explain, explain_text, graphs, ir, networks, plan
 
 Stage = Literal["syntax", "ir", "graph", "plan", "python"]
 
@@ -94,9 +94,20 @@ def compile_alone(program: Program) -> str:
     return standalone.alone(program.text)
 
 
+def page(checked: Checked) -> explain.Page:
+    """How the model is trained and why: per pattern of labels the objective, the weights, the cost."""
+    lines = origins.term_lines(checked.plan, emit(checked).text)
+    return explain.explain(checked.model, checked.graphs, checked.plan, lines)
+
+
 def explained(checked: Checked) -> str:
-    """Per pattern of labels, what is drawn, enumerated or weighed, and why."""
-    return explain.explain(checked.model, checked.graphs, checked.plan)
+    """The page as text."""
+    return explain_text.page_text(page(checked))
+
+
+def explained_in_latex(checked: Checked) -> str:
+    """The objectives of the page, an align* a pattern of labels."""
+    return latex.page_latex(page(checked))
 
 
 def show(checked: Checked, stage: Stage) -> str:
