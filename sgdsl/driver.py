@@ -16,7 +16,7 @@ from sgdsl.frontend import syntax
 from sgdsl.frontend.lower import lower
 from sgdsl.frontend.parse import parse
 from sgdsl.frontend.read import read_source
-from sgdsl.middle import checks, explain, explain_text, graphs, ir, networks, plan
+from sgdsl.middle import checks, explain, explain_data, explain_text, graphs, ir, networks, plan
 
 Stage = Literal["syntax", "ir", "graph", "plan", "python"]
 
@@ -103,6 +103,11 @@ def page(checked: Checked) -> explain.Page:
 def explained(checked: Checked) -> str:
     """The page as text."""
     return explain_text.page_text(page(checked))
+
+
+def explained_as_data(checked: Checked) -> dict[str, object]:
+    """The page for programs: plain values."""
+    return explain_data.page_data(page(checked))
 
 
 def explained_in_latex(checked: Checked) -> str:
