@@ -50,6 +50,7 @@ def derive(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...], 
         case _:
             addends = _snis(row)
     addends += [Addend(Log(row.q(v)), 0, 1) for v in row.exact]
+    addends = [inner for a in addends for inner in (a.of.addends if isinstance(a.of, Sum) else (a,))]
     if not alpha:
         addends = [Addend(a.of, a.one) for a in addends if a.one]
     draws = tuple(Draw(v, model.factor("q", v).given, row.scope[v]) for v in row.drawn)
@@ -145,10 +146,11 @@ def _snis(row: Row) -> list[Addend]:
 
 
 def _averaged(row: Row) -> list[Addend]:
-    """f under the average of each set of groups that its terms read; with one group, all of it."""
+    """f under the average of each set of groups that its terms read; all of it where the model never has two groups."""
+    apart = len(row.weights) != 1 or row.plan.groups is not None
     parts: dict[tuple[int, ...], list[Signed]] = {}
     for sign, term in _f(row, row.weighed.before):
-        reads = {g for v in row.family(term) for g in row.reads[v]} if len(row.weights) != 1 else {0}
+        reads = {g for v in row.family(term) for g in row.reads[v]} if apart else {0}
         parts.setdefault(tuple(sorted(reads)), []).append((sign, term))
     found = []
     for read in sorted(parts, key=lambda p: (len(p), p)):

@@ -51,7 +51,8 @@ def _pattern(pattern: Pattern, samples: int, width: int) -> list[str]:
 
 
 def _filled(sentence: str) -> list[str]:
-    return textwrap.wrap(sentence, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+    lines = textwrap.wrap(sentence.replace(" = ", "\0=\0"), WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+    return [line.replace("\0", " ") for line in lines]
 
 
 # --- mathematics ----------------------------------------------------------------------------------------------
@@ -85,7 +86,10 @@ TEXT = Notation(
 def objective_text(objective: Objective) -> list[str]:
     """The bound, an addend a line, then what w and the draws are."""
     formula = Formula(objective, TEXT)
-    return [row for line in formula.lines() for row in _wrapped(line)] + formula.weights() + formula.draws()
+    lines = [row for line in formula.lines() for row in _wrapped(line)] + formula.weights()
+    if formula.recombined:
+        lines.append("sums over several s: the mean of S recombinations, each s drawn from its own w̄")
+    return lines + formula.draws()
 
 
 def factor_text(factor: Density) -> str:

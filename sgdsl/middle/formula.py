@@ -20,6 +20,7 @@ from sgdsl.middle.objective import (
     Sum,
     Total,
     Weight,
+    parts,
 )
 
 
@@ -71,11 +72,16 @@ class Formula:
             factors = n.times.join(map(self.density, weighting.factors))
             w, bar = self._symbol(group, "w", False), self._symbol(group, n.bar, False)
             over = n.total(self._indices((group,), False))
-            if weighting.drawn:
+            if weighting.drawn and (used or Weight(group) in parts(self.objective.bound)):
                 lines.append(f"{w} = {factors}" + (f"{n.comma}{bar} = {w} / {over} {w}" if used else ""))
-            elif used:
+            elif used and not weighting.drawn:
                 lines.append(f"{bar} = {n.quotient(factors, f'{over} {factors}', True)}")
         return lines
+
+    @property
+    def recombined(self) -> bool:
+        """Whether a sum runs over the samples of several groups."""
+        return any(isinstance(a.of, Average) and self._apart(a.of.groups) for a in self.objective.bound.addends)
 
     def draws(self) -> list[str]:
         """How each node is drawn."""
@@ -129,10 +135,14 @@ class Formula:
 
     def _average(self, expr: Average) -> str:
         n, body = self.notation, self._text(expr.of)
-        apart = sum(bool(self.objective.weights[g].drawn) for g in expr.groups) > 1
+        apart = self._apart(expr.groups)
         weights = " ".join(self._symbol(g, n.bar, apart) for g in expr.groups)
         body = body if isinstance(expr.of, Sum) else f"{n.brackets[0]} {body} {n.brackets[1]}"
         return f"{n.total(self._indices(expr.groups, apart))} {weights} {body}"
+
+    def _apart(self, groups: Sequence[int]) -> bool:
+        """Whether each group needs a sample index of its own."""
+        return sum(bool(self.objective.weights[g].drawn) for g in groups) > 1
 
     def _factor(self, expr: Expr) -> str:
         """Inside a product."""

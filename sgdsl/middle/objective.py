@@ -7,7 +7,9 @@ depends on. `middle/derive.py` makes them, `middle/explain_text.py` and `backend
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from sgdsl.middle import ir
 
@@ -98,6 +100,27 @@ class Average:
 
 
 Expr = Density | Weight | Log | Exp | Product | Quotient | Sum | Total | Mean | Average
+
+
+def parts(expr: Expr) -> Iterator[Expr]:
+    """An expression and everything inside it."""
+    yield expr
+    match expr:
+        case Log() | Exp() | Total() | Mean() | Average():
+            yield from parts(expr.of)
+        case Sum():
+            for addend in expr.addends:
+                yield from parts(addend.of)
+        case Product():
+            for factor in expr.factors:
+                yield from parts(factor)
+        case Quotient():
+            yield from parts(expr.above)
+            yield from parts(expr.below)
+        case Density() | Weight():
+            pass
+        case _:
+            assert_never(expr)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import pytest
 from sgdsl import driver
 from sgdsl.base.source import Source
 from sgdsl.middle.derive import derive
+from sgdsl.middle.explain_text import objective_text
 from sgdsl.middle.objective import (
     Average,
     Density,
@@ -31,6 +32,7 @@ from sgdsl.middle.objective import (
     Sum,
     Total,
     Weight,
+    parts,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -123,8 +125,8 @@ class Evaluator:
     def unbound(self, expr: Expr, at: Values) -> set[str]:
         """The draws that an expression reads and that are still to be made."""
         named = {d.node for d in self.objective.draws} - at.keys()
-        found = [e for e in _parts(expr) if isinstance(e, Density)]
-        found += [f for e in _parts(expr) if isinstance(e, Weight) for f in self.objective.weights[e.group].factors]
+        found = [e for e in parts(expr) if isinstance(e, Density)]
+        found += [f for e in parts(expr) if isinstance(e, Weight) for f in self.objective.weights[e.group].factors]
         graphs = self.tables.checked.graphs
         return named & {v for f in found for v in (f.node, *graphs.parents(f.side, f.node))}
 
@@ -230,8 +232,8 @@ def test_the_random_models_have_it_all() -> None:
                 objective = derive(checked.model, checked.graphs, checked.plan, pattern)
                 kinds = {(bool(w.drawn), bool(w.values)) for w in objective.weights}
                 seen |= {f"group {k}" for k in kinds} | ({"groups"} if len(objective.weights) > 1 else set())
-                seen |= {"hidden"} if any(_hidden(e) for e in _parts(objective.bound)) else set()
-                averages = [e for e in _parts(objective.bound) if isinstance(e, Average)]
+                seen |= {"hidden"} if any(_hidden(e) for e in parts(objective.bound)) else set()
+                averages = [e for e in parts(objective.bound) if isinstance(e, Average)]
                 seen |= {"several"} if any(len(e.groups) > 1 for e in averages) else set()
     assert seen >= {"group (True, True)", "group (True, False)", "group (False, True)", "groups", "hidden", "several"}
 
@@ -240,19 +242,35 @@ def _hidden(expr: Expr) -> bool:
     return isinstance(expr, Product) and any(isinstance(f, Total) for f in expr.factors)
 
 
-def _parts(expr: Expr) -> Iterator[Expr]:
-    yield expr
-    match expr:
-        case Log() | Exp() | Total() | Mean() | Average():
-            yield from _parts(expr.of)
-        case Sum():
-            for addend in expr.addends:
-                yield from _parts(addend.of)
-        case Product():
-            for factor in expr.factors:
-                yield from _parts(factor)
-        case Quotient():
-            yield from _parts(expr.above)
-            yield from _parts(expr.below)
-        case _:
-            pass
+RELAXED = """model relaxed
+observed   x : class(2)
+latent     z : class(3)
+latent     v : class(2)
+supervised y : class(2)
+p(y) = Categorical(learned)
+p(v) = Categorical(learned)
+p(z | y, v) = Categorical(table)
+p(x | z) = Categorical(table)
+q(y | x) = Categorical(table) by enumerate
+q(v | x, y) = Categorical(table) by gumbel(0.5)
+q(z | x, v) = Categorical(table) by score
+"""
+
+
+@pytest.mark.parametrize("by", ["gumbel(0.5)", "straight_through"])
+def test_a_relaxed_node(by: str) -> None:
+    """Its own log p and log q stand under a sum over its values, weighed by q; with hard draws that sum is the ELBO's."""
+    text = RELAXED.replace("gumbel(0.5)", by)
+    assert compare(text, "snis", 3) == compare(text, "clamped", 3) == 2
+    checked = driver.check(Source("relaxed.sgm", text))
+    shown = " ".join("\n".join(objective_text(derive(checked.model, checked.graphs, checked.plan, ("y",)))).split())
+    assert "Σ_v q(v | x, y) [ log p(v) − log q(v | x, y) ]" in shown
+
+
+def test_without_alpha_its_terms_are_gone() -> None:
+    """α = 0: M2 has no log q(y | x) at all, SDGM keeps one."""
+    for name, left in (("mnist", 0), ("sdgm", 1)):
+        checked = driver.check(driver.read(ROOT / "models" / f"{name}.sgm"))
+        objective = derive(checked.model, checked.graphs, checked.plan, ("y",), alpha=False)
+        assert sum(isinstance(a.of, Log) for a in objective.bound.addends) == left
+        assert "α" not in "".join(objective_text(objective))
