@@ -50,7 +50,7 @@ def derive(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...], 
         case _:
             addends = _snis(row)
     addends += [Addend(Log(row.q(v)), 0, 1) for v in row.exact]
-    addends = [inner for a in addends for inner in (a.of.addends if isinstance(a.of, Sum) else (a,))]
+    addends = [inner for a in addends for inner in _opened(a)]
     if not alpha:
         addends = [Addend(a.of, a.one) for a in addends if a.one]
     draws = tuple(Draw(v, model.factor("q", v).given, row.scope[v]) for v in row.drawn)
@@ -190,6 +190,12 @@ def _iw(row: Row) -> list[Addend]:
 
 
 # --- their parts ----------------------------------------------------------------------------------------------
+
+
+def _opened(addend: Addend) -> tuple[Addend, ...]:
+    """A plain sum as its addends."""
+    plain = (addend.one, addend.alpha) == (1, 0)
+    return addend.of.addends if plain and isinstance(addend.of, Sum) else (addend,)
 
 
 def _mean(row: Row, body: Expr, terms: Iterable[Density]) -> Expr:

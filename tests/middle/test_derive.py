@@ -38,9 +38,11 @@ from sgdsl.middle.objective import (
 ROOT = Path(__file__).parents[2]
 ALPHA = 0.7
 BOUNDS = {
-    "snis": (), "iw": ("objective.bound=iw",), "clamped": ("objective.bound=clamped",),
-    "jensen": ("objective.marginal=jensen",),
-}  # fmt: skip
+    "snis": ("objective.bound=snis",),
+    "iw": ("objective.bound=iw",),
+    "clamped": ("objective.bound=clamped",),
+    "jensen": ("objective.bound=snis", "objective.marginal=jensen"),
+}
 Values = Mapping[str, int]
 
 
