@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sgdsl.middle import ir
 from sgdsl.middle.estimators import Weighed, weigh
 from sgdsl.middle.graphs import Graphs
-from sgdsl.middle.groups import Group, groups
+from sgdsl.middle.groups import Group, as_emitted, groups
 from sgdsl.middle.objective import (
     Addend,
     Average,
@@ -107,7 +107,8 @@ class Row:
 
 def _row(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) -> Row:
     weighed = weigh(graphs, plan.draws, plan.choices, known)
-    parts = groups(graphs, plan.draws, known)
+    drawn = tuple(v for v in plan.draws if v not in known and plan.choices[v].drawn and not plan.choices[v].listed)
+    parts = as_emitted(groups(graphs, plan.draws, known), plan.groups, drawn, known)
     if parts and (plan.bound, plan.marginal) != ("snis", "lse"):
         parts = (Group(weighed.above, weighed.before),)
     scope: dict[str, tuple[str, ...]] = {n.name: () for n in model.nodes}
@@ -115,19 +116,18 @@ def _row(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) ->
     for v in (v for v in plan.draws if v not in known):
         parents = graphs.parents("q", v)
         below = {c for u in parents for c in scope[u]}
-        scope[v] = (v,) if plan.choices[v].name == "enumerate" else tuple(c for c in plan.draws if c in below)
+        scope[v] = (v,) if plan.choices[v].listed else tuple(c for c in plan.draws if c in below)
         own = [i for i, part in enumerate(parts) if v in part.members]
         reads[v] = frozenset(own) if own else frozenset().union(*(reads[u] for u in parents))
-    drawn = tuple(v for v in plan.draws if v not in known and plan.choices[v].name not in ("enumerate", "delta"))
     exact = tuple(v for v in plan.draws if v in known and v not in weighed.before)
     weights = tuple(_weighting(model, plan, drawn, part) for part in parts)
     return Row(model, graphs, plan, weighed, weights, scope, reads, drawn, exact)
 
 
 def _weighting(model: ir.Model, plan: Plan, drawn: Collection[str], part: Group) -> Weighting:
-    values = tuple(v for v in part.members if plan.choices[v].name == "enumerate")
+    values = tuple(v for v in plan.draws if v in part.members and plan.choices[v].name == "enumerate")
     factors = (Density("q", v, model.factor("q", v).given) for v in (*values, *part.labels))
-    return Weighting(tuple(v for v in part.members if v in drawn), values, part.labels, tuple(factors))
+    return Weighting(tuple(v for v in drawn if v in part.members), values, part.labels, tuple(factors))
 
 
 # --- the bounds -----------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def _mean(row: Row, body: Expr, terms: Iterable[Density]) -> Expr:
     todo, seen = [v for t in terms for v in (*row.family(t), *row.level(t))], set(row.known)
     while todo:
         node = todo.pop()
-        if node in row.drawn:
+        if node not in row.known and node in row.plan.draws and row.plan.choices[node].drawn:
             return Mean(body)
         if node not in seen and node in row.plan.draws:
             seen.add(node)

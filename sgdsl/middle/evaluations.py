@@ -9,6 +9,7 @@ from math import prod
 import networkx as nx
 
 from sgdsl.middle import ir
+from sgdsl.middle.estimators import entries
 from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, factor_reads, references
 from sgdsl.middle.plan import Plan
 
@@ -31,7 +32,7 @@ def evaluations(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, .
     sampled = _sampled(model, graphs, plan)
     found = []
     for method, reads in _methods(model, graphs, plan):
-        sizes = (1 if c in known else model.node(c).type.cardinality or 1 for c in plan.scopes.union(reads))
+        sizes = (1 if c in known else entries(model, plan.choices, c) for c in plan.scopes.union(reads))
         drawn = any(v in sampled for v in contracted(reads, model, graphs.lets))
         found.append(Evaluation(method, prod(sizes), drawn))
     return tuple(found)

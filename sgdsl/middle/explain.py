@@ -9,7 +9,7 @@ from math import prod
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
 from sgdsl.middle.derive import derive
-from sgdsl.middle.estimators import Weighed, patterns, weigh
+from sgdsl.middle.estimators import Weighed, entries, patterns, weigh
 from sgdsl.middle.evaluations import Evaluation, evaluations
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.objective import Density, Objective, Weighting
@@ -117,7 +117,7 @@ def _terms(model: ir.Model, plan: Plan, emitted: Mapping[tuple[str, str], int]) 
     for term in plan.terms:
         factor = model.factor(term.side, term.node)
         line, _ = model.source.position(factor.span.start)
-        cases = prod(model.node(v).type.cardinality or 1 for v in term.scope)
+        cases = prod(entries(model, plan.choices, v) for v in term.scope)
         name = Density(term.side, term.node, factor.given)
         found.append(TermRow(name, line, emitted[term.side, term.node], term.scope, cases, term.constant))
     return tuple(found)
@@ -149,8 +149,8 @@ def _node(model: ir.Model, plan: Plan, weighed: Weighed, name: str) -> str:
     if choice.name == "enumerate":
         weight = "summed inside the logarithm" if plan.bound == "iw" else "weighed by q"
         return f"enumerated, {size} cases, {weight}" + " · w" * (name in weighed.above and plan.bound == "snis")
-    if choice.name == "delta":
-        return HOW["delta"]
+    if choice.name in ("delta", "sum_and_sample"):
+        return HOW[choice.name]
     where = "importance sampled" if name in weighed.above and not clamped else "drawn"
     return f"{where}, {HOW[choice.name].removeprefix('drawn, ')}"
 

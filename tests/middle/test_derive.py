@@ -269,6 +269,14 @@ def test_a_relaxed_node(by: str) -> None:
     assert "Σ_v q(v | x, y) [ log p(v) − log q(v | x, y) ]" in shown
 
 
+def test_a_class_summed_in_part_stands_under_its_sum() -> None:
+    """by sum_and_sample: the mean of what is emitted is the sum over all classes."""
+    text = RELAXED.replace(
+        "q(y | x) = Categorical(table) by enumerate", "q(y | x) = Categorical(table) by sum_and_sample"
+    )
+    assert compare(text.replace("gumbel(0.5)", "score"), "snis", 4) == 2
+
+
 def test_without_alpha_its_terms_are_gone() -> None:
     """α = 0: M2 has no log q(y | x) at all, SDGM keeps one."""
     for name, left in (("mnist", 0), ("sdgm", 1)):

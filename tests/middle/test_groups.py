@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from typing import Any
 
 import networkx as nx
 import pytest
 
+from sgdsl import driver
+from sgdsl.base.source import Source
+from sgdsl.middle.derive import derive
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.groups import groups
+from sgdsl.runtime.groups import NONE, groups_of
+from sgdsl.runtime.load import load
+from tests.middle.test_derive import random_model
 
 
 def found(edges: str, draws: str, known: str) -> list[tuple[str, str]]:
@@ -61,3 +69,26 @@ def test_groups_by_their_definition(seed: int) -> None:
         for size in range(1, 1 << (len(members) - 1)):
             part = {m for i, m in enumerate(members) if size >> i & 1}
             assert any(f & part and f & (set(members) - part) for f in families), "could be split"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_groups_are_those_of_the_emitted_step(seed: int) -> None:
+    """What the page calls a group is what a batch weighs by itself: the partition of the drawn nodes at run time."""
+    checked = driver.check(Source("random.sgm", random_model(seed)), ["objective.samples=4"])
+    plan = checked.plan
+    module: Any = load(driver.emit(checked).text, f"groups_{seed}").Model
+    labels = [n.name for n in checked.model.nodes if n.role == "supervised"]
+    for size in range(len(labels) + 1):
+        for known in itertools.combinations(labels, size):
+            made = derive(checked.model, checked.graphs, plan, known).weights
+            apart = {frozenset(w.drawn) for w in made if w.drawn}
+            if plan.groups is None:
+                assert len(apart) <= 1
+                continue
+            place = groups_of(module.GROUPS, module.NODES, module.ORDER_Q, set(known))
+            found = {
+                frozenset(v for v, g in zip(module.GROUPS.weighed, place, strict=True) if g == group and v not in known)
+                for group in set(place) - {NONE}
+            }
+            weighed = {v for part in apart for v in part}
+            assert {part & weighed for part in found} == apart, (known, place)
