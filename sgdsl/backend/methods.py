@@ -41,8 +41,8 @@ def factor_method(factor: ir.Factor, plan: Plan, named: Named, nets: Nets, types
     family = FAMILIES[factor.family]
     attribute = f"{factor.side}_{factor.node}"
     reads = factor_reads(factor)
-    level, lifts = _level(reads, plan)
-    code = Code(_inputs(reads, lifts, plan, named, types), nets, "net")
+    level, lifts = level_of(reads, plan)
+    code = Code(inputs_of(reads, lifts, plan, named, types), nets, "net")
     trunk = code.features(factor.trunk, "trunk") if factor.trunk else []
     texts = [_parameter(code, factor, family, p, trunk) for p in factor.parameters]
     free = tuple(_free(p.source) for p in factor.parameters)
@@ -63,10 +63,10 @@ def factor_method(factor: ir.Factor, plan: Plan, named: Named, nets: Nets, types
 def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping[str, ir.Type]) -> Method:
     """The method `let_h` of a let; its one network, if that is all it is, becomes the module of its name."""
     reads = tuple(dict.fromkeys(ref.name for ref in references(let.value)))
-    level, lifts = _level(reads, plan)
+    level, lifts = level_of(reads, plan)
     attribute = named.modules[let.name]
     whole = isinstance(let.value, ir.Apply)
-    code = Code(_inputs(reads, lifts, plan, named, types), nets, f"self.{attribute}", whole)
+    code = Code(inputs_of(reads, lifts, plan, named, types), nets, f"self.{attribute}", whole)
     if isinstance(let.value, ir.Ref):
         text = code.inputs[let.value.name].lifted
     else:
@@ -87,12 +87,12 @@ def net_module(net: ir.Net) -> str:
     return sequential(layers(stages)) if stages else ""
 
 
-def _level(reads: Sequence[str], plan: Plan) -> tuple[Scope, tuple[str, ...]]:
+def level_of(reads: Sequence[str], plan: Plan) -> tuple[Scope, tuple[str, ...]]:
     level = plan.scopes.union(reads)
     return level, tuple(name for name in reads if plan.scopes[name] != level)
 
 
-def _inputs(
+def inputs_of(
     reads: Sequence[str], lifts: Sequence[str], plan: Plan, named: Named, types: Mapping[str, ir.Type]
 ) -> dict[str, Input]:
     return {

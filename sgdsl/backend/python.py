@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from sgdsl.backend.baselines import baseline_method, predict, scored_by
 from sgdsl.backend.bound import emit_bound
 from sgdsl.backend.facts import emit_facts
 from sgdsl.backend.grouped import emit_grouped, emit_weights
@@ -32,8 +33,10 @@ def emit(model: ir.Model, graphs: Graphs, plan: Plan) -> tuple[str, tuple[int, .
         methods[factor.side, factor.node] = factor_method(factor, plan, named, nets, types)
     for let in model.lets:
         methods["let", let.name] = let_method(let, plan, named, nets, types)
+    for name in scored_by(plan, "net"):
+        methods["baseline", name] = baseline_method(model.factor("q", name), plan, named, nets, types)
     body = Writer()
-    _networks(body, model, methods, named)
+    _networks(body, model, methods, named, bool(scored_by(plan, "mean")))
     _side(body, model, "q", methods, named)
     _side(body, model, "p", methods, named)
     _model(body, model, graphs, plan, methods, named)
@@ -80,7 +83,7 @@ def _line(model: ir.Model, kind: str, name: str) -> int:
     return model.source.position(span.start)[0]
 
 
-def _networks(out: Writer, model: ir.Model, methods: Methods, named: Named) -> None:
+def _networks(out: Writer, model: ir.Model, methods: Methods, named: Named, running_mean: bool) -> None:
     out.raw()
     out.raw("class Networks(Queries):")
     out.raw('"""Every weight, in the order of the file."""', 4)
@@ -96,7 +99,11 @@ def _networks(out: Writer, model: ir.Model, methods: Methods, named: Named) -> N
         out.at = _line(model, kind, name)
         if module:
             out.statement(f"self.{attribute} = {module}", 8)
+        if kind == "q" and ("baseline", name) in methods:
+            out.statement(f"self.{methods['baseline', name].attribute} = {methods['baseline', name].module}", 8)
     out.at = 0
+    if running_mean:
+        out.raw("self.running_mean = RunningMean()", 8)
     out.raw()
 
 
@@ -112,6 +119,9 @@ def _side(out: Writer, model: ir.Model, side: ir.Side, methods: Methods, named: 
         names = ", ".join(p.name for p in FAMILIES[factor.family].parameters)
         out_line = _line(model, side, factor.node)
         _method(out, model, methods[side, factor.node], named, f"{factor.text}: {names}", out_line)
+        if side == "q" and ("baseline", factor.node) in methods:
+            doc = f"The bound as predicted from the parents of {factor.node}"
+            _method(out, model, methods["baseline", factor.node], named, doc, out_line)
     out.at = 0
     out.raw()
 
@@ -172,6 +182,7 @@ def _infer(step: Step, name: str, term: Term | None) -> None:
         infer_sampled(step, step.model.factor("q", name), term)
     else:
         step.infer(step.model.factor("q", name), term)
+        predict(step, name)
 
 
 def _parameters(out: Writer, model: ir.Model, plan: Plan, side: ir.Side, methods: Methods, named: Named) -> None:

@@ -94,3 +94,9 @@ _ROWS = (
 )
 
 FAMILIES: dict[str, FamilyRow] = {row.name: row for row in _ROWS}
+# The family of a made factor of q, by the support of its node.
+MADE: dict[str, str] = {
+    "real": "Normal", "positive": "LogNormal", "unit": "Beta", "binary": "Bernoulli", "class": "Categorical",
+    "range": "Categorical", "count": "NegativeBinomial", "simplex": "Dirichlet", "angle": "VonMises",
+    "direction": "VonMisesFisher",
+}  # fmt: skip

@@ -16,7 +16,7 @@ from sgdsl.cli.talk import Talk
 if TYPE_CHECKING:
     from sgdsl.catalog.errors import ErrorPage
 
-_CODE = re.compile(r"[EW]\d{2,4}", re.IGNORECASE)
+_CODE = re.compile(r"[EWN]\d{2,4}", re.IGNORECASE)
 
 
 @click.command()

@@ -15,7 +15,6 @@ _INSTEAD: dict[str, str] = {
     "use": _MODELS,
     "factors of other models": _MODELS,
     "members of other models": _MODELS,
-    "auto": "write a line `q(v | …) = …` for every latent and supervised node",
     "partial": "declare the node without `partial`, with data that miss no cell",
     "bayes": "write a network, `Categorical(mlp(128))`, enumerated by default",
     "product": "write one network of all parents, `Normal(mlp(64))`",
@@ -39,8 +38,6 @@ _INSTEAD: dict[str, str] = {
     "extern": "write `mlp`, `conv` or `deconv`",
     "crop": "crop the images in the data",
     "paste": "write a `deconv`",
-    "baseline = mean": "write `by score`, whose baseline is the leave-one-out mean",
-    "baseline = net": "write `by score`, whose baseline is the leave-one-out mean",
     "gradient = dreg": "leave `gradient` out",
 }
 PLANNED_FAMILIES = (
@@ -51,7 +48,7 @@ PLANNED_SIDES = ("bayes", "product", "mixture")
 PLANNED_NETWORKS = ("resnet", "gru", "lstm", "embed", "transformer", "extern")
 PLANNED_FUNCTIONS = ("crop", "paste")
 PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_SIDES, *PLANNED_NETWORKS, *PLANNED_FUNCTIONS))
-_QUOTED = {"auto": "`q auto`", "indexed nodes": "a node with an index", "indices": "an index",
+_QUOTED = {"indexed nodes": "a node with an index", "indices": "an index",
            "factors of other models": "another model's factor", "members of other models": "another model's factor"}  # fmt: skip
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import prod
 
 from sgdsl.catalog.settings import resolve
-from sgdsl.middle import ir
+from sgdsl.middle import ir, recognition
 from sgdsl.middle.derive import derive
-from sgdsl.middle.estimators import Weighed, entries, patterns, weigh
+from sgdsl.middle.estimators import Choice, Weighed, entries, patterns, weigh
 from sgdsl.middle.evaluations import Evaluation, evaluations
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.objective import Density, Objective, Weighting
@@ -17,7 +17,7 @@ from sgdsl.middle.plan import Plan
 
 HOW = {
     "reparam": "reparameterised",
-    "score": "drawn, score gradient with the leave-one-out baseline",
+    "score": "drawn, score gradient",
     "gumbel": "relaxed draw (Gumbel-softmax), KL from the soft probabilities; biased",
     "straight_through": "straight-through draw, KL from the soft probabilities; biased",
     "delta": "deterministic",
@@ -29,6 +29,9 @@ BOUNDS = {
     ("iw", "lse"): "log mean_s p(x, v_s) / r_s + α log mean_s w_s",
     ("clamped", "lse"): "mean_s (f_s + log w_s) + α mean_s log w_s",
 }
+
+
+BASELINES = {"loo": "the leave-one-out baseline", "mean": "a running mean as baseline", "net": "a network as baseline"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What `sgdsl explain MODEL` says. `alpha`: a number, or "auto" for 0.1/ρ; `formula`: the bound in general."""
+    """What `sgdsl explain MODEL` says. `alpha`: a number, or "auto" for 0.1/ρ; `formula`: the bound in general; `made`:
+    what the compiler made of q and why, in lines."""
 
     model: str
     bound: str
@@ -79,6 +83,7 @@ class Page:
     nodes: tuple[NodeRow, ...]
     terms: tuple[TermRow, ...]
     patterns: tuple[Pattern, ...]
+    made: tuple[str, ...]
 
 
 def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[str, str], int]) -> Page:
@@ -98,7 +103,14 @@ def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[
         tuple(nodes),
         _terms(model, plan, emitted),
         tuple(rows),
+        tuple(recognition.in_words(model)),
     )
+
+
+def _drawn(choice: Choice) -> str:
+    """How a node that is not enumerated is estimated."""
+    baseline = dict(choice.options).get("baseline")
+    return f"{HOW[choice.name]} with {BASELINES[str(baseline)]}" if baseline else HOW[choice.name]
 
 
 def nodes_in_words(model: ir.Model, plan: Plan) -> list[str]:
@@ -109,7 +121,7 @@ def nodes_in_words(model: ir.Model, plan: Plan) -> list[str]:
 
 def _how(model: ir.Model, plan: Plan, name: str) -> str:
     choice, size = plan.choices[name], model.node(name).type.cardinality
-    return f"enumerated, {size} values" if choice.name == "enumerate" else HOW[choice.name]
+    return f"enumerated, {size} values" if choice.name == "enumerate" else _drawn(choice)
 
 
 def _terms(model: ir.Model, plan: Plan, emitted: Mapping[tuple[str, str], int]) -> tuple[TermRow, ...]:
@@ -152,7 +164,7 @@ def _node(model: ir.Model, plan: Plan, weighed: Weighed, name: str) -> str:
     if choice.name in ("delta", "sum_and_sample"):
         return HOW[choice.name]
     where = "importance sampled" if name in weighed.above and not clamped else "drawn"
-    return f"{where}, {HOW[choice.name].removeprefix('drawn, ')}"
+    return f"{where}, {_drawn(choice).removeprefix('drawn, ')}"
 
 
 def _weights(model: ir.Model, plan: Plan, weighed: Weighed, groups: Sequence[Weighting]) -> str:

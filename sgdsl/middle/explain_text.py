@@ -26,6 +26,7 @@ def page_text(page: Page) -> str:
     lines += ["", *_table(page.terms)]
     for pattern in page.patterns:
         lines += ["", pattern.title, *(f"    {line}".rstrip() for line in _pattern(pattern, page.samples, width))]
+    lines += ["", *page.made] if page.made else []
     return "\n".join(lines) + "\n"
 
 

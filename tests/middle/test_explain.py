@@ -64,7 +64,9 @@ def test_lines_of_the_file_and_of_the_emitted_text(path: Path) -> None:
     emitted = program.text.split("\n")
     for term in driver.page(checked).terms:
         factor = term.factor
-        assert source[term.line - 1].startswith(f"{factor.side}({factor.node}")
+        made_here = checked.model.factor(factor.side, factor.node).made  # stands for the node's declaration
+        start = rf"\w+ +{factor.node} " if made_here else rf"{factor.side}\({factor.node}"
+        assert re.match(start, source[term.line - 1])
         made = f'"{factor.side}({factor.node}' if term.constant else f"log_{factor.side}_{factor.node} ="
         assert emitted[term.emitted - 1].strip().startswith(made)
         assert term.constant or program.lines[term.emitted - 1] == term.line
