@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -12,16 +13,24 @@ import pytest
 from matplotlib.mathtext import MathTextParser
 
 from sgdsl import driver
+from sgdsl.middle import explain_text
+from sgdsl.middle.explain import Page
 
 ROOT = Path(__file__).parents[2]
 MODELS = sorted((ROOT / "models").glob("*.sgm"))
 GOLDEN = Path(__file__).parent / "explain"
 
 
+def unplaced(page: Page) -> Page:
+    """Emitted lines move with any change of the emitter: they are tested below, not kept."""
+    return replace(page, terms=tuple(replace(t, emitted=0) for t in page.terms))
+
+
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
 def test_what_is_drawn_enumerated_and_weighed(path: Path) -> None:
     """The plan of a shipped model changes only on purpose, and the page says it in words."""
-    page = driver.explained(driver.check(driver.read(path)))
+    checked = driver.check(driver.read(path))
+    page = explain_text.page_text(unplaced(driver.page(checked)))
     golden = GOLDEN / f"{path.stem}.txt"
     if os.environ.get("SGDSL_GOLDEN") == "write":
         golden.parent.mkdir(exist_ok=True)
