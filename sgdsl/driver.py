@@ -16,7 +16,7 @@ from sgdsl.frontend import syntax
 from sgdsl.frontend.lower import lower
 from sgdsl.frontend.parse import parse
 from sgdsl.frontend.read import read_source
-from sgdsl.middle import checks, explain, graphs, ir, networks, plan
+from sgdsl.middle import checks, explain, graphs, ir, networks, plan, sides
 
 Stage = Literal["syntax", "ir", "graph", "plan", "python"]
 
@@ -70,6 +70,8 @@ def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
     model = frontend_check.check(draft, sink)
     sink.barrier()
     checks.check_graph(model, sink)
+    sink.barrier()
+    model = sides.complete(model, sink)
     sink.barrier()
     dags = graphs.build(model)
     step = plan.plan(model, dags, sink)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from sgdsl.backend.bayes import bayes_method
 from sgdsl.backend.bound import emit_bound
+from sgdsl.backend.calls import parameter_names
 from sgdsl.backend.facts import emit_facts
 from sgdsl.backend.grouped import emit_grouped, emit_weights
 from sgdsl.backend.methods import Method, factor_method, let_method, net_module, relaxed
@@ -13,7 +15,6 @@ from sgdsl.backend.runtime_names import imports, names_of
 from sgdsl.backend.sampled import infer_sampled
 from sgdsl.backend.step import Step
 from sgdsl.backend.writer import Writer, tuple_of
-from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 from sgdsl.middle.explain import nodes_in_words
 from sgdsl.middle.graphs import Graphs
@@ -28,10 +29,17 @@ def emit(model: ir.Model, graphs: Graphs, plan: Plan) -> tuple[str, tuple[int, .
     nets = {n.name: (named.modules[n.name], n.parts) for n in model.nets}
     types = {n.name: n.type for n in model.nodes} | {h.name: h.type for h in model.lets}
     methods: dict[tuple[str, str], Method] = {}
-    for factor in (*model.p, *model.q):
-        methods[factor.side, factor.node] = factor_method(factor, plan, named, nets, types)
     for let in model.lets:
         methods["let", let.name] = let_method(let, plan, named, nets, types)
+    for factor in (*model.p, *model.q):
+        match factor.parameters[0].source:
+            case ir.Bayes() as source:
+                made = bayes_method(factor, source, model, plan, named, methods)
+            case ir.Product(prior=True):
+                made = factor_method(factor, plan, named, nets, types, methods["p", factor.node])
+            case _:
+                made = factor_method(factor, plan, named, nets, types)
+        methods[factor.side, factor.node] = made
     body = Writer()
     _networks(body, model, methods, named)
     _side(body, model, "q", methods, named)
@@ -109,7 +117,7 @@ def _side(out: Writer, model: ir.Model, side: ir.Side, methods: Methods, named: 
         for let in model.lets:
             _method(out, model, methods["let", let.name], named, f"let {let.name}", _line(model, "let", let.name))
     for factor in model.p if side == "p" else model.q:
-        names = ", ".join(p.name for p in FAMILIES[factor.family].parameters)
+        names = ", ".join(parameter_names(factor))
         out_line = _line(model, side, factor.node)
         _method(out, model, methods[side, factor.node], named, f"{factor.text}: {names}", out_line)
     out.at = 0
@@ -120,7 +128,7 @@ def _method(out: Writer, model: ir.Model, method: Method, named: Named, doc: str
     if not method.name:
         return
     out.at = line
-    arguments = [f"{named.values[n]}: Tensor" for n in method.reads]
+    arguments = [f"{name}: Tensor" for name in method.arguments(named)]
     arguments += [f"{named.derived['up', n]}: Tensor | None = None" for n in method.lifts]
     result = "Parameters" if method.name.startswith(("encode", "decode")) and len(method.free) > 1 else "Tensor"
     out.raw()
@@ -190,7 +198,7 @@ def _parameters(out: Writer, model: ir.Model, plan: Plan, side: ir.Side, methods
         texts: list[str] = []
         for name in method.reads:
             _read(out, model, plan, methods, named, name, texts)
-        call = f"self.{method.name}({', '.join(named.values[n] for n in method.reads)})"
+        call = f"self.{method.name}({', '.join(method.arguments(named))})"
         out.statement(f"return {call}" if len(method.free) > 1 else f"return ({call},)", 16)
     out.raw("raise KeyError(node)", 8)
 
@@ -204,9 +212,12 @@ def _read(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Nam
         method = methods["let", name]
         for inner in method.reads:
             _read(out, model, plan, methods, named, inner, done)
-        value = f"self.{method.name}({', '.join(named.values[n] for n in method.reads)})"
+        value = f"self.{method.name}({', '.join(method.arguments(named))})"
     else:
         value, kind = f'v["{name}"]', model.node(name).type
         if relaxed(plan, name) and kind.one_hot:
             value = f"one_hot({value}, {kind.values}{f', {kind.first}' if kind.first else ''})"
-    out.statement(f"{named.values[name]} = {value}", 16)
+    target = named.values[name]
+    if ("let", name) not in methods and model.node(name).type.partial:
+        target, value = f"{target}, {named.derived['present', name]}", f'present_cells(self.NODES["{name}"], {value})'
+    out.statement(f"{target} = {value}", 16)

@@ -94,3 +94,8 @@ _ROWS = (
 )
 
 FAMILIES: dict[str, FamilyRow] = {row.name: row for row in _ROWS}
+SIDES: dict[str, str] = {  # right-hand sides of q that are no family, as they are written
+    "bayes": "bayes",
+    "product": "product(Normal(mlp(64)(a)), Normal(mlp(64)(b)))",
+    "mixture": "mixture(Normal(mlp(64)(a)), Normal(mlp(64)(b)))",
+}
