@@ -20,7 +20,8 @@ def product_of_normals(*experts: Expert, event: int) -> tuple[Any, Any]:
     """loc and scale of the normalised product of Normal densities, numbers where all parameters are: precisions add, means
     are weighed by them."""
     masks = _counted(experts)
-    precision, weighted = 0.0, 0.0
+    precision: Any = 0.0
+    weighted: Any = 0.0
     for mask, (_, loc, scale) in zip(masks, experts, strict=True):
         part = scale**-2 if mask is None else _where(mask, scale**-2, _like(experts), event)
         precision, weighted = precision + part, weighted + part * loc
