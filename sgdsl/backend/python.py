@@ -9,7 +9,8 @@ from sgdsl.backend.bound import emit_bound
 from sgdsl.backend.calls import parameter_names
 from sgdsl.backend.facts import emit_facts
 from sgdsl.backend.grouped import emit_grouped, emit_weights
-from sgdsl.backend.methods import Method, factor_method, let_method, net_module, relaxed
+from sgdsl.backend.lookup import emit_lookup
+from sgdsl.backend.methods import Method, factor_method, let_method, net_module
 from sgdsl.backend.names import Named, name_all
 from sgdsl.backend.runtime_names import imports, names_of
 from sgdsl.backend.sampled import infer_sampled
@@ -147,7 +148,7 @@ def _model(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan, methods: Me
     emit_facts(out, model, graphs, plan)
     _forward(out, model, plan, methods, named, graphs)
     for side in ("q", "p"):
-        _parameters(out, model, plan, "q" if side == "q" else "p", methods, named)
+        emit_lookup(out, model, plan, "q" if side == "q" else "p", methods, named)
 
 
 def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, graphs: Graphs) -> None:
@@ -180,44 +181,3 @@ def _infer(step: Step, name: str, term: Term | None) -> None:
         infer_sampled(step, step.model.factor("q", name), term)
     else:
         step.infer(step.model.factor("q", name), term)
-
-
-def _parameters(out: Writer, model: ir.Model, plan: Plan, side: ir.Side, methods: Methods, named: Named) -> None:
-    """Off the hot path: a factor's parameters from values by name."""
-    out.at = 0
-    out.raw()
-    out.raw(f"def parameters_{side}(self, node: str, v: Values) -> Parameters:", 4)
-    out.raw(f'"""The parameters of {side}(node | …), in the order of its family."""', 8)
-    out.raw("match node:", 8)
-    for factor in model.p if side == "p" else model.q:
-        out.raw(f'case "{factor.node}":', 12)
-        method = methods[side, factor.node]
-        if not method.name:
-            out.statement(f"return {tuple_of(method.constants)}", 16)
-            continue
-        texts: list[str] = []
-        for name in method.reads:
-            _read(out, model, plan, methods, named, name, texts)
-        call = f"self.{method.name}({', '.join(method.arguments(named))})"
-        out.statement(f"return {call}" if len(method.free) > 1 else f"return ({call},)", 16)
-    out.raw("raise KeyError(node)", 8)
-
-
-def _read(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, name: str, done: list[str]) -> None:
-    """The variable of a node or let from `v`, lets computed on the way."""
-    if name in done:
-        return
-    done.append(name)
-    if ("let", name) in methods:
-        method = methods["let", name]
-        for inner in method.reads:
-            _read(out, model, plan, methods, named, inner, done)
-        value = f"self.{method.name}({', '.join(method.arguments(named))})"
-    else:
-        value, kind = f'v["{name}"]', model.node(name).type
-        if relaxed(plan, name) and kind.one_hot:
-            value = f"one_hot({value}, {kind.values}{f', {kind.first}' if kind.first else ''})"
-    target = named.values[name]
-    if ("let", name) not in methods and model.node(name).type.partial:
-        target, value = f"{target}, {named.derived['present', name]}", f'present_cells(self.NODES["{name}"], {value})'
-    out.statement(f"{target} = {value}", 16)

@@ -175,6 +175,7 @@ class Step:
             prefix = choice.name if prefix == "categorical" else f"binary_{choice.name}"
             options = "".join(f", {v!r}" for _, v in choice.options)
         drawn = calls.draw(factor, node, prefix, entries, parameters, options)
+        drawn += ".detach()" if choice.name == "score" and FAMILIES[factor.family].reparameterised else ""
         drawn += f" + {node.type.first}" if node.type.first and not relaxed(self.plan, node.name) else ""
         if node.role != "supervised":
             self.say(f"{value} = {drawn}")

@@ -21,6 +21,7 @@ from sgdsl.runtime.load import load
 @pytest.fixture(autouse=True)
 def double() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
     yield
     torch.set_default_dtype(torch.float32)
 
