@@ -112,7 +112,8 @@ def _unavailable(factor: ir.Factor, other: ir.Factor, missing: list[str], whose:
     names = ", ".join(f"`{n}`" for n in missing)
     parents = ", ".join((*factor.given, *missing))
     written = f"p({other.node}{' | ' if other.given else ''}{', '.join(other.given)})"
-    hint = f"write `q({factor.node} | {parents}) = …`, if q draws {'it' if len(missing) == 1 else 'them'} before"
+    made = "bayes" if isinstance(factor.parameters[0].source, ir.Bayes) else "product(…)"
+    hint = f"write `q({factor.node} | {parents}) = {made}`, if q draws {'it' if len(missing) == 1 else 'them'} before"
     sink.add(
         Diagnostic("E0512", f"{whose} needs {names}", factor.span, f"not among its parents: {', '.join(missing)}",
                    (Label(other.span, f"{written} is one of its factors"),),

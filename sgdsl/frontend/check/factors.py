@@ -80,7 +80,7 @@ def _check_member(name: syntax.Name, member: syntax.Name, first: syntax.Name) ->
     """A product of densities is one of the same family for Normals; a mixture is drawn as its members are."""
     if name.text == "product" and member.text != "Normal":
         raise refusal("E0513", f"a `product` is of Normals, not of `{member.text}`", member.span, "no Normal",
-                      hint="write `Normal`, or a `mixture`")  # fmt: skip
+                      hint="write `Normal`; else one network of all parents, or a `mixture`")  # fmt: skip
     row = FAMILIES[member.text]
     if row.name == "Delta" or not row.reparameterised:
         smooth = ", ".join(r.name for r in FAMILIES.values() if r.reparameterised and r.name != "Delta")
