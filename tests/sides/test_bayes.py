@@ -9,7 +9,7 @@ import torch
 
 from sgdsl.runtime.batch import make_batch
 from tests.sides.programs import double as double
-from tests.sides.programs import draws, elbo, log_evidence, module, outcomes, total
+from tests.sides.programs import draws, elbo, log_evidence, mistakes, module, outcomes, total
 
 ROWS = 5
 TABLES = """model tables
@@ -170,3 +170,38 @@ q(c | z) = bayes
         log_z + model.log_p({"x": x[None], "z": z, "c": torch.zeros(1, ROWS, dtype=torch.int64)})["x"] - log_q
     ).mean(0)
     torch.testing.assert_close(step.bound, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_missing_child_leaves_the_posterior() -> None:
+    """Partial x: in rows where it is missing, q(y | …) is p(y | …), also at the level of an enumerated parent, and the bound
+    is that of what is left."""
+    text = """model partly
+observed x : class(4) partial
+observed r : real[2] partial
+latent   w : class(3)
+latent   y : class(3)
+p(w)        = Categorical(learned)
+p(y | w)    = Categorical(table)
+p(x | y, w) = Categorical(table)
+p(r | y)    = Normal(table)
+q(w | x, r)    = Categorical(mlp(4))
+q(y | w, x, r) = bayes
+"""
+    model = module(text)
+    x, r = torch.tensor([0, 1, -1, -1, 3]), torch.randn(ROWS, 2)
+    r[0], r[3], r[4, 1] = torch.nan, torch.nan, torch.nan
+    batch = make_batch(model, {"x": x, "r": r})
+    step, seen = model(batch, draws()), {"x": x[None], "r": r[None]}
+    assert (step.bound - elbo(model, seen, ROWS)).abs().max() < 1e-12
+    logits = model.parameters_q("y", {**seen, "w": torch.full((1, ROWS), 2)})[0].log_softmax(-1)
+    assert (logits[0, 3] - model.p_y.table.logits[2].log_softmax(-1)).abs().max() < 1e-12
+    assert (logits[0, 2] - logits[0, 3]).abs().max() > 1e-3
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_batch_norm_is_refused_once() -> None:
+    """A normed network inside a factor that bayes evaluates: one message, whether or not it reads the node itself."""
+    head = "model normed\ngiven g : real[3]\nobserved x : real[4]\nlatent y : class(3)\np(y) = Categorical\nq(y | x, g) = bayes\n"
+    outside = "p(x | y, g) = Normal(loc = linear(4)(y) + linear(4)(mlp(8, norm = batch)(g)), scale = 1)\n"
+    inside = "p(x | y, g) = Normal(mlp(8, norm = batch))\n"
+    assert mistakes(head + outside) == mistakes(head + inside) == ["E0504"]
