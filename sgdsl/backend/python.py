@@ -15,7 +15,7 @@ from sgdsl.backend.names import Named, name_all
 from sgdsl.backend.runtime_names import imports, names_of
 from sgdsl.backend.sampled import infer_sampled
 from sgdsl.backend.step import Step
-from sgdsl.backend.writer import Writer, tuple_of
+from sgdsl.backend.writer import Writer
 from sgdsl.middle import ir
 from sgdsl.middle.explain import nodes_in_words
 from sgdsl.middle.graphs import Graphs
