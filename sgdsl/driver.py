@@ -14,16 +14,17 @@ from sgdsl.base.source import Source
 from sgdsl.frontend import check as frontend_check
 from sgdsl.frontend import syntax
 from sgdsl.frontend.lower import lower
+from sgdsl.frontend.made import write_made
 from sgdsl.frontend.parse import parse
 from sgdsl.frontend.read import read_source
-from sgdsl.middle import checks, explain, graphs, ir, networks, plan, sides
+from sgdsl.middle import checks, explain, faithful, graphs, ir, networks, plan, recognition, sides
 
 Stage = Literal["syntax", "ir", "graph", "plan", "python"]
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A model that is right: what `check`, `graph` and `explain` need. `notes`: warnings and notes."""
+    """A model that is right: what `check`, `graph` and `explain` need. `notes`: warnings."""
 
     source: Source
     syntax: syntax.File
@@ -60,12 +61,15 @@ def read(path: str | Path) -> Source:
 
 
 def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
-    """parse, lower, check, graph, plan (which chooses estimators: middle/estimators.py). `overrides`: "train.lr=1e-3", ….
+    """parse, lower, invert, check, graph, plan (which chooses estimators: middle/estimators.py). `overrides`: "train.lr=1e-3", ….
     Raises DiagnosticError at the first phase that finds a mistake, with everything that phase found."""
     sink = Sink(source)
     tree = parse(source, sink)
     sink.barrier()
     draft = lower(tree, source, sink, overrides)
+    sink.barrier()
+    made = recognition.propose(draft.roles, draft.parents("p"), draft.parents("q"), draft.auto.after)
+    draft = write_made(draft, made, sink)
     sink.barrier()
     model = frontend_check.check(draft, sink)
     sink.barrier()
@@ -78,6 +82,11 @@ def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
     networks.check_norms(model, dags, sink)
     sink.barrier()
     return Checked(source, tree, model, dags, step, tuple(sink.found))
+
+
+def remarks(checked: Checked) -> tuple[Diagnostic, ...]:
+    """Notes on a right model that `sgdsl check` alone shows: independences that the written q assumes (N0501)."""
+    return faithful.remarks(checked.model, checked.graphs)
 
 
 def emit(checked: Checked) -> Program:
@@ -97,8 +106,10 @@ def compile_alone(program: Program) -> str:
 
 
 def explained(checked: Checked) -> str:
-    """Per pattern of labels, what is drawn, enumerated or weighed, and why."""
-    return explain.explain(checked.model, checked.graphs, checked.plan)
+    """Per pattern of labels, what is drawn, enumerated or weighed, and why; what was made of q, and why."""
+    made = recognition.in_words(checked.model)
+    page = explain.explain(checked.model, checked.graphs, checked.plan)
+    return page + "".join(f"{line}\n" for line in ("", *made) if made)
 
 
 def show(checked: Checked, stage: Stage) -> str:
@@ -109,11 +120,9 @@ def show(checked: Checked, stage: Stage) -> str:
         case "ir":
             return pformat(checked.model, width=120) + "\n"
         case "graph":
-            return "\n".join(
-                f"{side}: {parent} -> {child}"
-                for side, graph in (("p", checked.graphs.p), ("q", checked.graphs.q))
-                for parent, child in graph.edges
-            ) + "\n"  # fmt: skip
+            edges = [(s, e) for s, g in (("p", checked.graphs.p), ("q", checked.graphs.q)) for e in g.edges]
+            made = recognition.in_words(checked.model)
+            return "\n".join([*(f"{side}: {parent} -> {child}" for side, (parent, child) in edges), *made]) + "\n"
         case "plan":
             return pformat(checked.plan, width=120) + "\n"
         case "python":

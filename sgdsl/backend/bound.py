@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sgdsl.backend.baselines import learned_scores, scored_by
 from sgdsl.backend.sampled import Summand, rest_scores
 from sgdsl.backend.step import Step
-from sgdsl.backend.weights import labelled_or_unknown, product, share
+from sgdsl.backend.weights import drawn_log_q, labelled_or_unknown, product, score, share
 from sgdsl.middle.elimination import Key, Scope
 from sgdsl.middle.plan import Term, summed_scope
 
@@ -28,11 +29,12 @@ def emit_bound(step: Step) -> None:
     call, summands = _estimate(step, shares, drawn)
     step.say(f"bound = {call.format(alpha='alpha')}")
     objective = "bound"
-    if plan.scored:
-        step.say(f"score = {' + '.join(score(step, v) for v in plan.scored)}")
+    if left_out := scored_by(plan, "loo"):
+        step.say(f"score = {' + '.join(score(step, v) for v in left_out)}")
         name, rest = call.format(alpha="alpha=alpha").split("(", 1)
         step.say(f"gain = leave_one_out({name}, {rest}")
         objective = "with_score(bound, gain, score)"
+    objective = learned_scores(step, objective)
     for rest in rest_scores(step, summands):
         objective = f"with_score({objective}, 1.0, {rest})"
     used = {**drawn, **shares} if plan.bound != "clamped" else drawn
@@ -94,13 +96,6 @@ def _f(step: Step, shares: dict[Scope, str], weight: str) -> list[Summand]:
     return summands
 
 
-def _draw(step: Step, node: str, scope: Scope) -> str:
-    """log q of what was drawn of a node: 0 where it was known."""
-    if step.model.node(node).role == "supervised":
-        return labelled_or_unknown(step, Key("draw", node), scope)
-    return step.named.derived["log_q", node]
-
-
 def _log_v(step: Step) -> None:
     """log of p over the density of what was drawn, enumerated values summed inside."""
     plan = step.plan
@@ -110,7 +105,7 @@ def _log_v(step: Step) -> None:
         if term.side == "p" or plan.choices[term.node].drawn:
             levels.setdefault(summed_scope(term, plan.choices), []).append(term)
     for scope, terms in levels.items():
-        drawn = [(True, _draw(step, t.node, scope)) for t in terms if t.side == "q"]
+        drawn = [(True, drawn_log_q(step, t.node, scope)) for t in terms if t.side == "q"]
         parts = [*((False, step.text_of(t)) for t in terms if t.side == "p"), *drawn]
         parts.sort(key=lambda part: part[0] or part[1].startswith("-"))
         if all(t.constant for t in terms):
@@ -147,13 +142,6 @@ def _estimate(step: Step, shares: dict[Scope, str], drawn: dict[Scope, str]) -> 
             return "jensen(f, log_w, drawn_log_w, {alpha})", summands
         case _:
             return "snis(f, log_w, {alpha})", _f(step, shares, weight)
-
-
-def score(step: Step, node: str) -> str:
-    """Σ log q of a scored node's draws, each entry once."""
-    scope = step.plan.scopes[node]
-    text = _draw(step, node, scope)
-    return f"{step.level(scope)}.down({text})" if scope else text
 
 
 def emit_terms(step: Step, found: Mapping[Term, tuple[str, str]]) -> None:

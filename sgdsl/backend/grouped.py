@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sgdsl.backend.bound import check_shapes, emit_terms, score, total
+from sgdsl.backend.baselines import learned_scores, scored_by
+from sgdsl.backend.bound import check_shapes, emit_terms, total
 from sgdsl.backend.sampled import Summand, rest_scores
 from sgdsl.backend.step import Step
-from sgdsl.backend.weights import product, share
+from sgdsl.backend.weights import product, score, share
 from sgdsl.backend.writer import quoted, tuple_of
 from sgdsl.middle.elimination import Product, Scope
 from sgdsl.middle.plan import Term
@@ -61,7 +62,7 @@ def emit_grouped(step: Step) -> None:
     step.say(f"parts = {tuple_of(made)}")
     step.say(f"recombined = {' + '.join(recombined) or 'batch.zeros'}")
     step.say("bound = grouped(weights, parts, recombined, alpha)")
-    objective = _objective(step, groups)
+    objective = learned_scores(step, _objective(step, groups))
     for rest in rest_scores(step, summands):
         objective = f"with_score({objective}, 1.0, {rest})"
     emit_terms(step, {t: used[t] for t in step.plan.terms})
@@ -124,9 +125,10 @@ def _share(step: Step, shares: Shares, scope: Scope, late: bool) -> str:
 
 def _objective(step: Step, groups: Recombination) -> str:
     """The bound with the score terms of scored draws, early and late, and of the choice of samples."""
-    early = [v for v in step.plan.scored if v not in groups.late]
-    late = [v for v in step.plan.scored if v in groups.late]
-    if step.plan.scored:
+    left_out = scored_by(step.plan, "loo")
+    early = [v for v in left_out if v not in groups.late]
+    late = [v for v in left_out if v in groups.late]
+    if left_out:
         step.say("gain, late_gain = grouped_gains(weights, parts, recombined, alpha)")
     else:
         step.say("late_gain = recombined_gain(recombined)")

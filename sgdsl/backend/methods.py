@@ -51,7 +51,7 @@ def factor_method(
     reads = factor_reads(factor)
     level, lifts = level_of(reads, plan)
     code = Code(inputs_of(reads, lifts, plan, named, types), nets, "net")
-    partial = _zero_missing(code)
+    partial = zero_missing(code)
     match factor.parameters[0].source:
         case ir.Product() | ir.Mixture() as source:
             texts, free = combined(code, source, FAMILIES[factor.family], _prior(code, prior))
@@ -78,7 +78,7 @@ def _prior(code: Code, prior: Method | None) -> Member | None:
     return Member(names, prior.free)
 
 
-def _zero_missing(code: Code) -> tuple[str, ...]:
+def zero_missing(code: Code) -> tuple[str, ...]:
     """Missing cells read as 0; a class stays a legal index, and is zeroed one-hot. The partial nodes among the inputs."""
     partial = {name: known for name, known in code.inputs.items() if known.present}
     code.body += [f"{k.name} = zeroed({k.present}, {k.name})" for k in partial.values() if not k.type.one_hot]
@@ -92,7 +92,7 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
     attribute = named.modules[let.name]
     whole = isinstance(let.value, ir.Apply)
     code = Code(inputs_of(reads, lifts, plan, named, types), nets, f"self.{attribute}", whole)
-    partial = _zero_missing(code)
+    partial = zero_missing(code)
     if isinstance(let.value, ir.Ref):
         text = code.inputs[let.value.name].lifted
     else:

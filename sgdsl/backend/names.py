@@ -18,17 +18,17 @@ MODULE_WORDS = frozenset(
     register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
     register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
     register_state_dict_pre_hook requires_grad_ samples set_extra_state set_submodule share_memory state_dict to
-    to_empty train training type xpu zero_grad NAME NODES LEVELS ORDER_P ORDER_Q GROUPS""".split()  # noqa: SIM905
+    to_empty train training type xpu zero_grad NAME NODES LEVELS ORDER_P ORDER_Q GROUPS running_mean""".split()  # noqa: SIM905
 )
 STEP_WORDS = frozenset(
     """self torch math nn F Tensor batch draws samples rows alpha bound terms objective score gain f log_w log_v
-    drawn_log_w weights parts recombined late_gain late_score net h v values known""".split()  # noqa: SIM905
+    drawn_log_w weights parts recombined late_gain late_score mean_score net h v values known""".split()  # noqa: SIM905
 )
 
 
 DERIVED = {
-    "known": "known_{}", "label": "label_{}", "log_p": "log_p_{}", "log_q": "log_q_{}", "up": "up_{}", "soft": "{}_soft",
-    "present": "present_{}",
+    "known": "known_{}", "label": "label_{}", "log_p": "log_p_{}", "log_q": "log_q_{}", "up": "up_{}",
+    "soft": "{}_soft", "baseline": "baseline_{}", "present": "present_{}",
 }  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def name_all(model: ir.Model, functions: Iterable[str]) -> Named:
     local = Names(set(STEP_WORDS) | set(functions))
     derived = {(kind, n.name): local.new(wish.format(n.name)) for n in named for kind, wish in DERIVED.items()}
     values = {n.name: local.new(n.name) for n in named}
-    factors = {f"{f.side}_{f.node}" for f in (*model.p, *model.q)}
-    methods = {f"{m}_{n.name}" for m in ("encode", "decode", "let") for n in named}
+    factors = {f"{f.side}_{f.node}" for f in (*model.p, *model.q)} | {f"q_{f.node}_baseline" for f in model.q}
+    methods = {f"{m}_{n.name}" for m in ("encode", "decode", "let", "baseline") for n in named}
     modules = Names(set(MODULE_WORDS) | factors | methods)
     return Named(values, derived, {n.name: modules.new(n.name) for n in owners}, local)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from sgdsl.backend.baselines import baseline_method, predict, scored_by
 from sgdsl.backend.bayes import bayes_method
 from sgdsl.backend.bound import emit_bound
 from sgdsl.backend.calls import parameter_names
@@ -41,8 +42,10 @@ def emit(model: ir.Model, graphs: Graphs, plan: Plan) -> tuple[str, tuple[int, .
             case _:
                 made = factor_method(factor, plan, named, nets, types)
         methods[factor.side, factor.node] = made
+    for name in scored_by(plan, "net"):
+        methods["baseline", name] = baseline_method(model.factor("q", name), plan, named, nets, types)
     body = Writer()
-    _networks(body, model, methods, named)
+    _networks(body, model, methods, named, bool(scored_by(plan, "mean")))
     _side(body, model, "q", methods, named)
     _side(body, model, "p", methods, named)
     _model(body, model, graphs, plan, methods, named)
@@ -89,7 +92,7 @@ def _line(model: ir.Model, kind: str, name: str) -> int:
     return model.source.position(span.start)[0]
 
 
-def _networks(out: Writer, model: ir.Model, methods: Methods, named: Named) -> None:
+def _networks(out: Writer, model: ir.Model, methods: Methods, named: Named, running_mean: bool) -> None:
     out.raw()
     out.raw("class Networks(Queries):")
     out.raw('"""Every weight, in the order of the file."""', 4)
@@ -105,7 +108,11 @@ def _networks(out: Writer, model: ir.Model, methods: Methods, named: Named) -> N
         out.at = _line(model, kind, name)
         if module:
             out.statement(f"self.{attribute} = {module}", 8)
+        if kind == "q" and ("baseline", name) in methods:
+            out.statement(f"self.{methods['baseline', name].attribute} = {methods['baseline', name].module}", 8)
     out.at = 0
+    if running_mean:
+        out.raw("self.running_mean = RunningMean()", 8)
     out.raw()
 
 
@@ -121,6 +128,9 @@ def _side(out: Writer, model: ir.Model, side: ir.Side, methods: Methods, named: 
         names = ", ".join(parameter_names(factor))
         out_line = _line(model, side, factor.node)
         _method(out, model, methods[side, factor.node], named, f"{factor.text}: {names}", out_line)
+        if side == "q" and ("baseline", factor.node) in methods:
+            doc = f"The bound as predicted from the parents of {factor.node}"
+            _method(out, model, methods["baseline", factor.node], named, doc, out_line)
     out.at = 0
     out.raw()
 
@@ -181,3 +191,4 @@ def _infer(step: Step, name: str, term: Term | None) -> None:
         infer_sampled(step, step.model.factor("q", name), term)
     else:
         step.infer(step.model.factor("q", name), term)
+        predict(step, name)

@@ -7,6 +7,7 @@ import re
 from sgdsl.catalog.families import FAMILIES
 
 RUNTIME = {
+    "sgdsl.runtime.baselines": ("RunningMean", "predicted_score"),
     "sgdsl.runtime.batch": ("Batch", "NodeInfo", "Step", "Term", "present_cells"),
     "sgdsl.runtime.bounds": ("clamped", "iw", "jensen", "leave_one_out", "snis", "with_score"),
     "sgdsl.runtime.densities": (

@@ -118,11 +118,12 @@ class Step:
             elif node.role == "supervised":
                 self.say(f'{self.named.derived["known", node.name]} = batch.known["{node.name}"]')
 
-    def call(self, method: Method, target: str) -> str:
-        """A call of a factor's or let's method, each input lifted inside it."""
+    def call(self, method: Method, target: str, detached: bool = False) -> str:
+        """A call of a factor's or let's method, each input lifted inside it; `detached`: no gradient reaches the inputs."""
         for name in method.reads:
             self.let(name)
-        args = [self.value(n) for n in method.reads] + [self.named.derived["present", n] for n in method.partial]
+        args = [self.value(n) + ".detach()" * detached for n in method.reads]
+        args += [self.named.derived["present", n] for n in method.partial]
         args += [f"{self.named.derived['up', n]}={self.index(method.level, self.plan.scopes[n])}" for n in method.lifts]
         return f"{target} = self.{method.name}({', '.join(args)})"
 

@@ -60,3 +60,17 @@ def share(step: Step, made: Product, log_w: Product | None, name: str) -> str:
     text = f"{above}{minus}"
     step.say(f"{target} = {f'({text})' if ' ' in text else text}.exp()")
     return target
+
+
+def drawn_log_q(step: Step, node: str, scope: Scope) -> str:
+    """log q of what was drawn of a node: 0 where it was known."""
+    if step.model.node(node).role == "supervised":
+        return labelled_or_unknown(step, Key("draw", node), scope)
+    return step.named.derived["log_q", node]
+
+
+def score(step: Step, node: str) -> str:
+    """Σ log q of a scored node's draws, each entry once."""
+    scope = step.plan.scopes[node]
+    text = drawn_log_q(step, node, scope)
+    return f"{step.level(scope)}.down({text})" if scope else text

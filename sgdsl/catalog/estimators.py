@@ -29,8 +29,8 @@ _ROWS = (
     EstimatorRow("enumerate", "every value of a finite node, weighed by its probability"),
     EstimatorRow(
         "score",
-        "draws, with the gradient of their log-probability times a centred reward; at least two draws",
-        (EstimatorOption("baseline", "word", "loo", ("loo",), ("mean", "net")),),
+        "draws, with the gradient of their log-probability times a centred reward; at least two draws for baseline = loo",
+        (EstimatorOption("baseline", "word", "loo", ("loo", "mean", "net")),),
     ),
     EstimatorRow(
         "sum_and_sample", "the likeliest class exactly, one of the others by sampling, each weighed by its share"

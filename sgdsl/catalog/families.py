@@ -99,3 +99,9 @@ SIDES: dict[str, str] = {  # right-hand sides of q that are no family, as they a
     "product": "product(Normal(mlp(64)(a)), Normal(mlp(64)(b)))",
     "mixture": "mixture(Normal(mlp(64)(a)), Normal(mlp(64)(b)))",
 }
+# The family of a made factor of q, by the support of its node.
+MADE: dict[str, str] = {
+    "real": "Normal", "positive": "LogNormal", "unit": "Beta", "binary": "Bernoulli", "class": "Categorical",
+    "range": "Categorical", "count": "NegativeBinomial", "simplex": "Dirichlet", "angle": "VonMises",
+    "direction": "VonMisesFisher",
+}  # fmt: skip

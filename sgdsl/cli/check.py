@@ -44,6 +44,7 @@ def _check(path: Path, overrides: tuple[str, ...]) -> tuple[Source | None, bool,
     source = None
     try:
         source = driver.read(path)
-        return source, True, driver.check(source, overrides).notes
+        checked = driver.check(source, overrides)
+        return source, True, (*checked.notes, *driver.remarks(checked))
     except DiagnosticError as error:
         return source, False, error.diagnostics

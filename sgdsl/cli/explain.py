@@ -12,7 +12,7 @@ from sgdsl.cli import options
 from sgdsl.cli.compiled import checked
 from sgdsl.cli.talk import Talk
 
-_CODE = re.compile(r"[EW]\d{2,4}", re.IGNORECASE)
+_CODE = re.compile(r"[EWN]\d{2,4}", re.IGNORECASE)
 
 
 @click.command()

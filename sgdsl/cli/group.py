@@ -17,6 +17,7 @@ FILES = {
     "graph": "graph",
     "compile": "compile",
     "explain": "explain",
+    "verify": "verify",
     "run": "train",
     "eval": "evaluate",
     "sample": "sample",
@@ -61,8 +62,9 @@ def sgdsl(context: click.Context) -> None:
     sgdsl check model.sgm          is it right?
     sgdsl run model.sgm            train it, and see what it learned
     sgdsl explain model.sgm        what is drawn, enumerated, weighed
+    sgdsl verify model.sgm         is its objective right? against exact values
 
-    Exit codes: 0 done, 1 the model is wrong, 2 wrong use, 3 data, 4 training failed, 70 a fault of ours,
+    Exit codes: 0 done, 1 the model is wrong or its check failed, 2 wrong use, 3 data, 4 training failed, 70 a fault of ours,
     130 interrupted.
     """
     context.ensure_object(Talk)

@@ -112,8 +112,18 @@ def _factor(children: list[Built], span: Span, flat: str) -> Built:
     for name in (node, *given):
         if isinstance(name, syntax.Planned):
             return name
-    text = _BLANKS.sub("", " ".join(flat[span.start : span.end].split()))
-    return syntax.Factor(side.text, node, given, value, by[0] if by else None, head, text, span)
+    return syntax.Factor(side.text, node, given, value, by[0] if by else None, head, _written(flat, span), span)
+
+
+def _written(flat: str, span: Span) -> str:
+    """A range of the text with its blanks normalised."""
+    return _BLANKS.sub("", " ".join(flat[span.start : span.end].split()))
+
+
+def _auto(children: list[Built], span: Span, flat: str) -> Built:
+    side, _, *rest = children
+    args = _optional_args(rest)
+    return syntax.Auto(side, args, tuple(_written(flat, a.span) for a in args), span)
 
 
 def _head(children: list[Built], span: Span, flat: str) -> Built:
@@ -140,7 +150,7 @@ _RULES: dict[str, Callable[[list[Built], Span, str], Built]] = {
     "const": lambda c, span, _: syntax.Const(c[0], c[1], span),
     "net": lambda c, span, _: syntax.Net(c[0], c[1], span),
     "use": _planned("use"),
-    "auto": _planned("auto"),
+    "auto": _auto,
     "loop": _loop,
     "var": _var,
     "let": _let,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sgdsl.base.source import Source
+from sgdsl.base.source import Source, Span
 from sgdsl.frontend import syntax
 from sgdsl.middle import ir
 
@@ -13,9 +13,22 @@ Constants = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Auto:
+    """How factors of q are made. `network`: the one to use, its `text` as written; `place`: where in Draft.statements
+    they go, at the line `q auto` or at the end; `span`: that line, None where there is none."""
+
+    after: bool
+    network: syntax.Expr | None
+    text: str
+    place: int
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """`lets` and `nets` stand in an order in which each reads only earlier ones; `reach`: the nodes that a let reads,
-    through other lets too; `statements`: as in ir.Model."""
+    through other lets too; `statements`: as in ir.Model; `made`: the factors of q among `factors` that the compiler made,
+    by node."""
 
     source: Source
     model: syntax.ModelLine
@@ -29,3 +42,19 @@ class Draft:
     objective: tuple[ir.Setting, ...]
     train: tuple[ir.Setting, ...]
     data: ir.Data | None
+    auto: Auto
+    made: Mapping[str, ir.Made] = field(default_factory=dict)
+
+    @property
+    def roles(self) -> dict[str, ir.Role]:
+        """Every node's role, in the order of the file."""
+        return {node.name: node.role for node in self.nodes.values()}
+
+    def parents(self, side: ir.Side) -> dict[str, tuple[str, ...]]:
+        """For each node with a factor on a side, the nodes that its factors name, directly or through lets."""
+        found: dict[str, tuple[str, ...]] = {}
+        for factor in self.factors:
+            if factor.side == side:
+                read = [n for g in factor.given for n in sorted(self.reach.get(g.text, (g.text,)))]
+                found[factor.node.text] = tuple(dict.fromkeys((*found.get(factor.node.text, ()), *read)))
+        return found

@@ -20,7 +20,7 @@ _NAME = r"[A-Za-z_]\w*"
 _STARTS = re.compile(
     rf"[ \t]*(?:(?:given|observed|supervised|latent)[ \t]+{_NAME}[ \t]*:"
     rf"|(?:let|net|const|use)[ \t]+{_NAME}[ \t]*="
-    rf"|[pq][ \t]*\([^=\n]*=|[pq][ \t]*\([^=\n]*\||(?:objective|train)[ \t]*\{{"
+    rf"|[pq][ \t]+auto\b|[pq][ \t]*\([^=\n]*=|[pq][ \t]*\([^=\n]*\||(?:objective|train)[ \t]*\{{"
     rf"|(?:data|model)[ \t]+{_NAME}[ \t]*(?:[\"(#\n]|$)|for[ \t]+{_NAME}[ \t]+in\b)"
 )
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from sgdsl.base.diagnostics import Label, Sink
 from sgdsl.base.source import NOWHERE, Source
 from sgdsl.frontend import syntax
+from sgdsl.frontend.auto import read_auto
 from sgdsl.frontend.constants import constant
 from sgdsl.frontend.draft import Draft
 from sgdsl.frontend.names import Declaration, Visible, check_names, declare, reads
@@ -40,6 +41,8 @@ def lower(tree: syntax.File, source: Source, sink: Sink, overrides: Sequence[str
     _check_bodies(declared, sink)
     for factor in factors:
         check_factor(factor, declared, reach, sink)
+    owners = _owners(tree.statements)
+    auto = read_auto(tree.statements, declared, len(owners), sink)
     settings = Settings(source, sink, consts, nodes)
     settings.read(tree.statements)
     settings.override(overrides)
@@ -52,10 +55,11 @@ def lower(tree: syntax.File, source: Source, sink: Sink, overrides: Sequence[str
         nets,
         reach,
         factors,
-        _owners(tree.statements),
+        owners,
         settings.section("objective"),
         settings.section("train"),
         settings.data(),
+        auto,
     )
 
 

@@ -122,7 +122,7 @@ def _planned_in(statement: syntax.Statement) -> list[syntax.Planned]:
                 stack += [var.type.shape, var.type.sizes]
             case syntax.Factor() as factor:
                 stack += [factor.by.args if factor.by else None, factor.value]
-            case syntax.Data(_, args, _) | syntax.Section(_, args, _):
+            case syntax.Data(_, args, _) | syntax.Section(_, args, _) | syntax.Auto(_, args, _, _):
                 stack.append(args)
     return []
 

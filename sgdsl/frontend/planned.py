@@ -15,7 +15,6 @@ _INSTEAD: dict[str, str] = {
     "use": _MODELS,
     "factors of other models": _MODELS,
     "members of other models": _MODELS,
-    "auto": "write a line `q(v | …) = …` for every latent and supervised node",
     "MultivariateNormal": "write `Normal`, or mix coordinates by a latent that they share",
     "Exponential": "write `LogNormal`",
     "Gamma": "write `LogNormal`",
@@ -35,8 +34,6 @@ _INSTEAD: dict[str, str] = {
     "extern": "write `mlp`, `conv` or `deconv`",
     "crop": "crop the images in the data",
     "paste": "write a `deconv`",
-    "baseline = mean": "write `by score`, whose baseline is the leave-one-out mean",
-    "baseline = net": "write `by score`, whose baseline is the leave-one-out mean",
     "gradient = dreg": "leave `gradient` out",
 }
 PLANNED_FAMILIES = (
@@ -46,7 +43,7 @@ PLANNED_FAMILIES = (
 PLANNED_NETWORKS = ("resnet", "gru", "lstm", "embed", "transformer", "extern")
 PLANNED_FUNCTIONS = ("crop", "paste")
 PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_NETWORKS, *PLANNED_FUNCTIONS))
-_QUOTED = {"auto": "`q auto`", "indexed nodes": "a node with an index", "indices": "an index",
+_QUOTED = {"indexed nodes": "a node with an index", "indices": "an index",
            "factors of other models": "another model's factor", "members of other models": "another model's factor"}  # fmt: skip
 
 

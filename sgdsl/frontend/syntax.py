@@ -158,6 +158,16 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True)
+class Auto:
+    """`q auto(args)`; `texts`: each argument as written, blanks normalised."""
+
+    side: Name
+    args: tuple[Arg, ...]
+    texts: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     name: Name
     value: Expr
@@ -178,7 +188,7 @@ class Section:
     span: Span
 
 
-Statement = ModelLine | Const | Net | Let | Var | Factor | Data | Section | Planned
+Statement = ModelLine | Const | Net | Let | Var | Factor | Auto | Data | Section | Planned
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ NEEDS_Q = ("supervised", "latent")
 
 
 def check_graph(model: ir.Model, sink: Sink) -> None:
-    """Every node has the factors of its role, once; lets, p and q are acyclic; the latents reach the data."""
+    """Every node has the factors of its role, once (what q lacked was made before); lets, p and q are acyclic; the latents
+    reach the data."""
     _check_factors(model, sink)
     lets = graphs.let_graph(model)
     spans = {n.name: n.span for n in model.nodes} | {h.name: h.span for h in model.lets}
@@ -27,6 +28,7 @@ def check_graph(model: ir.Model, sink: Sink) -> None:
         graph = graphs.factor_graph(factors, model, lets)
         acyclic &= not _check_cycle(graph, "E0401", side, {f.node: f.span for f in factors}, sink)
     if acyclic:
+        assert inferred == {f.node for f in model.q} & inferred, "a factor of q was not made"
         _check_reach(model, graphs.factor_graph(model.p, model, lets), lets, sink)
         _check_use(model, lets, sink)
 
@@ -59,12 +61,10 @@ def _check_node(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink
             Diagnostic("E0403", f"`{node.name}` has two {side} factors", again.span, "the second",
                        (Label(found[0].span, "the first"),), (), "keep one of them")
         )  # fmt: skip
-    if needed and not found:
-        example = f"{side}({node.name}{' | …' if side == 'q' else ''}) = …"
-        note = "recognition models made by the compiler are planned, not here yet" if side == "q" else ""
+    if side == "p" and needed and not found:
         sink.add(
-            Diagnostic("E0402", f"`{node.name}` has no {side} factor", node.span, f"needs {side}",
-                       (), (note,) if note else (), f"add a line `{example}`")
+            Diagnostic("E0402", f"`{node.name}` has no p factor", node.span, "needs p",
+                       hint=f"add a line `p({node.name}) = …`")
         )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def _check_reach(model: ir.Model, p: nx.DiGraph, lets: nx.DiGraph, sink: Sink) -
         )  # fmt: skip
     else:
         for node in inner:
-            auxiliary = any(node.name in contracted(f.given, model, lets) for f in model.q)
+            auxiliary = any(node.name in contracted(f.given, model, lets) for f in model.q if not f.made)
             if node.role == "latent" and not auxiliary and not reached[node.name] & {"observed", "supervised"}:
                 sink.add(
                     Diagnostic("W0401", f"no observed or supervised node depends on `{node.name}` in p", node.span,

@@ -192,14 +192,15 @@ def samples(
     settings: Mapping[str, object],
     sink: Sink,
 ) -> int:
-    """S: as set, at least 2 where a node is scored; auto: 1 where every weight is constant and nothing is scored, else
-    SEVERAL. Adds W0501 for labels that do not train q, W0502 for labels weighed with one sample."""
+    """S: as set, at least 2 where a node is scored against the other samples; auto: 1 where every weight is constant
+    and nothing is scored, else SEVERAL. Adds W0501 for labels that do not train q, W0502 for labels weighed with one sample."""
     varying = [w for w in (weigh(graphs, draws, choices, k) for k in patterns(model)) if w.drawn]
-    scored = any(choices[v].name == "score" for v in draws)
+    scored = [choices[v] for v in draws if choices[v].name == "score"]
+    left_out = any(dict(c.options)["baseline"] == "loo" for c in scored)
     _warn_untrained(model, graphs, draws, choices, settings, sink)
     if not isinstance(settings["samples"], int):
         return SEVERAL if varying or scored else 1
-    wanted = max(settings["samples"], 2 if scored else 1)
+    wanted = max(settings["samples"], 2 if left_out else 1)
     if wanted == 1 and varying:
         node = varying[-1].before[0]
         sink.add(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sgdsl.middle import ir
-from sgdsl.middle.estimators import Weighed, patterns, weigh
+from sgdsl.middle.estimators import Choice, Weighed, patterns, weigh
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.plan import Plan
 
 HOW = {
     "reparam": "reparameterised",
-    "score": "drawn, score gradient with the leave-one-out baseline",
+    "score": "drawn, score gradient",
     "gumbel": "relaxed draw (Gumbel-softmax), KL from the soft probabilities; biased",
     "straight_through": "straight-through draw, KL from the soft probabilities; biased",
     "delta": "deterministic",
@@ -25,13 +25,22 @@ BOUNDS = {
 }
 
 
+BASELINES = {"loo": "the leave-one-out baseline", "mean": "a running mean as baseline", "net": "a network as baseline"}
+
+
+def _drawn(choice: Choice) -> str:
+    """How a node that is not enumerated is estimated."""
+    baseline = dict(choice.options).get("baseline")
+    return f"{HOW[choice.name]} with {BASELINES[str(baseline)]}" if baseline else HOW[choice.name]
+
+
 def nodes_in_words(model: ir.Model, plan: Plan) -> list[str]:
     """A line a node of q: how it is estimated and why."""
     width = max((len(n) for n in plan.draws), default=0)
     lines = []
     for name in plan.draws:
         choice, size = plan.choices[name], model.node(name).type.cardinality
-        how = f"enumerated, {size} values" if choice.name == "enumerate" else HOW[choice.name]
+        how = f"enumerated, {size} values" if choice.name == "enumerate" else _drawn(choice)
         lines.append(f"{name:<{width}} : {how}")
     return lines
 
@@ -93,7 +102,7 @@ def _node(model: ir.Model, plan: Plan, weighed: Weighed, name: str) -> str:
     if choice.name == "delta":
         return HOW["delta"]
     where = "importance sampled" if name in weighed.above else "drawn"
-    return f"{where}, {HOW[choice.name].removeprefix('drawn, ')}"
+    return f"{where}, {_drawn(choice).removeprefix('drawn, ')}"
 
 
 def _weights(model: ir.Model, graphs: Graphs, plan: Plan, weighed: Weighed) -> str:

@@ -150,6 +150,17 @@ class Estimator:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """A factor of q that the compiler makes. `why`: for each of `given`, what makes the node depend on it, in words.
+    `prior`: nothing in the data or labels depends on the node, and q takes the right-hand side of its p."""
+
+    node: str
+    given: tuple[str, ...]
+    why: tuple[str, ...] = ()
+    prior: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Factor:
     """p(node | given) or q(node | given). `given`: names of nodes and lets as written; `trunk`: the one network that
     serves every parameter whose source is Head; `estimator`: None where the file has no `by`."""
@@ -164,6 +175,7 @@ class Factor:
     span: Span = field(default=NOWHERE, compare=False)
     given_spans: tuple[Span, ...] = field(default=(), compare=False)
     text: str = field(default="", compare=False)  # the statement as written, comments and blanks normalised
+    made: Made | None = field(default=None, compare=False)  # None: written in the file
 
     @property
     def mixture(self) -> Mixture | None:

@@ -55,14 +55,16 @@ class Plan:
         return tuple(v for v in self.draws if self.choices[v].name == "score")
 
 
-def plan(model: ir.Model, graphs: Graphs, sink: Sink) -> Plan:
-    """The plan of a checked model. Adds E05 for estimators that cannot be, W05 for labels that would not train."""
+def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] | None = None) -> Plan:
+    """The plan of a checked model. Adds E05 for estimators that cannot be, W05 for labels that would not train.
+    `sizes`: numbers of values that sums are ordered by, where not those of the model itself."""
     settings = resolve(model.objective, "objective")
     draws = tuple(n for n in graphs.order("q") if model.node(n).role in ("latent", "supervised"))
     choices = estimators.choose(model, graphs, draws, sink)
     scopes = scopes_of(model, graphs, draws, *estimators.listed(choices))
     terms = _terms(model, graphs, scopes)
-    maker = Eliminator({n: estimators.entries(model, choices, n) for n in draws}, {n: i for i, n in enumerate(draws)})
+    sizes = sizes or {n: estimators.entries(model, choices, n) for n in draws}
+    maker = Eliminator(sizes, {n: i for i, n in enumerate(draws)})
     weights = _Weights(model, draws, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
     used = tuple(dict.fromkeys(t.scope for t in terms if t.scope))
     log_w, shares = weights.log_w(), tuple(weights.posterior(s) for s in used)

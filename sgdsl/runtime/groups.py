@@ -184,7 +184,7 @@ def grouped_gains(weights: Weights, parts: Sequence[Part], recombined: Tensor, a
         recombined = recombined.expand(samples, -1)
         whole = _estimate(fs, log_ws, weights.log_w, alpha)
         if samples == 1:
-            alone = whole[None]
+            alone = whole[None] + torch.where(weights.several, recombined, 0.0)
             return alone, alone
         others = torch.arange(samples, device=whole.device)
         kept = [others != s for s in range(samples)]

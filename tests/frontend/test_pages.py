@@ -17,9 +17,10 @@ PACKAGE = Path(driver.__file__).parent
 
 
 def codes(text: str) -> list[str]:
-    """The codes of all diagnostics of a program, warnings among them."""
+    """The codes of all diagnostics of a program, warnings and notes among them."""
     try:
-        return [d.code for d in driver.check(Source("page.sgm", text)).notes]
+        checked = driver.check(Source("page.sgm", text))
+        return [d.code for d in (*checked.notes, *driver.remarks(checked))]
     except DiagnosticError as error:
         return [d.code for d in error.diagnostics]
 
@@ -42,6 +43,6 @@ def test_every_code_in_the_package_has_a_page() -> None:
     used = {
         code
         for path in PACKAGE.rglob("*.py")
-        for code in re.findall(r'"([EW]0\d{3})"', path.read_text(encoding="utf-8"))
+        for code in re.findall(r'"([EWN]0\d{3})"', path.read_text(encoding="utf-8"))
     }
     assert used == set(ERRORS)

@@ -62,7 +62,6 @@ def test_a_cycle_is_named_with_its_path() -> None:
     ("old", "new", "code"),
     [
         ("p(z)        = Normal\n", "", "E0402"),
-        ("q(y | x)    = Categorical(mlp(8))\n", "", "E0402"),
         ("p(z)        = Normal\n", "p(z)        = Normal\np(z) = Laplace\n", "E0403"),
         ("p(z)        = Normal\n", "p(z)        = Normal\nq(x | z) = Normal(mlp(8))\n", "E0404"),
         ("p(x | y, z) = Normal(mlp(8))", "p(x) = Normal", "E0405"),

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.oracle import exact
-from tests.oracle.program import BOUNDS, MODELS, Compiled, compile_text, expected, gradients, wave
+from sgdsl.oracle import exact
+from sgdsl.oracle.outcomes import expected, gradients
+from sgdsl.oracle.program import BOUNDS, Compiled, wave
+from tests.oracle.program import MODELS, compile_text
 
 SEEDS = {"p_x": 1, "p_y": 2, "p_z": 3, "q_y": 101, "q_z": 102}
 ALPHA = 0.5

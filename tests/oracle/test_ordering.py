@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from sgdsl.oracle import exact
+from sgdsl.oracle.outcomes import expected
+from sgdsl.oracle.program import BOUNDS, batch_of, example
 from sgdsl.runtime.bounds import effective_sample_size
 from sgdsl.runtime.draws import Draws
-from tests.oracle import exact
-from tests.oracle.program import BOUNDS, batch_of, every_pattern, example, expected, program
+from tests.oracle.program import every_pattern, program
 
 DRAWN = ("nine_after", "gauss_after", "label_after_label", "gauss_labels")  # one group, nothing enumerated, where
 LABELS = {  # these are known

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from sgdsl.oracle import exact
+from sgdsl.oracle.grid import Grid, finite_values, parents, product
+from sgdsl.oracle.program import Compiled, batch_of, example
 from sgdsl.runtime import ask
 from sgdsl.runtime.draws import Draws
-from tests.oracle import exact
-from tests.oracle.grid import Grid, finite_values, parents, product
-from tests.oracle.program import Compiled, batch_of, every_pattern, example, program
+from tests.oracle.program import every_pattern, program
 
 NAMES = ("common_child", "numbers", "conditioned", "cells", "listed_between", "through_let", "label_after_label")
 SAMPLES = 40_000

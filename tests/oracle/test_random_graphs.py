@@ -6,9 +6,10 @@ import math
 
 import pytest
 
-from tests.oracle.exact import static_scopes
-from tests.oracle.grid import parents
-from tests.oracle.program import BOUNDS, Compiled, compile_text, example
+from sgdsl.oracle.exact import static_scopes
+from sgdsl.oracle.grid import parents
+from sgdsl.oracle.program import BOUNDS, Compiled, example
+from tests.oracle.program import compile_text
 from tests.oracle.random_programs import random_program
 from tests.oracle.test_graphs import check, small_enough
 

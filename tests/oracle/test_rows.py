@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from sgdsl.oracle import exact
+from sgdsl.oracle.program import BOUNDS, Compiled, Rows, batch_of, example
+from sgdsl.oracle.replay import Block
 from sgdsl.runtime.batch import make_batch
 from sgdsl.runtime.draws import Draws
-from tests.oracle import exact
-from tests.oracle.program import BOUNDS, Compiled, Rows, batch_of, every_pattern, example, program
-from tests.oracle.replay import Block
+from tests.oracle.program import every_pattern, program
 
 ALPHA = 0.5
 MIXED = ("three_labels", "label_after_label", "common_child", "listed_between", "long_chain", "scored_label")

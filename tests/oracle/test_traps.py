@@ -13,8 +13,9 @@ from torch import Tensor
 from sgdsl import driver
 from sgdsl.base.diagnostics import DiagnosticError
 from sgdsl.base.source import Source
+from sgdsl.oracle.program import BOUNDS, OVERRIDES, batch_of
 from sgdsl.runtime.draws import Draws
-from tests.oracle.program import BOUNDS, MODELS, OVERRIDES, batch_of, compile_text, every_pattern, program
+from tests.oracle.program import MODELS, compile_text, every_pattern, program
 
 WRONG: dict[str, Callable[[Tensor], Tensor]] = {
     "one dimension more": lambda t: t[..., None],

@@ -148,7 +148,7 @@ q(z | x, y) = mixture(Normal(mlp(4)(x)), Normal(loc = linear(2)(y), scale = 0.5)
 """
 
 
-@pytest.mark.parametrize("how", ["", " by score"])
+@pytest.mark.parametrize("how", ["", " by score", " by score(baseline = net)"])
 def test_the_step_scores_with_the_mixture(how: str) -> None:
     """The emitted log q of a drawn z is torch's density of the experts that count in the row."""
     model = module(MIXTURE.rstrip() + how + "\n", "objective.samples=4")

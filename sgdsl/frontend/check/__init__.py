@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sgdsl.base.diagnostics import Sink
+from sgdsl.frontend import syntax
 from sgdsl.frontend.check.context import Context
 from sgdsl.frontend.check.factors import factor
 from sgdsl.frontend.check.lets import read_lets, read_nets, used_nets
@@ -40,5 +43,13 @@ def _factors(context: Context) -> list[ir.Factor]:
         try:
             found.append(factor(written, context))
         except Refused as refused:
-            report(context.sink, refused)
+            report(context.sink, _named(refused, written, context))
     return found
+
+
+def _named(refused: Refused, written: syntax.Factor, context: Context) -> Refused:
+    """A mistake that shows in a made factor says in which, since its place is another line."""
+    found = refused.diagnostic
+    if found is None or written.side == "p" or written.node.text not in context.draft.made:
+        return refused
+    return Refused(replace(found, notes=(*found.notes, f"in the made factor {written.text}")))

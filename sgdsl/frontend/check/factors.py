@@ -27,6 +27,7 @@ def factor(written: syntax.Factor, context: Context) -> ir.Factor:
         written.head,
         tuple(g.span for g in written.given),
         written.text,
+        context.draft.made.get(written.node.text) if written.side == "q" else None,
     )
 
 

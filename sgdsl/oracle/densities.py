@@ -12,7 +12,7 @@ from torch.nn import functional
 from sgdsl.middle import ir
 
 
-def domain(parameter: ir.Parameter, raw: Tensor, given: bool) -> Tensor:
+def domain(family: str, parameter: ir.Parameter, raw: Tensor, given: bool) -> Tensor:
     """Behind a head, table or learned tensor: softplus + floor; a given value is brought into the open domain."""
     match parameter.name:
         case "scale" | "rate" | "total_count":
@@ -22,6 +22,9 @@ def domain(parameter: ir.Parameter, raw: Tensor, given: bool) -> Tensor:
             return raw if given else functional.softplus(raw) + 2
         case "gate":
             return raw.clamp(1e-6, 1 - 1e-6) if given else raw.sigmoid().clamp(1e-6, 1 - 1e-6)
+        case "probs" if family == "Categorical":
+            open_ = raw.clamp(1e-6, 1 - 1e-6)
+            return (open_ / open_.sum(-1, keepdim=True)).clamp(1e-6, 1 - 1e-6)
         case "probs":
             return raw.clamp(1e-6, 1 - 1e-6)
         case _:

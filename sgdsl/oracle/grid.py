@@ -1,7 +1,8 @@
 """One row of data, its unknown nodes at every joint outcome: log p, and log q of every node, as flat tensors [G].
 
-A finite node's outcomes are its values. A Normal node's outcomes are Gauss-Hermite points of its noise, so that
-expectations over it are quadrature; their probability is the point's weight, while its density is that of the value.
+A finite node's outcomes are its values; a Delta has the one that it is. A Normal node's outcomes are Gauss-Hermite points
+of its noise, so that expectations over it are quadrature; their probability is the point's weight, while its density is
+that of the value.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sgdsl.middle import ir
-from tests.oracle.interpret import Reader
+from sgdsl.oracle.interpret import Reader
 
 POINTS = 12
 LIMIT = 2_000_000
@@ -105,7 +106,7 @@ def make_grid(reader: Reader, row: Mapping[str, Tensor], known: tuple[str, ...],
     model = reader.model
     order = q_order(model)
     unknown = [n for n in order if n not in known]
-    sizes = {n: _outcomes(model.node(n).type, points) for n in unknown}
+    sizes = {n: _outcomes(model, n, points) for n in unknown}
     digits = product(list(sizes.values()))
     values = {n.name: row[n.name][None].double() for n in model.nodes if n.role in ("observed", "given")}
     log_q, log_draw = {}, {}
@@ -117,7 +118,7 @@ def make_grid(reader: Reader, row: Mapping[str, Tensor], known: tuple[str, ...],
         else:
             digit = digits[:, unknown.index(name)]
             values[name], log_weight = _outcome(reader, factor, values, digit, points)
-            log_q[name] = reader.log_prob(factor, values)
+            log_q[name] = reader.log_prob(factor, values) if factor.family != "Delta" else torch.zeros(1).double()
             log_draw[name] = log_q[name] if log_weight is None else log_weight
     total = len(digits)
     log_p = sum((reader.log_prob(f, values) for f in model.p), torch.zeros(total, dtype=torch.float64))
@@ -125,7 +126,10 @@ def make_grid(reader: Reader, row: Mapping[str, Tensor], known: tuple[str, ...],
     return Grid(sizes, tuple(n for n in order if n in known), log_p, spread[0], spread[1])
 
 
-def _outcomes(kind: ir.Type, points: int) -> int:
+def _outcomes(model: ir.Model, name: str, points: int) -> int:
+    kind = model.node(name).type
+    if model.factor("q", name).family == "Delta":
+        return 1
     if kind.cardinality is not None:
         return kind.cardinality
     assert kind.support == "real", "only finite and real nodes can be unknown here"
@@ -137,6 +141,8 @@ def _outcome(
 ) -> tuple[Tensor, Tensor | None]:
     """The node's value at each joint outcome, [G, *event], and the log weight of its noise where it is real."""
     kind = reader.model.node(factor.node).type
+    if factor.family == "Delta":
+        return reader.parameters(factor, values)["value"], None
     if kind.cardinality is not None:
         return finite_values(kind)[digit], None
     assert factor.family == "Normal"

@@ -6,14 +6,14 @@ Formulas: docs/objective.md, sections 1 to 3, by brute force over joint outcomes
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sgdsl.middle import ir
-from tests.oracle.grid import Grid, parents, product, q_order
+from sgdsl.oracle.grid import Grid, parents, product, q_order
 
 
 def log_q_known(grid: Grid) -> Tensor:
@@ -60,16 +60,15 @@ class Sample:
     jensen: Tensor
     clamped: Tensor
 
+    def __getitem__(self, index: Tensor) -> Sample:
+        """The samples at these outcomes."""
+        fields = (self.log_draw, self.log_w, self.f, self.log_v, self.jensen, self.clamped)
+        return Sample(*(field[index] for field in fields))
 
-def sample(model: ir.Model, grid: Grid, chosen: Mapping[str, str]) -> Sample:
-    """The outcomes of one sample: each drawn node has a draw for every value of the enumerated nodes it depends on."""
-    listed = [n for n in grid.sizes if chosen[n] == "enumerate"]
-    drawn = [n for n in grid.sizes if chosen[n] != "enumerate"]
-    scopes = {n: tuple(c for c in s if c in grid.sizes) for n, s in static_scopes(model, chosen).items()}
-    index, log_draw = _draw_tree(grid, listed, drawn, scopes)
-    log_e = sum((grid.log_q[n] for n in listed), torch.zeros_like(grid.log_p))[index]
-    log_d = sum((grid.log_q[n] for n in drawn), torch.zeros_like(grid.log_p))[index]
-    log_w, log_p = grid.log_w[index], grid.log_p[index]
+
+def summed(log_draw: Tensor, log_p: Tensor, log_e: Tensor, log_d: Tensor, log_w: Tensor) -> Sample:
+    """The sums over the assignments of the enumerated nodes, all [Ω, A] but `log_draw` [Ω]. `log_e`, `log_d`: log q of
+    what is enumerated and of what is drawn."""
     f = log_p - log_e - log_d - log_w
     return Sample(
         log_draw,
@@ -79,6 +78,16 @@ def sample(model: ir.Model, grid: Grid, chosen: Mapping[str, str]) -> Sample:
         (log_e.exp() * log_w).sum(1),
         (log_e.exp() * (f + log_w)).sum(1),
     )
+
+
+def sample(model: ir.Model, grid: Grid, chosen: Mapping[str, str]) -> Sample:
+    """The outcomes of one sample: each drawn node has a draw for every value of the enumerated nodes it depends on."""
+    listed = [n for n in grid.sizes if chosen[n] == "enumerate"]
+    drawn = [n for n in grid.sizes if chosen[n] != "enumerate"]
+    index, log_draw = draw_tree(model, grid, chosen)
+    log_e = sum((grid.log_q[n] for n in listed), torch.zeros_like(grid.log_p))[index]
+    log_d = sum((grid.log_q[n] for n in drawn), torch.zeros_like(grid.log_p))[index]
+    return summed(log_draw, grid.log_p[index], log_e, log_d, grid.log_w[index])
 
 
 def static_scopes(model: ir.Model, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -92,26 +101,39 @@ def static_scopes(model: ir.Model, chosen: Mapping[str, str]) -> dict[str, tuple
     return scopes
 
 
-def _draw_tree(
-    grid: Grid, listed: list[str], drawn: list[str], scopes: Mapping[str, tuple[str, ...]]
-) -> tuple[Tensor, Tensor]:
+def copies_of(scope: Sequence[str], sizes: Mapping[str, int], digits: Mapping[str, Tensor]) -> Tensor:
+    """Which draw of a node with this scope each assignment of the enumerated nodes reads, [A]."""
+    copy = torch.zeros_like(next(iter(digits.values()), torch.zeros(1, dtype=torch.long)))
+    for c in scope:
+        copy = copy * sizes[c] + digits[c]
+    return copy
+
+
+def first_uses(copy: Tensor) -> Tensor:
+    """For each draw an assignment that reads it, [draws]."""
+    return torch.stack([(copy == k).nonzero()[0, 0] for k in range(int(copy.max()) + 1)])
+
+
+def draw_tree(model: ir.Model, grid: Grid, chosen: Mapping[str, str]) -> tuple[Tensor, Tensor]:
     """Indices into the grid [Ω, A] for each outcome and each assignment of the enumerated nodes, and log probability [Ω]."""
-    assignments = product([grid.sizes[c] for c in listed])
-    digit = {c: assignments[:, i] for i, c in enumerate(listed)}
-    copies = {d: math.prod(grid.sizes[c] for c in scopes[d]) for d in drawn}
-    outcomes = product([grid.sizes[d] for d in drawn for _ in range(copies[d])])
+    sizes = grid.sizes
+    listed = [n for n in sizes if chosen[n] == "enumerate"]
+    drawn = [n for n in sizes if chosen[n] != "enumerate"]
+    scopes = {n: tuple(c for c in s if c in sizes) for n, s in static_scopes(model, chosen).items()}
+    assignments = product([sizes[c] for c in listed])
+    digits = {c: assignments[:, i] for i, c in enumerate(listed)}
+    copies = {d: math.prod(sizes[c] for c in scopes[d]) for d in drawn}
+    outcomes = product([sizes[d] for d in drawn for _ in range(copies[d])])
     index = torch.zeros(len(outcomes), len(assignments), dtype=torch.long)
     firsts, at = {}, 0
     strides = _strides(grid)
-    for name in grid.sizes:
+    for name in sizes:
         if name in listed:
-            index = index + strides[name] * digit[name]
+            index = index + strides[name] * digits[name]
             continue
-        copy = torch.zeros(len(assignments), dtype=torch.long)
-        for c in scopes[name]:
-            copy = copy * grid.sizes[c] + digit[c]
+        copy = copies_of(scopes[name], sizes, digits)
         index = index + strides[name] * outcomes[:, at : at + copies[name]][:, copy]
-        firsts[name] = torch.tensor([int((copy == k).nonzero()[0]) for k in range(copies[name])])
+        firsts[name] = first_uses(copy)
         at += copies[name]
     log_draw = sum((grid.log_draw[d][index[:, firsts[d]]].sum(1) for d in drawn), grid.log_p.new_zeros(len(outcomes)))
     return index, log_draw
@@ -125,22 +147,25 @@ def _strides(grid: Grid) -> dict[str, int]:
     return found
 
 
-def bounds(one: Sample, alpha: float, samples: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """Probability and value of each bound at every joint outcome of S samples, [Ω ** S]."""
-    drawn = product([len(one.log_draw)] * samples)
-    log_w, log_s = one.log_w[drawn], math.log(samples)
-    log_q = log_w.logsumexp(1) - log_s
-    mean_f = (log_w.softmax(1) * one.f[drawn]).sum(1)
-    jensen = one.jensen[drawn].mean(1)
-    return one.log_draw[drawn].sum(1).exp(), {
-        "snis": mean_f + (1 + alpha) * log_q,
-        "jensen": mean_f + (1 + alpha) * jensen,
-        "iw": one.log_v[drawn].logsumexp(1) - log_s + alpha * log_q,
-        "clamped": one.clamped[drawn].mean(1) + alpha * jensen,
-    }
+def estimate(at: Sample, bound: str, alpha: float) -> Tensor:
+    """The bound from S samples: the fields of `at` are [..., S], the bound [...]."""
+    log_s = math.log(at.log_w.shape[-1])
+    log_q = at.log_w.logsumexp(-1) - log_s
+    match bound:
+        case "snis":
+            return (at.log_w.softmax(-1) * at.f).sum(-1) + (1 + alpha) * log_q
+        case "jensen":
+            return (at.log_w.softmax(-1) * at.f).sum(-1) + (1 + alpha) * at.jensen.mean(-1)
+        case "iw":
+            return at.log_v.logsumexp(-1) - log_s + alpha * log_q
+        case "clamped":
+            return at.clamped.mean(-1) + alpha * at.jensen.mean(-1)
+        case _:
+            raise NotImplementedError(bound)
 
 
 def expectation(one: Sample, bound: str, alpha: float, samples: int) -> Tensor:
     """E[bound] over all draws of S samples."""
-    probability, values = bounds(one, alpha, samples)
-    return (probability * values[bound]).sum()
+    drawn = product([len(one.log_draw)] * samples)
+    at = one[drawn]
+    return (at.log_draw.sum(1).exp() * estimate(at, bound, alpha)).sum()

@@ -1,7 +1,8 @@
 """Draws that take every joint outcome in turn: an emitted step runs once with a row for each outcome of all its draws.
 
 A block is one row of data with its pattern of labels, copied `count` times; copy i takes joint outcome `first + i`, in
-mixed radix over (draw of a node, sample, entry). Draws of nodes that the row knows take junk. Which entries a node's draw
+mixed radix over (draw of a node, sample, entry). Draws that the row does not use, such as of nodes that
+it knows, take junk. Which entries a node's draw
 has is computed here from the IR (a draw for each value of the unknown enumerated nodes that it depends on), so that the
 sizes asked for by the emitted step are checked too.
 """
@@ -9,24 +10,27 @@ sizes asked for by the emitted step are checked too.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from sgdsl.middle import ir
-from tests.oracle.exact import static_scopes
-from tests.oracle.grid import finite_values, hermite
+from sgdsl.oracle.exact import static_scopes
+from sgdsl.oracle.grid import finite_values, hermite
+from sgdsl.oracle.groups import Groups
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One draw of an emitted step: the node, its outcomes, and the enumerated nodes it has an entry for each value of."""
+    """One draw of an emitted step: the node, its outcomes, and the enumerated nodes it has an entry for each value of;
+    or which sample the recombinations take of the group whose first node it is."""
 
     node: ir.Node
     outcomes: int
-    scope: tuple[str, ...]
+    scope: tuple[str, ...] = ()
+    pick: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,19 @@ class Block:
     first: int = 0
 
 
-def draws_of(model: ir.Model, chosen: Mapping[str, str], order: Sequence[str], points: int) -> list[Draw]:
-    """Every drawn node in the order `order`, whatever a row may know."""
-    scopes = static_scopes(model, chosen)
-    found = []
-    for node in (model.node(n) for n in order if chosen[n] != "enumerate"):
+def draws_of(groups: Groups, order: Sequence[str], samples: int, points: int) -> list[Draw]:
+    """Every draw of a step, whatever a row may know: nodes in the order `order`, those that read several groups of weights
+    last, after the choice of each group's samples."""
+    model, plan = groups.model, groups.plan
+    scopes = static_scopes(model, groups.chosen)
+    early: list[Draw] = []
+    late: list[Draw] = []
+    for node in (model.node(n) for n in order if groups.chosen[n] not in ("enumerate", "delta")):
         outcomes = node.type.cardinality or points**node.type.cells
-        found.append(Draw(node, outcomes, scopes[node.name]))
-    return found
+        after = plan is not None and plan.is_late("q", node.name)
+        (late if after else early).append(Draw(node, outcomes, scopes[node.name]))
+    picks = [Draw(model.node(n), samples, pick=True) for n in plan.weighed] if plan else []
+    return [*early, *picks, *late]
 
 
 def entries(model: ir.Model, scope: Sequence[str], known: Sequence[str]) -> int:
@@ -58,7 +67,7 @@ class Replay:
     """A stand-in for sgdsl.runtime.draws.Draws in an emitted step. `log_draw`: for each block the log probability of
     each copy's draws so far, [count]."""
 
-    model: ir.Model
+    groups: Groups
     plan: Sequence[Draw]
     blocks: Sequence[Block]
     samples: int
@@ -69,13 +78,27 @@ class Replay:
     def __post_init__(self) -> None:
         self.log_draw = [torch.zeros(b.count, dtype=torch.float64) for b in self.blocks]
 
+    @property
+    def model(self) -> ir.Model:
+        return self.groups.model
+
+    def counts(self, draw: Draw, known: Sequence[str]) -> bool:
+        """Whether a row with these labels uses the draw."""
+        return draw.node.name in self.groups.picked(known) if draw.pick else draw.node.name not in known
+
     def outcomes(self, known: Sequence[str]) -> int:
         """Joint outcomes of all draws of a row with these labels."""
         return math.prod(
             d.outcomes ** (self.samples * entries(self.model, d.scope, known))
             for d in self.plan
-            if d.node.name not in known
+            if self.counts(d, known)
         )
+
+    def resample(self, size: Sequence[int], log_w: Tensor) -> Tensor:
+        """The sample that each recombination takes of a group, by its weights [S, rows]."""
+        draw, index = self._next(size)
+        self._weigh(draw, log_w.log_softmax(0).gather(0, index))
+        return index
 
     def categorical(self, size: Sequence[int], logits: Tensor) -> Tensor:
         """Indices, int64."""
@@ -107,7 +130,8 @@ class Replay:
         draw = self.plan[self.at]
         here = [entries(self.model, draw.scope, b.known) for b in self.blocks]
         total = sum(b.count * e for b, e in zip(self.blocks, here, strict=True))
-        assert tuple(size) == (self.samples, total, *draw.node.type.event), f"{draw.node.name} drawn as {tuple(size)}"
+        event = () if draw.pick else draw.node.type.event
+        assert tuple(size) == (self.samples, total, *event), f"{draw.node.name} drawn as {tuple(size)}"
         parts = [self._outcome(draw, b, e) for b, e in zip(self.blocks, here, strict=True)]
         self.at += 1
         return draw, torch.cat(parts, 1)
@@ -115,10 +139,10 @@ class Replay:
     def _outcome(self, draw: Draw, block: Block, copies: int) -> Tensor:
         """[S, count · copies], row-major: copy by copy, each with its entries."""
         shape = (block.count, self.samples, copies)
-        if draw.node.name in block.known:
+        if not self.counts(draw, block.known):
             junk = torch.arange(math.prod(shape)).reshape(shape) * 7 + self.at
             return (junk % draw.outcomes).transpose(0, 1).reshape(self.samples, -1)
-        earlier = [d for d in self.plan[: self.at] if d.node.name not in block.known]
+        earlier = [d for d in self.plan[: self.at] if self.counts(d, block.known)]
         rest = torch.arange(block.first, block.first + block.count)
         for d in earlier:
             rest = rest // d.outcomes ** (self.samples * entries(self.model, d.scope, block.known))
@@ -134,5 +158,5 @@ class Replay:
             copies = entries(self.model, draw.scope, block.known)
             part = flat[:, start : start + block.count * copies]
             start += block.count * copies
-            if draw.node.name not in block.known:
+            if self.counts(draw, block.known):
                 self.log_draw[i] += part.reshape(self.samples, block.count, copies).sum((0, 2))

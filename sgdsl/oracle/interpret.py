@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from sgdsl.middle import ir
-from tests.oracle.densities import cell_log_prob, domain
-from tests.oracle.expressions import aligned, call, operate
-from tests.oracle.stages import Layers, join_maps, run_stage, up
+from sgdsl.oracle.densities import cell_log_prob, domain
+from sgdsl.oracle.expressions import aligned, call, operate
+from sgdsl.oracle.stages import Layer, Layers, join_maps, run_stage, up
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,13 @@ class Reader:
     state: Mapping[str, Tensor]
 
     def owned(self, prefix: str) -> Owned:
-        """Linear layers (weight, bias) and free tensors under names that begin so, in the order of the state_dict."""
+        """Layers with a bias and free tensors under names that begin so, in the order of the state_dict."""
         layers = (
-            (weight, self.state[name.removesuffix("weight") + "bias"])
-            for name, weight in self.state.items()
-            if name.startswith(prefix) and name.removesuffix("weight") + "bias" in self.state
+            self._layer(name.removesuffix("weight"))
+            for name in self.state
+            if name.startswith(prefix)
+            and name.endswith("weight")
+            and name.removesuffix("weight") + "bias" in self.state
         )
         free = (
             tensor
@@ -48,6 +50,10 @@ class Reader:
             if name.removesuffix("weight") + "bias" not in self.state
         )
         return Owned(layers, free)
+
+    def _layer(self, name: str) -> Layer:
+        running = (self.state.get(f"{name}running_mean"), self.state.get(f"{name}running_var"))
+        return Layer(self.state[f"{name}weight"], self.state[f"{name}bias"], *running)
 
     # --- expressions ------------------------------------------------------------------------------------------
 
@@ -128,7 +134,7 @@ class Reader:
         for parameter in factor.parameters:
             raw = self._parameter(factor, parameter, values, trunk, Owned(owned.layers, free.free))
             given = isinstance(parameter.source, ir.Value | ir.Default)
-            found[parameter.name] = domain(parameter, raw, given)
+            found[parameter.name] = domain(factor.family, parameter, raw, given)
         return found
 
     def _parameter(
@@ -163,14 +169,16 @@ class Reader:
                 return aligned([raw], 1 + len(parameter.shape))[0].expand(-1, *parameter.shape)
             case ir.Default():
                 return torch.full((1, *parameter.shape), parameter.source.value, dtype=torch.float64)
+            case ir.Bayes() | ir.Product() | ir.Mixture():
+                raise AssertionError("refused by verify")
 
     def _head(self, name: str, network: ir.Network | None, hidden: Tensor, shape: ir.Shape) -> Tensor:
         """A linear layer; behind a deconv its last transposed layer."""
-        weight, bias = self.state[f"{name}.weight"], self.state[f"{name}.bias"]
+        layer = self._layer(f"{name}.")
         last = network.parts[-1] if network and network.parts else None
         if isinstance(last, ir.Stage) and last.kind == "deconv":
-            return up(last, hidden, 0, weight, bias)
-        return functional.linear(hidden.flatten(1), weight, bias).reshape(-1, *shape)
+            return up(last, hidden, 0, layer)
+        return layer.linear(hidden.flatten(1)).reshape(-1, *shape)
 
     def log_prob(
         self, factor: ir.Factor, values: Mapping[str, Tensor], soft: Mapping[str, Tensor] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from sgdsl.middle import ir
 
+EPSILON = 1e-5  # torch's, of a BatchNorm
 ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
@@ -17,36 +19,51 @@ ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "silu": functional.silu,
 }
-Layers = Iterator[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Weight and bias; `mean` and `variance`: the running statistics of a BatchNorm."""
+
+    weight: Tensor
+    bias: Tensor
+    mean: Tensor | None = None
+    variance: Tensor | None = None
+
+    def linear(self, hidden: Tensor) -> Tensor:
+        return functional.linear(hidden, self.weight, self.bias)
+
+
+Layers = Iterator[Layer]
 
 
 def run_stage(stage: ir.Stage, hidden: Tensor, aside: list[Tensor], layers: Layers) -> Tensor:
     """`hidden` [N, width] or a map [N, c, h, w] through one stage; `aside` waits for the first stage that is no conv, and
-    joins there behind the flattened map. `layers`: (weight, bias) in order."""
+    joins there behind the flattened map. `layers`: in order."""
     if stage.kind != "conv":
         hidden = _join([hidden.flatten(1), *aside])
         aside.clear()
     sizes = stage.sizes
     if stage.kind == "deconv":
-        hidden = functional.linear(hidden, *next(layers))
+        hidden = next(layers).linear(hidden)
         hidden = _after(stage, hidden.reshape(-1, sizes[0], *_side(stage, len(sizes))), layers)
         for done in range(1, len(sizes)):
-            hidden = _after(stage, up(stage, hidden, len(sizes) - done, *next(layers)), layers)
+            hidden = _after(stage, up(stage, hidden, len(sizes) - done, next(layers)), layers)
         return hidden
     for _ in sizes:
-        weight, bias = next(layers)
+        layer = next(layers)
         if stage.kind == "conv":
-            hidden = functional.conv2d(hidden, weight, bias, stride=2, padding=1)
+            hidden = functional.conv2d(hidden, layer.weight, layer.bias, stride=2, padding=1)
         else:
-            hidden = functional.linear(hidden, weight, bias)
+            hidden = layer.linear(hidden)
         hidden = hidden if stage.kind == "linear" else _after(stage, hidden, layers)
     return hidden
 
 
-def up(stage: ir.Stage, hidden: Tensor, halvings: int, weight: Tensor, bias: Tensor) -> Tensor:
+def up(stage: ir.Stage, hidden: Tensor, halvings: int, layer: Layer) -> Tensor:
     """One transposed layer of a deconv, to the sides that `halvings` halvings (floors) of the output leave."""
     wanted = _side(stage, halvings)
-    full = functional.conv_transpose2d(hidden, weight, bias, stride=2, padding=1, output_padding=1)
+    full = functional.conv_transpose2d(hidden, layer.weight, layer.bias, stride=2, padding=1, output_padding=1)
     return full[..., : wanted[0], : wanted[1]]
 
 
@@ -61,14 +78,21 @@ def _side(stage: ir.Stage, halvings: int) -> tuple[int, int]:
 
 
 def _after(stage: ir.Stage, hidden: Tensor, layers: Layers) -> Tensor:
-    """The norm over features (a map: over channels and places, scaled by channel), then the activation."""
+    """The norm, then the activation; dropout is off. norm = layer: over features (a map: over channels and places, scaled
+    by channel); norm = batch: by its running statistics."""
     options = dict(stage.options)
-    if options.get("norm", "none") == "layer":
-        weight, bias = next(layers)
+    norm = options.get("norm", "none")
+    if norm != "none":
+        layer = next(layers)
         shape = (-1, *[1] * (hidden.dim() - 2))
-        hidden = functional.layer_norm(hidden, hidden.shape[1:]) * weight.reshape(shape) + bias.reshape(shape)
-    else:
-        assert options.get("norm", "none") == "none", "the oracle has no BatchNorm"
+        if norm == "layer":
+            hidden = functional.layer_norm(hidden, hidden.shape[1:])
+        else:
+            assert norm == "batch", f"the oracle has no norm = {norm}"
+            assert layer.mean is not None
+            assert layer.variance is not None
+            hidden = (hidden - layer.mean.reshape(shape)) / (layer.variance.reshape(shape) + EPSILON).sqrt()
+        hidden = hidden * layer.weight.reshape(shape) + layer.bias.reshape(shape)
     return ACTS[str(options.get("act", "relu"))](hidden)
 
 

@@ -1,0 +1,76 @@
+"""The graph of p and the factors of q that are written come in; a factor for each node without one goes out: its
+parents, and why (docs/objective.md, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import networkx as nx
+
+from sgdsl.middle import ir
+from sgdsl.middle.ordering import UNKNOWN, Roles, constraints, sampling_order
+from sgdsl.middle.separation import add_ancestors, blanket
+
+Parents = Mapping[str, tuple[str, ...]]
+
+
+def propose(roles: Roles, p: Parents, written: Parents, after: bool = False) -> tuple[ir.Made, ...]:
+    """The factors that q lacks, each after those it reads. `roles`: every node in the order of the file; `p`, `written`:
+    the nodes that the factors of p and of q read. Empty where p or the written q has a cycle, which checks.py reports.
+
+    The joint q asserts no independence that the posterior p(unknown | known) lacks, as far as written factors let it:
+    a made factor reads the smallest set that separates its node from all nodes drawn before it."""
+    graph = nx.DiGraph()
+    graph.add_nodes_from(roles)
+    graph.add_edges_from((parent, node) for node, parents in p.items() for parent in parents)
+    if not nx.is_directed_acyclic_graph(graph):
+        return ()
+    barren = _barren(graph, roles, written)
+    kept = nx.DiGraph(graph.subgraph([v for v in graph if v not in barren]))  # a copy: views are slow to walk
+    needs = constraints(kept, roles, written, after)
+    if not nx.is_directed_acyclic_graph(needs):
+        return ()
+    order = sampling_order(kept, roles, written, needs)
+    priors = (ir.Made(v, p[v], prior=True) for v in nx.topological_sort(graph) if v in barren and v in p)
+    return (*_posteriors(kept, roles, order, written), *priors)
+
+
+def in_words(model: ir.Model) -> list[str]:
+    """What was made and why each parent, a line each; empty where every factor of q is written."""
+    lines: list[str] = []
+    for factor in model.q:
+        if factor.made is not None:
+            lines.append(factor.text)
+            if factor.made.prior:
+                lines.append("    as in p: no data and no label depend on it")
+            elif not factor.made.given:
+                lines.append("    reads nothing: it depends on nothing that is known before it")
+            else:
+                lines += [f"    {v}: {why}" for v, why in zip(factor.made.given, factor.made.why, strict=True)]
+    return ["recognition made by the compiler", *(f"    {line}" for line in lines)] if lines else []
+
+
+def _barren(p: nx.DiGraph, roles: Roles, written: Parents) -> set[str]:
+    """The latents on which no datum, no label and no written factor of q depends: their posterior is their prior."""
+    read = {u for parents in written.values() for u in parents}
+    found: set[str] = set()
+    for node in reversed(list(nx.topological_sort(p))):
+        free = roles[node] == "latent" and node not in written and node not in read
+        if free and found.issuperset(p.successors(node)):
+            found.add(node)
+    return found
+
+
+def _posteriors(p: nx.DiGraph, roles: Roles, order: Iterable[str], written: Parents) -> Iterable[ir.Made]:
+    """The factors of the nodes that the data say something about, in the order of drawing."""
+    before = [v for v in p if roles[v] not in UNKNOWN]
+    known, ancestral = set(before), set[str]()
+    add_ancestors(p, before, ancestral)
+    for node in order:
+        add_ancestors(p, (node,), ancestral)
+        if node not in written:
+            why = blanket(p, node, known, ancestral)
+            given = tuple(v for v in before if v in why)
+            yield ir.Made(node, given, tuple(why[v] for v in given))
+        before.append(node)
+        known.add(node)

@@ -1,0 +1,70 @@
+"""A graph of p and a node come in; the nodes that it depends on, given all others that are known, go out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Set
+
+import networkx as nx
+
+SHOWN = 3  # nodes of a path that are named
+
+
+def add_ancestors(p: nx.DiGraph, names: Iterable[str], ancestral: set[str]) -> None:
+    """Bring a set that is closed under parents to one that holds the names too."""
+    todo = list(names)
+    while todo:
+        node = todo.pop()
+        if node not in ancestral:
+            ancestral.add(node)
+            todo.extend(p.predecessors(node))
+
+
+def blanket(p: nx.DiGraph, node: str, known: Set[str], ancestral: Set[str]) -> dict[str, str]:
+    """{w ∈ known : node and w are not d-separated in p given the rest of known}, each with the reason in words.
+
+    One breadth-first search in the moral graph of `ancestral`, the ancestors of known and the node and these
+    themselves, that goes through no known node. Of all subsets of `known` it is the smallest that separates the node
+    from the others."""
+    came: dict[str, str] = {node: node}
+    found: dict[str, str] = {}
+    married: set[str] = set()
+    queue = deque((node,))
+    while queue:
+        at = queue.popleft()
+        for near in _moral_neighbours(p, at, ancestral, married):
+            if near in came:
+                continue
+            came[near] = at
+            if near in known:
+                found[near] = _reason(p, node, near, came, ancestral)
+            else:
+                queue.append(near)
+    return found
+
+
+def _moral_neighbours(p: nx.DiGraph, node: str, ancestral: Set[str], married: set[str]) -> Iterator[str]:
+    """Parents, children and co-parents within `ancestral`; the parents of one child once a search."""
+    yield from p.predecessors(node)
+    for child in p.successors(node):
+        if child in ancestral and child not in married:
+            married.add(child)
+            yield child
+            yield from p.predecessors(child)
+
+
+def _reason(p: nx.DiGraph, node: str, other: str, came: dict[str, str], ancestral: Set[str]) -> str:
+    if p.has_edge(other, node):
+        return f"a parent of {node} in p"
+    if p.has_edge(node, other):
+        return f"a child of {node} in p"
+    if came[other] == node:
+        child = next(c for c in p.successors(node) if c in ancestral and p.has_edge(other, c))
+        return f"shares the child {child} with {node}: each explains the other away"
+    between: list[str] = []
+    at = came[other]
+    while at != node and len(between) <= SHOWN:
+        between.append(at)
+        at = came[at]
+    dots = ["…"] * (len(between) > SHOWN)
+    return f"reaches {node} through {', '.join(between[:SHOWN][::-1] + dots)}, drawn later"

@@ -1,0 +1,131 @@
+"""The model itself comes in, families, estimators and networks as they are; the cases of its emitted step, against the
+bounds by hand at the draws that it took, and of its draws, against those of torch.distributions, go out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, distributions
+from torch.utils.flop_counter import FlopCounterMode
+
+from sgdsl.oracle.by_hand import step_and_hand
+from sgdsl.oracle.cases import Case, failed, gradient, number
+from sgdsl.oracle.outcomes import gradients
+from sgdsl.oracle.program import Compiled, batch_of, example, wave
+from sgdsl.runtime.draws import Draws
+
+ALPHA = 0.5
+SAMPLES = 3
+ASSIGNMENTS = 256  # of a row's enumerated unknown nodes, up to which they are summed by hand
+WORK = 1e10  # operations that the real draws may cost
+ERRORS = 4.0  # standard errors
+SEED = 5
+
+
+def check_as_it_is(compiled: Compiled) -> tuple[list[Case], list[str]]:
+    """Values and gradients of one bound for every pattern of labels; what was too large."""
+    every = compiled.some_patterns()
+    small = [known for known in every if _assignments(compiled, known) <= ASSIGNMENTS]
+    skipped = [f"{', '.join(k) or 'nothing'} known: over {ASSIGNMENTS} values at once" for k in every if k not in small]
+    return list(_same_draws(compiled, small)) if small else [], skipped
+
+
+def prepare(compiled: Compiled) -> None:
+    """Moves what torch starts at one number (free parameters, norms) off it; gives BatchNorm statistics of some rows."""
+    with torch.no_grad():
+        for i, parameter in enumerate(compiled.module.parameters()):
+            if float(parameter.max() - parameter.min()) == 0:
+                parameter.add_(0.15 * wave(parameter.shape, 7 + i))
+    if any("running_mean" in name for name, _ in compiled.module.named_buffers()):
+        rows = [(example(compiled.ir, 50 + i), (), 1) for i in range(4)]
+        compiled.module.train()
+        compiled.run(batch_of(compiled, rows), Draws(torch.Generator().manual_seed(1)), 1, ALPHA)
+        compiled.module.eval()
+
+
+def _assignments(compiled: Compiled, known: tuple[str, ...]) -> int:
+    listed = [n for n, how in compiled.chosen.items() if how == "enumerate" and n not in known]
+    return math.prod(compiled.ir.node(n).type.cardinality or 1 for n in listed)
+
+
+def _same_draws(compiled: Compiled, patterns: Sequence[tuple[str, ...]]) -> Iterator[Case]:
+    """Every pattern in one batch, at the draws that the step took."""
+    rows = [(example(compiled.ir, SEED + i), known, 1) for i, known in enumerate(patterns)]
+    places = [Case("as it is", compiled.bound, known, SAMPLES, "value") for known in patterns]
+    try:
+        step, bounds, objectives = step_and_hand(compiled, rows, SAMPLES, ALPHA, SEED)
+    except Exception as error:  # whatever the emitted step does wrong is a finding
+        yield from (failed(place, error) for place in places)
+        return
+    for i, place in enumerate(places):
+        yield number(place, float(bounds[i].detach()), float(step.bound[i].detach()))
+        wanted, slopes = (gradients(compiled, t[i]) for t in (objectives, step.objective))
+        yield gradient(replace(place, what="gradient"), wanted, slopes)
+
+
+# --- real draws -----------------------------------------------------------------------------------------------
+
+
+class Textbook:
+    """A stand-in for sgdsl.runtime.draws.Draws that draws from torch.distributions."""
+
+    def __getattr__(self, method: str) -> Callable[..., Tensor]:
+        return lambda size, *args: _textbook(method, tuple(size), [torch.as_tensor(a).double() for a in args])
+
+
+FAMILIES: dict[str, Callable[..., Any]] = {
+    "normal": distributions.Normal,
+    "laplace": distributions.Laplace,
+    "log_normal": distributions.LogNormal,
+    "student_t": distributions.StudentT,
+    "bernoulli": lambda logits: distributions.Bernoulli(logits=logits),
+    "binary_straight_through": lambda logits: distributions.Bernoulli(logits=logits),
+    "binary_gumbel": lambda logits, temperature: distributions.RelaxedBernoulli(temperature, logits=logits),
+    "categorical": lambda logits: distributions.Categorical(logits=logits),
+    "straight_through": lambda logits: distributions.OneHotCategorical(logits=logits),
+    "gumbel": lambda logits, temperature: distributions.RelaxedOneHotCategorical(temperature, logits=logits),
+    "poisson": distributions.Poisson,
+    "negative_binomial": lambda total, logits: distributions.NegativeBinomial(total, logits=logits),
+}
+
+
+def _textbook(method: str, size: tuple[int, ...], at: list[Tensor]) -> Tensor:
+    """`size` is that of the draw; the logits of classes have one dimension more, a temperature none."""
+    if method == "zero_inflated_negative_binomial":
+        count = _textbook("negative_binomial", size, at[:2])
+        return torch.where(_textbook("bernoulli", size, [torch.logit(at[2])]).bool(), 0.0, count)
+    if method == "resample":
+        drawn_rows: Tensor = distributions.Categorical(logits=at[0].t()).sample(torch.Size(size[:1]))
+        return drawn_rows
+    classes = method in ("categorical", "straight_through", "gumbel")
+    shape = (*size, at[0].shape[-1]) if classes else size
+    full = [a.expand(shape) if i == 0 or "gumbel" not in method else a for i, a in enumerate(at)]
+    drawn: Tensor = FAMILIES[method](*full).sample()
+    return drawn
+
+
+def check_real_draws(compiled: Compiled) -> list[Case]:
+    """The mean bound of many copies of an unlabelled row, all nodes drawn, with the runtime's draws and torch's own: within
+    4 standard errors. Seeds are fixed, so that a run repeats."""
+    place = Case("real draws", compiled.bound, (), 2, "mean", tolerance=ERRORS)
+    row = example(compiled.ir, SEED)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            with FlopCounterMode(display=False) as work:
+                compiled.run(batch_of(compiled, [(row, (), 1)]), Textbook(), 2, ALPHA)
+            count = int(min(4_000, max(30, WORK / (2 * work.get_total_flops() + 1))))
+            batch = batch_of(compiled, [(row, (), count)])
+            wanted = compiled.run(batch, Textbook(), 2, ALPHA).bound
+            found = compiled.run(batch, Draws(torch.Generator().manual_seed(SEED)), 2, ALPHA).bound
+    except Exception as error:  # as above
+        return [failed(place, error)]
+    spread = math.sqrt(float(wanted.var() + found.var()) / count)
+    gap = abs(float(wanted.mean() - found.mean()))
+    note = f"{count} rows; error in standard errors"
+    errors = gap / spread if spread > 0 else (0.0 if gap < 1e-9 else math.inf)
+    return [replace(place, expected=float(wanted.mean()), found=float(found.mean()), error=errors, note=note)]

@@ -1,0 +1,149 @@
+"""A compiled program comes in; its emitted model in float64, and the rows, batches and grids of it, go out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sgdsl import driver
+from sgdsl.middle import ir
+from sgdsl.oracle import exact
+from sgdsl.oracle.grid import POINTS, Grid, make_grid
+from sgdsl.oracle.groups import Groups, groups_of
+from sgdsl.oracle.interpret import Reader
+from sgdsl.oracle.replay import Block, Replay, draws_of
+from sgdsl.runtime.batch import Batch, Step, make_batch
+from sgdsl.runtime.load import load
+
+BOUNDS = ("snis", "jensen", "iw", "clamped")
+OVERRIDES = {
+    "snis": ("objective.bound=snis", "objective.marginal=lse"),
+    "jensen": ("objective.bound=snis", "objective.marginal=jensen"),
+    "iw": ("objective.bound=iw", "objective.marginal=lse"),
+    "clamped": ("objective.bound=clamped", "objective.marginal=lse"),
+}
+LABELS = 4  # of which every subset is looked at
+Rows = Sequence[tuple[Mapping[str, Tensor], tuple[str, ...], int]]  # (values, known labels, copies) each
+_count = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The IR of a program, its emitted model in float64, and as planned each inferred node's estimator and the groups of
+    weights."""
+
+    ir: ir.Model
+    module: Any
+    bound: str
+    chosen: Mapping[str, str]
+    groups: Groups
+
+    @property
+    def reader(self) -> Reader:
+        """The oracle's view: the same weights, by name; gradients reach them."""
+        return Reader(self.ir, {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())})
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The supervised nodes."""
+        return tuple(n.name for n in self.ir.nodes if n.role == "supervised")
+
+    def some_patterns(self) -> list[tuple[str, ...]]:
+        """Every subset of the supervised nodes; of more than LABELS none, each alone, all, and all but each."""
+        if len(self.labels) <= LABELS:
+            return list(self.patterns())
+        but = [tuple(n for n in self.labels if n != left) for left in self.labels]
+        return [(), *((n,) for n in self.labels), *but, self.labels]
+
+    def patterns(self) -> Iterator[tuple[str, ...]]:
+        """Every subset of the supervised nodes."""
+        for size in range(len(self.labels) + 1):
+            yield from itertools.combinations(self.labels, size)
+
+    def grid(self, row: Mapping[str, Tensor], known: tuple[str, ...], points: int = POINTS) -> Grid:
+        """All joint outcomes of one row's unknown nodes."""
+        return make_grid(self.reader, row, known, points)
+
+    def sample(self, row: Mapping[str, Tensor], known: tuple[str, ...], points: int = POINTS) -> exact.Sample:
+        """All outcomes of one sample of one row."""
+        return exact.sample(self.ir, self.grid(row, known, points), self.chosen)
+
+    def replay(self, blocks: Sequence[Block], samples: int, points: int = POINTS) -> Replay:
+        """Draws that enumerate, for a batch of these blocks."""
+        plan = draws_of(self.groups, self.module.ORDER_Q, samples, points)
+        return Replay(self.groups, plan, blocks, samples, points)
+
+    def expectation(
+        self, row: Mapping[str, Tensor], known: tuple[str, ...], samples: int, alpha: float, points: int = POINTS
+    ) -> Tensor:
+        """E[bound] of one row over all its draws."""
+        grid = self.grid(row, known, points)
+        if self.groups.plan:
+            return self.groups.expectation(grid, alpha, samples)
+        return exact.expectation(exact.sample(self.ir, grid, self.chosen), self.bound, alpha, samples)
+
+    def run(self, batch: Batch, draws: object, samples: int, alpha: float) -> Step:
+        """The emitted step."""
+        self.module.samples, self.module.alpha = samples, alpha
+        step: Step = self.module(batch, draws)
+        return step
+
+
+def build(program: driver.Program, bound: str) -> Compiled:
+    """The emitted model with torch's initial weights, in float64; BatchNorm by its running statistics, no dropout."""
+    name = f"oracle_{next(_count)}_{program.model.name}"
+    module = load(program.text, name).Model().double().eval()
+    groups = groups_of(program.model, program.checked.plan)
+    return Compiled(program.model, module, bound, groups.chosen, groups)
+
+
+def wave(shape: Sequence[int], seed: int) -> Tensor:
+    """2 · sin(12.9898 i + 78.233 seed), i = 1 … n, row-major."""
+    at = torch.arange(1, math.prod(shape) + 1, dtype=torch.float64)
+    return (2 * torch.sin(12.9898 * at + 78.233 * seed)).reshape(tuple(shape))
+
+
+def fill(module: torch.nn.Module, size: float) -> None:
+    """A wave for every parameter, each with a seed of its own, times `size`."""
+    with torch.no_grad():
+        for i, parameter in enumerate(module.parameters()):
+            parameter.copy_(size * wave(parameter.shape, 100 + i))
+
+
+def example(model: ir.Model, seed: int) -> dict[str, Tensor]:
+    """Values of every given, observed and supervised node of one row, [*event] each."""
+    generator = torch.Generator().manual_seed(seed)
+    row = {}
+    for node in model.nodes:
+        kind = node.type
+        if kind.values is not None:
+            drawn = torch.randint(kind.first, kind.first + kind.values, kind.event, generator=generator)
+            row[node.name] = drawn if kind.one_hot else drawn.double()
+        elif kind.support == "count":
+            row[node.name] = torch.randint(0, 6, kind.event, generator=generator).double()
+        elif kind.support == "positive":
+            row[node.name] = torch.randn(kind.event, generator=generator, dtype=torch.float64).exp()
+        elif kind.support == "unit":
+            row[node.name] = torch.rand(kind.event, generator=generator, dtype=torch.float64)
+        else:
+            row[node.name] = torch.randn(kind.event, generator=generator, dtype=torch.float64)
+    return {n.name: row[n.name] for n in model.nodes if n.role != "latent"}
+
+
+def batch_of(compiled: Compiled, rows: Rows) -> Batch:
+    """One batch in float64, in this order."""
+    values = {
+        name: torch.cat([row[name][None].expand(copies, *row[name].shape) for row, _, copies in rows])
+        for name in rows[0][0]
+    }
+    known = {
+        label: torch.tensor([label in names for _, names, copies in rows for _ in range(copies)])
+        for label in compiled.labels
+    }
+    return make_batch(compiled.module, values, known, dtype=torch.float64)
