@@ -8,7 +8,7 @@ from pathlib import Path
 from pprint import pformat
 from typing import Literal
 
-from sgdsl.backend import python, standalone
+from sgdsl.backend import latex, origins, python, standalone
 from sgdsl.base.diagnostics import Diagnostic, Sink
 from sgdsl.base.source import Source
 from sgdsl.frontend import check as frontend_check
@@ -17,7 +17,19 @@ from sgdsl.frontend.lower import lower
 from sgdsl.frontend.made import write_made
 from sgdsl.frontend.parse import parse
 from sgdsl.frontend.read import read_source
-from sgdsl.middle import checks, explain, faithful, graphs, ir, networks, plan, recognition, sides
+from sgdsl.middle import (
+    checks,
+    explain,
+    explain_data,
+    explain_text,
+    faithful,
+    graphs,
+    ir,
+    networks,
+    plan,
+    recognition,
+    sides,
+)
 
 Stage = Literal["syntax", "ir", "graph", "plan", "python"]
 
@@ -105,11 +117,25 @@ def compile_alone(program: Program) -> str:
     return standalone.alone(program.text)
 
 
+def page(checked: Checked) -> explain.Page:
+    """How the model is trained and why: per pattern of labels the objective, the weights, the cost."""
+    lines = origins.term_lines(checked.plan, emit(checked).text)
+    return explain.explain(checked.model, checked.graphs, checked.plan, lines)
+
+
 def explained(checked: Checked) -> str:
-    """Per pattern of labels, what is drawn, enumerated or weighed, and why; what was made of q, and why."""
-    made = recognition.in_words(checked.model)
-    page = explain.explain(checked.model, checked.graphs, checked.plan)
-    return page + "".join(f"{line}\n" for line in ("", *made) if made)
+    """The page as text."""
+    return explain_text.page_text(page(checked))
+
+
+def explained_as_data(checked: Checked) -> dict[str, object]:
+    """The page for programs: plain values."""
+    return explain_data.page_data(page(checked))
+
+
+def explained_in_latex(checked: Checked) -> str:
+    """The objectives of the page, an align* a pattern of labels."""
+    return latex.page_latex(page(checked))
 
 
 def show(checked: Checked, stage: Stage) -> str:

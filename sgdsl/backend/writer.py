@@ -42,6 +42,10 @@ def broken(text: str, indent: int, tail: str = "") -> list[str]:
     if indent + len(text) + len(tail) <= WIDTH:
         return [" " * indent + text + tail]
     head, value = _assigned(text)
+    items = _split(value, (", ",))
+    if head and len(items) > 1:
+        body = [line for item in items for line in broken(item, indent + 4, ",")]
+        return [" " * indent + head + "(", *body, " " * indent + ")" + tail]
     terms = _split(value, (" + ", " - "))
     if head and len(terms) > 1:
         body = [line for term in terms for line in broken(term, indent + 4)]

@@ -1,12 +1,18 @@
-"""What the plan decided, in words: per pattern of labels, which nodes are drawn, enumerated or weighed, and why."""
+"""How a model is trained and why, as data: a model, its plan and the lines of the emitted text come in, a page goes out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 
-from sgdsl.middle import ir
-from sgdsl.middle.estimators import Choice, Weighed, patterns, weigh
+from sgdsl.catalog.settings import resolve
+from sgdsl.middle import ir, recognition
+from sgdsl.middle.derive import derive
+from sgdsl.middle.estimators import Choice, Weighed, entries, patterns, weigh
+from sgdsl.middle.evaluations import Evaluation, evaluations
 from sgdsl.middle.graphs import Graphs
+from sgdsl.middle.objective import Density, Objective, Weighting
 from sgdsl.middle.plan import Plan
 
 HOW = {
@@ -28,6 +34,79 @@ BOUNDS = {
 BASELINES = {"loo": "the leave-one-out baseline", "mean": "a running mean as baseline", "net": "a network as baseline"}
 
 
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A node of q: `how` it is estimated and the `reason`."""
+
+    name: str
+    how: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TermRow:
+    """log p or log q of a node: its line in the .sgm file and in the emitted text; `scope`: the enumerated nodes over whose
+    values it is evaluated, `cases` a row that knows none of them; `constant`: it depends on nothing."""
+
+    factor: Density
+    line: int
+    emitted: int
+    scope: tuple[str, ...]
+    cases: int
+    constant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Rows that know the labels of `known`: their objective, what each node does, and `weights` in a sentence."""
+
+    title: str
+    known: tuple[str, ...]
+    unknown: tuple[str, ...]
+    objective: Objective
+    nodes: tuple[tuple[str, str], ...]
+    weights: str
+    evaluations: tuple[Evaluation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What `sgdsl explain MODEL` says. `alpha`: a number, or "auto" for 0.1/ρ; `formula`: the bound in general; `made`:
+    what the compiler made of q and why, in lines."""
+
+    model: str
+    bound: str
+    marginal: str
+    samples: int
+    alpha: float | str
+    formula: str
+    nodes: tuple[NodeRow, ...]
+    terms: tuple[TermRow, ...]
+    patterns: tuple[Pattern, ...]
+    made: tuple[str, ...]
+
+
+def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[str, str], int]) -> Page:
+    """The page of a model. `emitted[side, node]`: the line of each term in the emitted text."""
+    alpha = resolve(model.objective, "objective")["alpha"]
+    assert isinstance(alpha, str | float | int)
+    formula = BOUNDS.get((plan.bound, plan.marginal), BOUNDS[plan.bound, "lse"])
+    nodes = (NodeRow(v, _how(model, plan, v), plan.choices[v].reason) for v in plan.draws)
+    rows = (_pattern(model, graphs, plan, known, alpha != 0) for known in patterns(model))
+    return Page(
+        model.name,
+        plan.bound,
+        plan.marginal,
+        plan.samples,
+        alpha,
+        formula,
+        tuple(nodes),
+        _terms(model, plan, emitted),
+        tuple(rows),
+        tuple(recognition.in_words(model)),
+    )
+
+
 def _drawn(choice: Choice) -> str:
     """How a node that is not enumerated is estimated."""
     baseline = dict(choice.options).get("baseline")
@@ -35,87 +114,77 @@ def _drawn(choice: Choice) -> str:
 
 
 def nodes_in_words(model: ir.Model, plan: Plan) -> list[str]:
-    """A line a node of q: how it is estimated and why."""
+    """A line a node of q: how it is estimated."""
     width = max((len(n) for n in plan.draws), default=0)
-    lines = []
-    for name in plan.draws:
-        choice, size = plan.choices[name], model.node(name).type.cardinality
-        how = f"enumerated, {size} values" if choice.name == "enumerate" else _drawn(choice)
-        lines.append(f"{name:<{width}} : {how}")
-    return lines
+    return [f"{name:<{width}} : {_how(model, plan, name)}" for name in plan.draws]
 
 
-def explain(model: ir.Model, graphs: Graphs, plan: Plan) -> str:
-    """The page of `sgdsl explain MODEL`."""
-    bound = BOUNDS.get((plan.bound, plan.marginal), BOUNDS[plan.bound, "lse"])
-    lines = [f"{model.name}: bound {plan.bound}, S = {plan.samples}", f"    {bound}", ""]
-    lines.append("nodes")
-    width = max((len(n) for n in plan.draws), default=0)
-    for line, name in zip(nodes_in_words(model, plan), plan.draws, strict=True):
-        reason = plan.choices[name].reason
-        lines.append(f"    {line}  [{reason}]" if reason else f"    {line}")
-    lines += ["", "terms", *(f"    {line}" for line in _terms(model, plan))]
-    for known in patterns(model):
-        weighed = weigh(graphs, plan.draws, plan.choices, known)
-        lines += ["", _title(model, known), *(f"    {line}" for line in _pattern(model, graphs, plan, weighed, width))]
-    return "\n".join(lines) + "\n"
+def _how(model: ir.Model, plan: Plan, name: str) -> str:
+    choice, size = plan.choices[name], model.node(name).type.cardinality
+    return f"enumerated, {size} values" if choice.name == "enumerate" else _drawn(choice)
 
 
-def _title(model: ir.Model, known: Sequence[str]) -> str:
-    unknown = [n.name for n in model.nodes if n.role == "supervised" and n.name not in known]
-    parts = [f"{_list(known)} known"] if known else []
-    parts += [f"{_list(unknown)} unknown"] if unknown else []
-    return ", ".join(parts) or "every row"
-
-
-def _terms(model: ir.Model, plan: Plan) -> list[str]:
-    """Where each term is evaluated: over the values of its scope only."""
+def _terms(model: ir.Model, plan: Plan, emitted: Mapping[tuple[str, str], int]) -> tuple[TermRow, ...]:
     found = []
     for term in plan.terms:
         factor = model.factor(term.side, term.node)
-        given = f" | {', '.join(factor.given)}" if factor.given else ""
-        name = f"log {term.side}({term.node}{given})"
-        cases = 1
-        for node in term.scope:
-            cases *= model.node(node).type.cardinality or 1
-        where = f"{cases} cases a row, over {_list(term.scope)}" if term.scope else "once a row"
-        found.append((name, "a constant" if term.constant else where))
-    width = max(len(name) for name, _ in found)
-    return [f"{name:<{width}}  {where}" for name, where in found]
+        line, _ = model.source.position(factor.span.start)
+        cases = prod(entries(model, plan.choices, v) for v in term.scope)
+        name = Density(term.side, term.node, factor.given)
+        found.append(TermRow(name, line, emitted[term.side, term.node], term.scope, cases, term.constant))
+    return tuple(found)
 
 
-def _pattern(model: ir.Model, graphs: Graphs, plan: Plan, weighed: Weighed, width: int) -> list[str]:
-    lines = []
-    for name in plan.draws:
-        lines.append(f"{name:<{width}} : {_node(model, plan, weighed, name)}")
-    return [*lines, f"weights: {_weights(model, graphs, plan, weighed)}"]
+def _pattern(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...], alpha: bool) -> Pattern:
+    weighed = weigh(graphs, plan.draws, plan.choices, known)
+    unknown = tuple(n.name for n in model.nodes if n.role == "supervised" and n.name not in known)
+    title = _title(known, unknown)
+    objective = derive(model, graphs, plan, known, alpha)
+    nodes = tuple((name, _node(model, plan, weighed, name)) for name in plan.draws)
+    weights = f"{title}: {_weights(model, plan, weighed, objective.weights)}"
+    return Pattern(title, known, unknown, objective, nodes, weights, evaluations(model, graphs, plan, known))
+
+
+def _title(known: Sequence[str], unknown: Sequence[str]) -> str:
+    if known and unknown:
+        return f"{_list(known)} known, {_list(unknown)} not"
+    return f"{_list(known)} known" if known else f"{_list(unknown)} unknown" if unknown else "every row"
 
 
 def _node(model: ir.Model, plan: Plan, weighed: Weighed, name: str) -> str:
     choice, size = plan.choices[name], model.node(name).type.cardinality
+    clamped = plan.bound == "clamped"
     if name in weighed.known:
         if name in weighed.before:
-            return "known; its log q weighs the unknown nodes before it"
+            return f"known; its log q {'is averaged over' if clamped else 'weighs'} the unknown nodes before it"
         return "known; log q of the label is exact" + (", one case" if choice.name == "enumerate" else "")
     if choice.name == "enumerate":
-        return f"enumerated, {size} cases" + (", weighed by q · w" if name in weighed.above else ", weighed by q")
-    if choice.name == "delta":
-        return HOW["delta"]
-    where = "importance sampled" if name in weighed.above else "drawn"
+        weight = "summed inside the logarithm" if plan.bound == "iw" else "weighed by q"
+        return f"enumerated, {size} cases, {weight}" + " · w" * (name in weighed.above and plan.bound == "snis")
+    if choice.name in ("delta", "sum_and_sample"):
+        return HOW[choice.name]
+    where = "importance sampled" if name in weighed.above and not clamped else "drawn"
     return f"{where}, {_drawn(choice).removeprefix('drawn, ')}"
 
 
-def _weights(model: ir.Model, graphs: Graphs, plan: Plan, weighed: Weighed) -> str:
+def _weights(model: ir.Model, plan: Plan, weighed: Weighed, groups: Sequence[Weighting]) -> str:
+    """What the labels weigh, in words."""
     if not weighed.known:
-        return "none; the bound is the ELBO" if plan.bound != "iw" else "none; the bound is the IWAE bound"
+        return f"no weights, the bound is the {'IWAE bound' if plan.bound == 'iw' else 'ELBO'}"
     if not weighed.before:
-        return "constant, log q(labels | x) exact"
+        return "weights constant, exact"
+    finite = ", ".join(f"{v} enumerated ({model.node(v).type.cardinality})" for g in groups for v in g.values)
     if not weighed.drawn:
-        sizes = ", ".join(f"{n} enumerated ({model.node(n).type.cardinality})" for n in weighed.above)
-        return f"exact sum: {sizes}"
-    first = [n for n in weighed.before if set(graphs.parents("q", n)) & set(weighed.above)]
-    advice = f"write {_list(first)} before {_list(weighed.drawn)} in q to avoid it"
-    return f"importance sampling over {_list(weighed.drawn)}, S = {plan.samples}; {advice}"
+        return finite or "weights constant, exact"
+    drawn = [g for g in groups if g.drawn]
+    over = _list([v for g in drawn for v in g.drawn])
+    advice = ", ".join(f"{_list(g.labels)} before {_list(g.drawn)}" for g in drawn)
+    beside = f"{finite}; " if finite else ""
+    if plan.bound == "clamped":
+        return f"{beside}no weights, {over} drawn without the label, S = {plan.samples}; write {advice} in q to use it"
+    parts = "; ".join(f"{_list(g.labels)} by {_list(g.drawn)}" for g in drawn)
+    apart = f", {len(drawn)} groups ({parts})" if len(drawn) > 1 else ""
+    return f"{beside}importance sampling over {over}{apart}, S = {plan.samples}; write {advice} in q to avoid it"
 
 
 def _list(names: Sequence[str]) -> str:

@@ -25,9 +25,10 @@ class RunningMean(nn.Module):
             kind = labelled.long()
             gain = bound - (self.total / self.weight.clamp(min=1e-12))[kind]
             if self.training:
-                rows = torch.zeros_like(self.total).index_add(0, kind, torch.ones_like(bound))
-                mean = torch.zeros_like(self.total).index_add(0, kind, bound) / rows.clamp(min=1)
-                share = (1 - DECAY) * (rows > 0)
+                told = bound.to(self.total.dtype)
+                rows = torch.zeros_like(self.total).index_add(0, kind, torch.ones_like(told))
+                mean = torch.zeros_like(self.total).index_add(0, kind, told) / rows.clamp(min=1)
+                share = (1 - DECAY) * (rows > 0).to(rows.dtype)
                 self.total.lerp_(mean, share)
                 self.weight.lerp_(torch.ones_like(self.weight), share)
             return gain

@@ -48,7 +48,7 @@ def rows_for(model: torch.nn.Module, rows: int = 6) -> Batch:
             continue
         size = (rows, *info.event)
         drawn = torch.randint(info.first, info.first + max(info.classes, 1), size)
-        values[name] = drawn if info.integer else torch.rand(size).round()
+        values[name] = drawn if info.integer else torch.rand(size).round() + (info.support == "positive")
         if info.role == "supervised":
             known[name] = torch.arange(rows) % 2 == 0
     return make_batch(model, values, known)

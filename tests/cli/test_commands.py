@@ -148,6 +148,20 @@ def test_explain_a_model_and_a_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Right:" in page
 
 
+def test_explain_as_latex_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """One block a pattern of labels; a document for programs; a code has no LaTeX."""
+    assert run(["explain", MNIST, "--latex"]) == 0
+    assert capsys.readouterr().out.count("\\begin{align*}") == 2
+    assert run(["explain", MNIST, "--json", "--set", "objective.bound=iw"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["format"], made["ok"], made["bound"]) == (1, True, "iw")
+    assert [p["title"] for p in made["patterns"]] == ["y unknown", "y known"]
+    assert run(["explain", "E0301", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["code"] == "E0301"
+    assert run(["explain", "E0301", "--latex"]) == 2
+    assert run(["explain", MNIST, "--latex", "--json"]) == 2
+
+
 def test_a_fault_of_ours_has_its_own_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """70, with the traceback in a file; behind -v on the screen."""
 
@@ -177,7 +191,15 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    "arguments", [["check", MNIST], ["show", MNIST], ["graph", MNIST], ["explain", MNIST], ["--help"]]
+    "arguments",
+    [
+        ["check", MNIST],
+        ["show", MNIST],
+        ["graph", MNIST],
+        ["explain", MNIST],
+        ["explain", MNIST, "--latex"],
+        ["--help"],
+    ],
 )
 def test_no_torch_before_training(arguments: list[str]) -> None:
     """These answer at once: importing torch takes seconds."""

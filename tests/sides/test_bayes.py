@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from sgdsl import driver
+from sgdsl.base.source import Source
 from sgdsl.runtime.batch import make_batch
 from tests.sides.programs import double as double
 from tests.sides.programs import draws, elbo, log_evidence, mistakes, module, outcomes, total
@@ -205,3 +207,29 @@ def test_batch_norm_is_refused_once() -> None:
     outside = "p(x | y, g) = Normal(loc = linear(4)(y) + linear(4)(mlp(8, norm = batch)(g)), scale = 1)\n"
     inside = "p(x | y, g) = Normal(mlp(8, norm = batch))\n"
     assert mistakes(head + outside) == mistakes(head + inside) == ["E0504"]
+
+
+@pytest.mark.parametrize("text", [WIDE, CHAIN])
+def test_the_page_counts_what_the_posterior_evaluates(text: str) -> None:
+    """`sgdsl explain` lists the p-factors and lets inside encode_v with as many cases as the step computes."""
+    checked = driver.check(Source("test.sgm", text), ["objective.samples=3"])
+    page = {e.method: e.times(3) for e in driver.page(checked).patterns[0].evaluations}
+    model, inside, found = module(text, "objective.samples=3"), [""], {}
+
+    def counted(name: str, method: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            inside.append(name if name.startswith("encode_") else inside[-1])
+            result = method(*args, **options)
+            inside.pop()
+            parts = result if isinstance(result, tuple) else (result,)
+            size = max(r.shape[0] * r.shape[1] for r in parts if isinstance(r, torch.Tensor))
+            found[f"{name} in {inside[-1]}" if inside[-1] else name] = max(size // ROWS, 1)
+            return result
+
+        return call
+
+    for name in [m for m in dir(model) if m.startswith(("encode_", "decode_", "let_"))]:
+        setattr(model, name, counted(name, getattr(model, name)))
+    model(make_batch(model, rows(model)), draws())
+    assert sum(" in " in name for name in page) >= 1
+    assert {name: found[name] for name in page} == page

@@ -1,0 +1,92 @@
+"""LaTeX of derived objectives: a page of `sgdsl explain` comes in, an align* a pattern of labels goes out.
+
+Needs amsmath. Long lines are broken before + and −, so brackets have a fixed size.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sgdsl.middle.explain import Page
+from sgdsl.middle.formula import Formula, Notation
+from sgdsl.middle.objective import Objective
+
+WIDTH = 64  # printed characters, after which a line is broken at the next + or −
+
+
+def name_latex(name: str) -> str:
+    """z1 → z_{1}; a word in italics, its underscores as they are."""
+    letter = re.fullmatch(r"([A-Za-z])_?(\d*)", name)
+    if letter:
+        return letter[1] + (f"_{{{letter[2]}}}" if letter[2] else "")
+    word = name.replace("_", "\\_")
+    return f"\\mathit{{{word}}}"
+
+
+def _weight(letter: str, number: str, index: str) -> str:
+    above = f"^{{({number})}}" if number else ""
+    return f"{letter}{above}_{{{index}}}"
+
+
+def _sample(number: str) -> str:
+    return f"s_{{{number}}}" if number else "s"
+
+
+def _drawn(node: str, factor: str, each: str) -> str:
+    after = f" \\quad \\text{{for each }} {each}" if each else ""
+    return f"{node} \\sim {factor}{after}"
+
+
+LATEX = Notation(
+    name=name_latex,
+    given=" \\mid ",
+    log="\\log",
+    exp="\\exp",
+    mean="\\frac{1}{S} \\sum_{s}",
+    alpha="\\alpha",
+    minus="-",
+    times=" \\, ",
+    brackets=("\\bigl[", "\\bigr]"),
+    parentheses=("\\Bigl( ", " \\Bigr)"),
+    bar="\\bar{w}",
+    total=lambda index: f"\\sum_{{{index}}}",
+    weight=_weight,
+    sample=_sample,
+    quotient=lambda above, below, _: f"\\frac{{{above}}}{{{below}}}",
+    drawn=_drawn,
+    comma=", \\quad ",
+)
+
+
+def page_latex(page: Page) -> str:
+    """Every pattern, with its title as a comment."""
+    parts = [f"% {page.model}: needs \\usepackage{{amsmath}}"]
+    for pattern in page.patterns:
+        parts += ["", f"% {pattern.title}", objective_latex(pattern.objective)]
+    return "\n".join(parts) + "\n"
+
+
+def objective_latex(objective: Objective) -> str:
+    """One align*: the bound, then what w and the draws are."""
+    formula = Formula(objective, LATEX)
+    known = ", ".join(map(name_latex, objective.known))
+    rows = [
+        "&\\quad " * bool(i) + "&" * (not i) + row for line in formula.lines() for i, row in enumerate(_broken(line))
+    ]
+    rows[0] = f"\\mathcal{{L}}{f'({known})' if known else ''} = {rows[0]}"
+    rows += [f"&{line}" for line in (*formula.weights(), *formula.draws())]
+    body = " \\\\\n".join(f"  {row}" for row in rows)
+    return f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
+
+
+def _broken(text: str) -> list[str]:
+    """Lines of about WIDTH printed characters, broken before + and − outside braces."""
+    lines, width, depth = [""], 0, 0
+    for token in re.split(r"( [+-] )", text):
+        if token in (" + ", " - ") and depth == 0 and width > WIDTH:
+            lines.append("")
+            width = 0
+        depth += token.count("{") - token.count("}")
+        lines[-1] += token if lines[-1] else token.lstrip()
+        width += len(re.sub(r"\\[a-z]+|[{}_^]", "", token))
+    return lines

@@ -1,0 +1,113 @@
+"""How often the networks run: a plan and a pattern of labels come in, evaluations a row of each method go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+import networkx as nx
+
+from sgdsl.middle import ir
+from sgdsl.middle.estimators import entries
+from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, factor_reads, references
+from sgdsl.middle.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """`method` of the emitted model is evaluated on `entries` values a row, `sampled`: on each of S samples of them."""
+
+    method: str
+    entries: int
+    sampled: bool
+
+    def times(self, samples: int) -> int:
+        """Evaluations a row."""
+        return self.entries * (samples if self.sampled else 1)
+
+
+def evaluations(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) -> tuple[Evaluation, ...]:
+    """The methods of a step that own a network or a table, lets first, then q's, then p's, in their order."""
+    sampled = _sampled(model, graphs, plan)
+    found = []
+    for method, reads in _methods(model, graphs, plan):
+        sizes = (1 if c in known else entries(model, plan.choices, c) for c in plan.scopes.union(reads))
+        drawn = any(v in sampled for v in contracted(reads, model, graphs.lets))
+        found.append(Evaluation(method, prod(sizes), drawn))
+        if method.startswith("encode_"):
+            found += _in_bayes(
+                model, graphs, plan, model.factor("q", method.removeprefix("encode_")), found[-1], sampled
+            )
+    return tuple(found)
+
+
+def _in_bayes(
+    model: ir.Model, graphs: Graphs, plan: Plan, factor: ir.Factor, whole: Evaluation, sampled: set[str]
+) -> Iterator[Evaluation]:
+    """What the posterior of a node evaluates again: its prior for each entry, all else once a value of the node."""
+    node, source = factor.node, factor.parameters[0].source
+    if not isinstance(source, ir.Bayes):
+        return
+    children = {n: factor_reads(model.factor("p", n)) for n in source.factors if _owns(model.factor("p", n))}
+    read = {name for reads in children.values() for name in reads}
+    calls = {
+        f"let_{h.name}": tuple(dict.fromkeys(ref.name for ref in references(h.value)))
+        for h in model.lets
+        if node in contracted([h.name], model, graphs.lets) and read & {h.name, *nx.descendants(graphs.lets, h.name)}
+        if ir.Apply in {type(e) for e in _inside(h.value)}
+    }
+    calls |= {f"decode_{n}": reads for n, reads in children.items()}
+    for method, reads in calls.items():
+        values = 1 if method == f"decode_{node}" else model.node(node).type.values or 1
+        drawn = any(v in sampled for v in contracted(reads, model, graphs.lets) if v != node)
+        yield Evaluation(f"{method} in {whole.method}", whole.entries * values if reads else 1, drawn)
+
+
+def _sampled(model: ir.Model, graphs: Graphs, plan: Plan) -> set[str]:
+    """Nodes whose value differs from sample to sample: what is drawn, and a Delta of it."""
+    found: set[str] = set()
+    for name in plan.draws:
+        match plan.choices[name].name:
+            case "enumerate":
+                pass
+            case "delta":
+                found |= {name} if found & set(graphs.parents("q", name)) else set()
+            case _:
+                found.add(name)
+    return found
+
+
+def _methods(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Name and inputs of each method that a step calls."""
+    terms = {(t.side, t.node) for t in plan.terms if not t.constant}
+    q = [model.factor("q", v) for v in plan.draws]
+    p = [model.factor("p", v) for v in graphs.order("p") if ("p", v) in terms]
+    read = {name for factor in (*q, *p) for name in factor_reads(factor)}
+    for let in model.lets:
+        used = read & {let.name, *nx.descendants(graphs.lets, let.name)}
+        if used and ir.Apply in {type(e) for e in _inside(let.value)}:
+            yield f"let_{let.name}", tuple(dict.fromkeys(ref.name for ref in references(let.value)))
+    for factor in (*q, *p):
+        if _owns(factor) or isinstance(factor.parameters[0].source, ir.Bayes):
+            yield f"{'encode' if factor.side == 'q' else 'decode'}_{factor.node}", factor_reads(factor)
+
+
+def _owns(factor: ir.Factor) -> bool:
+    """Whether a factor owns a network or a table."""
+    tables = any(isinstance(p.source, ir.Table) for p in factor.parameters)
+    return tables or any(isinstance(e, ir.Apply) for whole in factor_expressions(factor) for e in _inside(whole))
+
+
+def _inside(expr: ir.Expr) -> Iterator[ir.Expr]:
+    """An expression and all its parts, networks' inputs not."""
+    yield expr
+    match expr:
+        case ir.Operation() | ir.Call():
+            for arg in expr.args:
+                yield from _inside(arg)
+        case ir.Vector():
+            for item in expr.items:
+                yield from _inside(item)
+        case _:
+            pass

@@ -1,0 +1,169 @@
+"""Writes derived objectives: an expression and a notation (text, LaTeX) come in, strings go out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from sgdsl.middle.objective import (
+    Addend,
+    Average,
+    Density,
+    Exp,
+    Expr,
+    Log,
+    Mean,
+    Objective,
+    Product,
+    Quotient,
+    Sum,
+    Total,
+    Weight,
+    parts,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """How things are written. `name`: of a node; `total(index)`: Σ; `weight(letter w or w̄, number or "", index)`;
+    `sample(number or "")`: a sample index; `quotient(above, below, whether below is one factor)`; `brackets` of a sum,
+    `parentheses` of a factor; `drawn(node, factor, names of each or "")`."""
+
+    name: Callable[[str], str]
+    given: str
+    log: str
+    exp: str
+    mean: str
+    alpha: str
+    minus: str
+    times: str
+    brackets: tuple[str, str]
+    parentheses: tuple[str, str]
+    bar: str
+    total: Callable[[str], str]
+    weight: Callable[[str, str, str], str]
+    sample: Callable[[str], str]
+    quotient: Callable[[str, str, bool], str]
+    drawn: Callable[[str, str, str], str]
+    comma: str
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """The expressions of one objective in one notation."""
+
+    objective: Objective
+    notation: Notation
+
+    def lines(self) -> list[str]:
+        """The bound, an addend a line with its sign in front."""
+        lines: list[str] = []
+        for addend in self.objective.bound.addends:
+            sign, text = self._addend(addend)
+            lines.append(text if not lines and sign == "+" else f"{sign} {text}")
+        return lines
+
+    def weights(self) -> list[str]:
+        """What w and w̄ are, a line a group that needs it."""
+        lines, n = [], self.notation
+        for group, weighting in enumerate(self.objective.weights):
+            used = any(isinstance(a.of, Average) and group in a.of.groups for a in self.objective.bound.addends)
+            factors = n.times.join(map(self.density, weighting.factors))
+            w, bar = self._symbol(group, "w", False), self._symbol(group, n.bar, False)
+            over = n.total(self._indices((group,), False))
+            if weighting.drawn and (used or Weight(group) in parts(self.objective.bound)):
+                lines.append(f"{w} = {factors}" + (f"{n.comma}{bar} = {w} / {over} {w}" if used else ""))
+            elif used and not weighting.drawn:
+                lines.append(f"{bar} = {n.quotient(factors, f'{over} {factors}', True)}")
+        return lines
+
+    @property
+    def recombined(self) -> bool:
+        """Whether a sum runs over the samples of several groups."""
+        return any(isinstance(a.of, Average) and self._apart(a.of.groups) for a in self.objective.bound.addends)
+
+    def draws(self) -> list[str]:
+        """How each node is drawn."""
+        found = []
+        for draw in self.objective.draws:
+            factor = self.density(Density("q", draw.node, draw.given))
+            found.append(self.notation.drawn(self.notation.name(draw.node), factor, self._names(draw.each)))
+        return found
+
+    def density(self, density: Density) -> str:
+        """p(x | y, z)."""
+        bar = self.notation.given if density.given else ""
+        return f"{density.side}({self.notation.name(density.node)}{bar}{self._names(density.given)})"
+
+    def _names(self, names: Iterable[str]) -> str:
+        return ", ".join(map(self.notation.name, names))
+
+    def _addend(self, addend: Addend) -> tuple[str, str]:
+        """Sign and text."""
+        n = self.notation
+        factor = {(1, 0): "", (-1, 0): "", (0, 1): f"{n.alpha} ", (1, 1): f"(1 + {n.alpha}) "}[addend.one, addend.alpha]
+        return n.minus if addend.one < 0 else "+", factor + self._text(addend.of)
+
+    def _text(self, expr: Expr) -> str:
+        n = self.notation
+        match expr:
+            case Density():
+                return self.density(expr)
+            case Weight():
+                return self._weight(expr.group)
+            case Log():
+                return f"{n.log} {self._text(expr.of)}"
+            case Exp():
+                return f"{n.exp} {self._text(expr.of)}"
+            case Product():
+                return n.times.join(map(self._factor, expr.factors)) or "1"
+            case Quotient():
+                simple = isinstance(expr.below, Product) and len(expr.below.factors) == 1
+                return n.quotient(self._text(expr.above), self._text(expr.below), simple)
+            case Sum():
+                signed = " ".join(f"{sign} {text}" for sign, text in map(self._addend, expr.addends))
+                return f"{n.brackets[0]} {signed.removeprefix('+ ') or '0'} {n.brackets[1]}"
+            case Total():
+                return f"{n.total(self._names(expr.over))} {self._text(expr.of)}"
+            case Mean():
+                return f"{n.mean} {self._text(expr.of)}"
+            case Average():
+                return self._average(expr)
+            case _:
+                assert_never(expr)
+
+    def _average(self, expr: Average) -> str:
+        n, body = self.notation, self._text(expr.of)
+        apart = self._apart(expr.groups)
+        weights = " ".join(self._symbol(g, n.bar, apart) for g in expr.groups)
+        body = body if isinstance(expr.of, Sum) else f"{n.brackets[0]} {body} {n.brackets[1]}"
+        return f"{n.total(self._indices(expr.groups, apart))} {weights} {body}"
+
+    def _apart(self, groups: Sequence[int]) -> bool:
+        """Whether each group needs a sample index of its own."""
+        return sum(bool(self.objective.weights[g].drawn) for g in groups) > 1
+
+    def _factor(self, expr: Expr) -> str:
+        """Inside a product."""
+        left, right = self.notation.parentheses
+        return f"{left}{self._text(expr)}{right}" if isinstance(expr, Total) else self._text(expr)
+
+    def _weight(self, group: int) -> str:
+        """w of a group, written out where nothing of it is drawn."""
+        weighting = self.objective.weights[group]
+        factors = self.notation.times.join(map(self.density, weighting.factors))
+        return self._symbol(group, "w", False) if weighting.drawn else factors
+
+    def _symbol(self, group: int, letter: str, apart: bool) -> str:
+        number = str(group + 1) if len(self.objective.weights) > 1 else ""
+        return self.notation.weight(letter, number, self._indices((group,), apart))
+
+    def _indices(self, groups: Sequence[int], apart: bool) -> str:
+        """The sample index of each group, `apart` one of its own, and its enumerated members."""
+        found: list[str] = []
+        for group in groups:
+            weighting = self.objective.weights[group]
+            sample = [self.notation.sample(str(group + 1) if apart else "")] if weighting.drawn else []
+            found += [*sample, *map(self.notation.name, weighting.values)]
+        return ", ".join(found)

@@ -1,0 +1,64 @@
+"""Groups of weights: a pattern of labels comes in, the parts of A that are weighed apart go out (docs/objective.md, 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+
+from sgdsl.middle.graphs import Graphs
+from sgdsl.middle.recombination import Recombination
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`members`: a component of A; `labels`: the known nodes that read it. Both in q's order."""
+
+    members: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+def groups(graphs: Graphs, draws: Sequence[str], known: Collection[str]) -> tuple[Group, ...]:
+    """The components of A, the unknown ancestors of B, in q's order; two members are joined where a factor q(a | pa),
+    a in A, or q(b | pa), b in B, reads both, lets contracted. `draws`: q's nodes in order."""
+    unknown = set(draws) - set(known)
+    labels = [v for v in draws if v in known and unknown & set(graphs.parents("q", v))]
+    joined = nx.Graph()
+    todo = list(labels)
+    while todo:
+        node = todo.pop()
+        above = [p for p in graphs.parents("q", node) if p in unknown]
+        todo += [p for p in above if p not in joined]
+        together = above if node in known else [node, *above]
+        nx.add_path(joined, together)
+    found = []
+    for component in nx.connected_components(joined):
+        readers = (v for v in labels if component & set(graphs.parents("q", v)))
+        found.append(Group(tuple(v for v in draws if v in component), tuple(readers)))
+    return tuple(sorted(found, key=lambda group: draws.index(group.members[0])))
+
+
+def as_emitted(
+    found: tuple[Group, ...], plan: Recombination | None, drawn: Collection[str], known: Collection[str]
+) -> tuple[Group, ...]:
+    """The groups that an emitted step keeps apart: without a plan of recombination all that is drawn is one group, and with
+    one the parents of a label are one group also where that label is unknown. `drawn`: the drawn nodes of this pattern."""
+    members = {v for g in found for v in g.members}
+    together = [members & set(drawn)] if plan is None else list(_joins(plan, members, known))
+    for names in together:
+        joined = [g for g in found if names & set(g.members)]
+        if len(joined) > 1:
+            whole = Group(sum((g.members for g in joined), ()), sum((g.labels for g in joined), ()))
+            found = tuple(whole if g is joined[0] else g for g in found if g not in joined[1:])
+    return found
+
+
+def _joins(plan: Recombination, members: Collection[str], known: Collection[str]) -> Iterator[set[str]]:
+    """For each factor of log w the weighed draws of this pattern that it reads."""
+    bears: dict[str, set[str]] = {}
+    for v in plan.weighed:
+        above = {u for a in plan.above[v] for u in bears[a]}
+        bears[v] = set() if v in known else {v} if v in members else above
+    for join in plan.joins:
+        yield {u for v in join for u in bears[v]}

@@ -1,0 +1,153 @@
+"""The language of derived objectives: sums, means and logarithms over the named factors of a model, as frozen values.
+
+An expression is a number for each row. Its names are nodes: observed, given and known ones have the row's values, a `Total`
+binds enumerated ones, and every other is drawn (`Objective.draws`), a draw for each sample s and each value of what it
+depends on. `middle/derive.py` makes them, `middle/explain_text.py` and `backend/latex.py` write them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+from sgdsl.middle import ir
+
+
+@dataclass(frozen=True, slots=True)
+class Density:
+    """p(node | given) or q(node | given), names as written in the file."""
+
+    side: ir.Side
+    node: str
+    given: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """ω of a group of weights, a number for each sample and each value of the group's enumerated members."""
+
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The logarithm."""
+
+    of: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Exp:
+    """The exponential."""
+
+    of: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """All factors times each other; 1 for none."""
+
+    factors: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """`above` / `below`."""
+
+    above: Expr
+    below: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Addend:
+    """(`one` + `alpha` · α) times `of`."""
+
+    of: Expr
+    one: int = 1
+    alpha: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """All addends added up; 0 for none."""
+
+    addends: tuple[Addend, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Σ over all values of the nodes `over`."""
+
+    over: tuple[str, ...]
+    of: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean over the samples s."""
+
+    of: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """Σ ω of / Σ ω over the samples of each group, one independent of the other, and over the values of their enumerated
+    members; ω is the product of the groups' weights."""
+
+    groups: tuple[int, ...]
+    of: Expr
+
+
+Expr = Density | Weight | Log | Exp | Product | Quotient | Sum | Total | Mean | Average
+
+
+def parts(expr: Expr) -> Iterator[Expr]:
+    """An expression and everything inside it."""
+    yield expr
+    match expr:
+        case Log() | Exp() | Total() | Mean() | Average():
+            yield from parts(expr.of)
+        case Sum():
+            for addend in expr.addends:
+                yield from parts(addend.of)
+        case Product():
+            for factor in expr.factors:
+                yield from parts(factor)
+        case Quotient():
+            yield from parts(expr.above)
+            yield from parts(expr.below)
+        case Density() | Weight():
+            pass
+        case _:
+            assert_never(expr)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """`node` is drawn from q(node | given), once for each sample and each value of the enumerated nodes `each`."""
+
+    node: str
+    given: tuple[str, ...]
+    each: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighting:
+    """A group of weights: ω is the product of `factors`. `drawn`, `values`: its members that are drawn and enumerated;
+    `labels`: the known nodes that it is the weight of."""
+
+    drawn: tuple[str, ...]
+    values: tuple[str, ...]
+    labels: tuple[str, ...]
+    factors: tuple[Density, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The bound of a row that knows the labels of `known`."""
+
+    known: tuple[str, ...]
+    bound: Sum
+    weights: tuple[Weighting, ...]
+    draws: tuple[Draw, ...]
