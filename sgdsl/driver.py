@@ -17,7 +17,19 @@ from sgdsl.frontend.lower import lower
 from sgdsl.frontend.made import write_made
 from sgdsl.frontend.parse import parse
 from sgdsl.frontend.read import read_source
-from sgdsl.middle import checks, explain, explain_data, explain_text, faithful, graphs, ir, networks, plan, recognition
+from sgdsl.middle import (
+    checks,
+    explain,
+    explain_data,
+    explain_text,
+    faithful,
+    graphs,
+    ir,
+    networks,
+    plan,
+    recognition,
+    sides,
+)
 
 Stage = Literal["syntax", "ir", "graph", "plan", "python"]
 
@@ -74,6 +86,8 @@ def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
     model = frontend_check.check(draft, sink)
     sink.barrier()
     checks.check_graph(model, sink)
+    sink.barrier()
+    model = sides.complete(model, sink)
     sink.barrier()
     dags = graphs.build(model)
     step = plan.plan(model, dags, sink)

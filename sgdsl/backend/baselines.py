@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sgdsl.backend.code import Code
 from sgdsl.backend.features import affine
-from sgdsl.backend.methods import Method, Nets, inputs_of, level_of
+from sgdsl.backend.methods import Method, Nets, inputs_of, level_of, zero_missing
 from sgdsl.backend.names import Named
 from sgdsl.backend.step import Step
 from sgdsl.backend.weights import drawn_log_q, score
@@ -22,6 +22,7 @@ def baseline_method(factor: ir.Factor, plan: Plan, named: Named, nets: Nets, typ
     reads, attribute = tuple(factor.given), f"q_{factor.node}_baseline"
     level, lifts = level_of(reads, plan)
     code = Code(inputs_of(reads, lifts, plan, named, types), nets, "net")
+    partial = zero_missing(code)
     if reads:
         refs = tuple(ir.Ref(n, types[n], types[n].event) for n in reads)
         width = sum(types[n].input_width for n in reads)
@@ -34,7 +35,7 @@ def baseline_method(factor: ir.Factor, plan: Plan, named: Named, nets: Nets, typ
         text = "free(net.value)"
     body = (f"net = self.{attribute}", *code.body, f"return {text}")
     module = f"Parts({', '.join(f'{k}={v}' for k, v in code.modules.items())})"
-    return Method(f"baseline_{factor.node}", reads, level, lifts, body, module, attribute, (not reads,))
+    return Method(f"baseline_{factor.node}", reads, level, lifts, body, module, attribute, (not reads,), (), partial)
 
 
 def scored_by(plan: Plan, baseline: str) -> list[str]:

@@ -122,6 +122,8 @@ class Code:
         known = self.inputs[expr.name]
         rank, kind, name = len(known.type.event), known.type, known.name
         width = kind.input_width
+        if known.present:
+            return self._partial(known)
         if known.relaxed and kind.one_hot:
             return Feature(name if rank == 0 else f"{name}.flatten({-rank - 1})", width, 0, known.up, (), True)
         if kind.one_hot:
@@ -136,6 +138,24 @@ class Code:
         if rank == 3:
             return Feature(name, width, 0, known.up, kind.event)
         return Feature(flat_value(name, rank), width, 0, known.up)
+
+    def _partial(self, known: Input) -> Feature:
+        """Its input form with zeros where cells are missing, and the mask behind."""
+        kind, rank, mask = known.type, len(known.type.event), known.present
+        if rank == 3 and not kind.one_hot and kind.support != "angle":
+            c, *sides = kind.event
+            return Feature(f"with_mask({known.name}, {mask}, -3)", kind.input_width, 0, known.up, (2 * c, *sides))
+        index = f"{known.name} - {kind.first}" if kind.first else known.name
+        match kind.support:
+            case "class" | "range":
+                text = f"zeroed({mask}, one_hot({index}, {kind.values})).flatten({-rank - 1})"
+            case "count":
+                text = flat_value(f"torch.log1p({known.name})", rank)
+            case "angle":
+                raise AssertionError("no family draws angles")
+            case _:
+                text = flat_value(known.name, rank)
+        return Feature(f"with_mask({text}, {flat_value(mask, rank)}, -1)", kind.input_width, 0, known.up)
 
     def expression(self, expr: ir.Expr) -> str:
         """The text of a value, [S or 1, entries, *expr.shape]; a constant is a Python number."""

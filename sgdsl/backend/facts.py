@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sgdsl.backend.calls import runtime_family
 from sgdsl.backend.writer import Writer, quoted, tuple_of
-from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.plan import Plan
@@ -39,10 +39,10 @@ def _grouping(out: Writer, groups: Recombination) -> None:
 
 
 def _node_info(model: ir.Model, graphs: Graphs, plan: Plan, node: ir.Node) -> list[str]:
-    families = {
-        s: next((f.family for f in fs if f.node == node.name), "") for s, fs in (("p", model.p), ("q", model.q))
+    prefix = {
+        side: next((runtime_family(f) for f in factors if f.node == node.name), "")
+        for side, factors in (("p", model.p), ("q", model.q))
     }
-    prefix = {s: FAMILIES[f].runtime if f else "" for s, f in families.items()}
     numbers = [tuple_of(map(str, t)) for t in (node.type.sizes, node.type.shape, node.type.event)]
     parents = {s: tuple_of(quoted(n) for n in graphs.parents(s, node.name)) for s in ("p", "q")}
     estimator = plan.choices[node.name].name if node.name in plan.choices else ""
@@ -52,4 +52,4 @@ def _node_info(model: ir.Model, graphs: Graphs, plan: Plan, node: ir.Node) -> li
         ("family_q", quoted(prefix["q"])), ("estimator", quoted(estimator)), ("parents_p", parents["p"]),
         ("parents_q", parents["q"]),
     )  # fmt: skip
-    return [f"{name}={value}" for name, value in fields]
+    return [f"{name}={value}" for name, value in fields] + ["partial=True"] * node.type.partial

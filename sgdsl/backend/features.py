@@ -12,12 +12,13 @@ from sgdsl.middle import ir
 @dataclass(frozen=True, slots=True)
 class Input:
     """A parent inside a method: its variable, its type, whether it comes relaxed (a vector of weights), and the index
-    that lifts it to the method's level ("": it is there)."""
+    that lifts it to the method's level ("": it is there); `present`: the variable of a partial node's mask."""
 
     name: str
     type: ir.Type
     relaxed: bool = False
     up: str = ""
+    present: str = ""
 
     @property
     def lifted(self) -> str:

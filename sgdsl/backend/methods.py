@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sgdsl.backend.code import Code
-from sgdsl.backend.features import Feature, Input, affine, padded, sequential, size_of, sizes, strip
-from sgdsl.backend.layers import deconv_head, layers
+from sgdsl.backend.experts import Member, combined
+from sgdsl.backend.features import Input, sequential, strip
+from sgdsl.backend.layers import layers
 from sgdsl.backend.names import Named
-from sgdsl.catalog.families import FAMILIES, FamilyRow
+from sgdsl.backend.parameters import constants, is_free, is_number, module_of, parameters
+from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Scope
 from sgdsl.middle.graphs import factor_reads, references
@@ -23,7 +24,7 @@ Nets = dict[str, tuple[str, tuple[ir.Part, ...]]]
 class Method:
     """`name` "": no method, the parameters are the numbers `constants`. `reads`: nodes and lets it takes, in order;
     `level`: the level it computes on; `lifts`: inputs below that level; `free`: for each parameter, whether it
-    depends on no input."""
+    depends on no input; `partial`: the nodes of `reads` whose masks it takes too."""
 
     name: str
     reads: tuple[str, ...]
@@ -34,30 +35,54 @@ class Method:
     attribute: str
     free: tuple[bool, ...]
     constants: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
+
+    def arguments(self, named: Named) -> list[str]:
+        """The texts of what it takes, indices that lift left out."""
+        return [named.values[n] for n in self.reads] + [named.derived["present", n] for n in self.partial]
 
 
-def factor_method(factor: ir.Factor, plan: Plan, named: Named, nets: Nets, types: Mapping[str, ir.Type]) -> Method:
-    """The method `encode_v` or `decode_v` of a factor: parents in, the family's parameters out."""
-    family = FAMILIES[factor.family]
+def factor_method(
+    factor: ir.Factor, plan: Plan, named: Named, nets: Nets, types: Mapping[str, ir.Type], prior: Method | None = None
+) -> Method:
+    """The method `encode_v` or `decode_v` of a factor: parents in, the family's parameters out. `prior`: the method of its
+    node's p-factor, for a product."""
     attribute = f"{factor.side}_{factor.node}"
     reads = factor_reads(factor)
     level, lifts = level_of(reads, plan)
     code = Code(inputs_of(reads, lifts, plan, named, types), nets, "net")
-    trunk = code.features(factor.trunk, "trunk") if factor.trunk else []
-    texts = [_parameter(code, factor, family, p, trunk) for p in factor.parameters]
-    free = tuple(_free(p.source) for p in factor.parameters)
-    if not code.modules and not reads:
-        uniform = [f"constant(self, 0.0, {sizes(p.shape)})" for p in factor.parameters]
-        numbers = all(isinstance(p.source, ir.Default) or _number(p.source) for p in factor.parameters)
-        classes = family.parameters[0].classes
-        if numbers:
-            plain = uniform if classes and isinstance(factor.parameters[0].source, ir.Default) else texts
-            return Method("", (), (), (), (), "", attribute, free, tuple(plain))
+    partial = zero_missing(code)
+    match factor.parameters[0].source:
+        case ir.Product() | ir.Mixture() as source:
+            texts, free = combined(code, source, FAMILIES[factor.family], _prior(code, prior))
+        case _:
+            texts = parameters(code, factor.trunk, FAMILIES[factor.family], factor.parameters)
+            free = tuple(is_free(p.source) for p in factor.parameters)
+            if not code.modules and not reads and all(is_number(p.source) for p in factor.parameters):
+                return Method("", (), (), (), (), "", attribute, free, constants(factor, texts))
     body = [f"net = self.{attribute}"] if code.modules else []
     body += [*code.body, f"return {', '.join(strip(t) for t in texts)}"]
     name = f"{'encode' if factor.side == 'q' else 'decode'}_{factor.node}"
-    module = f"Parts({', '.join(f'{k}={v}' for k, v in _grouped(code.modules).items())})" if code.modules else ""
-    return Method(name, reads, level, lifts, tuple(body), module, attribute, free)
+    return Method(name, reads, level, lifts, tuple(body), module_of(code.modules), attribute, free, (), partial)
+
+
+def _prior(code: Code, prior: Method | None) -> Member | None:
+    """The node's p-factor as a member of a product: its method called on the same inputs."""
+    if prior is None:
+        return None
+    if not prior.name:
+        return Member(prior.constants, prior.free)
+    names = tuple(code.fresh(f"prior_{name}") for name in ("loc", "scale"))
+    args = ", ".join(code.inputs[n].lifted for n in prior.reads)
+    code.body.append(f"{', '.join(names)} = self.{prior.name}({args})")
+    return Member(names, prior.free)
+
+
+def zero_missing(code: Code) -> tuple[str, ...]:
+    """Missing cells read as 0; a class stays a legal index, and is zeroed one-hot. The partial nodes among the inputs."""
+    partial = {name: known for name, known in code.inputs.items() if known.present}
+    code.body += [f"{k.name} = zeroed({k.present}, {k.name})" for k in partial.values() if not k.type.one_hot]
+    return tuple(partial)
 
 
 def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping[str, ir.Type]) -> Method:
@@ -67,6 +92,7 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
     attribute = named.modules[let.name]
     whole = isinstance(let.value, ir.Apply)
     code = Code(inputs_of(reads, lifts, plan, named, types), nets, f"self.{attribute}", whole)
+    partial = zero_missing(code)
     if isinstance(let.value, ir.Ref):
         text = code.inputs[let.value.name].lifted
     else:
@@ -76,9 +102,8 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
     if code.modules:
         only = next(iter(code.modules.values()))
         module = only if whole else f"Parts({', '.join(f'{k}={v}' for k, v in code.modules.items())})"
-    return Method(
-        f"let_{let.name}", reads, level, lifts, (*code.body, f"return {text}"), module, attribute, (not reads,)
-    )
+    body = (*code.body, f"return {text}")
+    return Method(f"let_{let.name}", reads, level, lifts, body, module, attribute, (not reads,), (), partial)
 
 
 def net_module(net: ir.Net) -> str:
@@ -97,7 +122,11 @@ def inputs_of(
 ) -> dict[str, Input]:
     return {
         name: Input(
-            named.values[name], types[name], relaxed(plan, name), named.derived["up", name] if name in lifts else ""
+            named.values[name],
+            types[name],
+            relaxed(plan, name),
+            named.derived["up", name] if name in lifts else "",
+            named.derived["present", name] if types[name].partial else "",
         )
         for name in reads
     }
@@ -106,120 +135,3 @@ def inputs_of(
 def relaxed(plan: Plan, name: str) -> bool:
     """Whether a node's value is a vector of weights in the step."""
     return name in plan.choices and plan.choices[name].name in ("gumbel", "straight_through")
-
-
-def _free(source: ir.ParameterSource) -> bool:
-    match source:
-        case ir.Head() | ir.Own() | ir.Table():
-            return False
-        case ir.Value():
-            return not any(True for _ in references(source.expr))
-        case _:
-            return True
-
-
-def _number(source: ir.ParameterSource) -> bool:
-    return isinstance(source, ir.Value) and isinstance(source.expr, ir.Number)
-
-
-def _parameter(code: Code, factor: ir.Factor, family: FamilyRow, parameter: ir.Parameter, trunk: list[Feature]) -> str:
-    """The text of one parameter, mapped to its domain, in the family's own parameterisation."""
-    row = family.parameter(parameter.name)
-    other = next((i for i in family.instead if i[0] == parameter.name), None)
-    domain = row.domain if row else "probability"
-    match parameter.source:
-        case ir.Default():
-            return repr(parameter.source.value)
-        case ir.Value():
-            text = _closed(code, parameter, parameter.source.expr, domain)
-            return f"{other[2]}({text})" if other else text
-        case ir.Head():
-            raw = _head(code, parameter, factor.trunk, trunk)
-        case ir.Own():
-            features = code.features(parameter.source.network, f"{parameter.name}_trunk")
-            raw = _head(code, parameter, parameter.source.network, features)
-        case ir.Learned():
-            code.modules[parameter.name] = f"nn.Parameter(torch.zeros({size_of(parameter.source.shape)}))"
-            raw = f"free({code.owner}.{parameter.name})"
-        case ir.Table():
-            raw = _table(code, parameter, parameter.source)
-    return _mapped(raw, domain, parameter.floor)
-
-
-def _mapped(raw: str, domain: str, floor: float | None) -> str:
-    match domain:
-        case "positive":
-            return f"positive({raw}{f', {floor!r}' if floor else ''})"
-        case "degrees":
-            return f"degrees({raw})"
-        case "probability":
-            return f"probability({raw})"
-        case _:
-            return raw
-
-
-def _closed(code: Code, parameter: ir.Parameter, expr: ir.Expr, domain: str) -> str:
-    """A value brought into the parameter's open domain."""
-    if isinstance(expr, ir.Number):
-        if parameter.name == "probs":
-            return f"clip_probability(constant(self, {expr.value!r}))"
-        return repr(expr.value)
-    if domain == "value" and isinstance(expr, ir.Ref):
-        return code.inputs[expr.name].lifted
-    text = padded(code.expression(expr), expr, len(parameter.shape))
-    match domain:
-        case "positive" | "degrees":
-            return f"at_least({strip(text)}, 1e-4)"
-        case "probability":
-            return f"clip_probability({strip(text)})"
-        case _:
-            return text
-
-
-def _head(code: Code, parameter: ir.Parameter, network: ir.Network | None, features: list[Feature]) -> str:
-    assert network is not None
-    layer = f"{code.owner}.{parameter.name}"
-    last = network.parts[-1] if network.parts else None
-    if isinstance(last, ir.Stage) and last.kind == "deconv":
-        code.modules[parameter.name] = deconv_head(last, parameter.shape[0])
-        return f"shaped({layer}({features[0].text}), {sizes(parameter.shape)})"
-    width = sum(f.width for f in features)
-    code.modules[parameter.name] = f"nn.Linear({width}, {math.prod(parameter.shape)})"
-    return f"shaped({', '.join(t for t in (affine(layer, features), sizes(parameter.shape)) if t)})"
-
-
-def _table(code: Code, parameter: ir.Parameter, table: ir.Table) -> str:
-    axes: list[int] = []
-    index: list[str] = []
-    for ref in table.parents:
-        known = code.inputs[ref.name]
-        size = known.type.values or 0
-        text = known.lifted
-        if not known.type.one_hot:
-            text = f"torch.stack((1 - {text}, {text}), -1)" if known.relaxed else f"{text}.long()"
-        elif known.type.first and not known.relaxed:
-            text = f"{text} - {known.type.first}"
-        axes += [size] * known.type.cells
-        tail = ", :" if known.relaxed else ""
-        for cell in _cells(known.type.shape):
-            index.append(f"({text})[..., {', '.join(map(str, cell))}{tail}]" if cell else text)
-    spread = 1.0 if parameter.name == "loc" else 0.1
-    start = f"nn.Parameter(torch.randn({sizes((*axes, *parameter.shape))})" + (")" if spread == 1 else f" * {spread})")
-    code.modules[f"table.{parameter.name}"] = start
-    return f"rows_of({code.owner}.table.{parameter.name}, {', '.join(index)})"
-
-
-def _cells(shape: ir.Shape) -> list[tuple[int, ...]]:
-    cells: list[tuple[int, ...]] = [()]
-    for size in shape:
-        cells = [(*c, i) for c in cells for i in range(size)]
-    return cells
-
-
-def _grouped(modules: Mapping[str, str]) -> dict[str, str]:
-    """`table.loc` and `table.scale` as one part `table`."""
-    tables = {k.removeprefix("table."): v for k, v in modules.items() if k.startswith("table.")}
-    found = {k: v for k, v in modules.items() if not k.startswith("table.")}
-    if tables:
-        found["table"] = f"Parts({', '.join(f'{k}={v}' for k, v in tables.items())})"
-    return found

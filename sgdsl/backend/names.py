@@ -28,7 +28,7 @@ STEP_WORDS = frozenset(
 
 DERIVED = {
     "known": "known_{}", "label": "label_{}", "log_p": "log_p_{}", "log_q": "log_q_{}", "up": "up_{}",
-    "soft": "{}_soft", "baseline": "baseline_{}",
+    "soft": "{}_soft", "baseline": "baseline_{}", "present": "present_{}",
 }  # fmt: skip
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sgdsl.backend.baselines import baseline_method, predict, scored_by
+from sgdsl.backend.bayes import bayes_method
 from sgdsl.backend.bound import emit_bound
+from sgdsl.backend.calls import parameter_names
 from sgdsl.backend.facts import emit_facts
 from sgdsl.backend.grouped import emit_grouped, emit_weights
-from sgdsl.backend.methods import Method, factor_method, let_method, net_module, relaxed
+from sgdsl.backend.lookup import emit_lookup
+from sgdsl.backend.methods import Method, factor_method, let_method, net_module
 from sgdsl.backend.names import Named, name_all
 from sgdsl.backend.runtime_names import imports, names_of
 from sgdsl.backend.sampled import infer_sampled
 from sgdsl.backend.step import Step
-from sgdsl.backend.writer import Writer, tuple_of
-from sgdsl.catalog.families import FAMILIES
+from sgdsl.backend.writer import Writer
 from sgdsl.middle import ir
 from sgdsl.middle.explain import nodes_in_words
 from sgdsl.middle.graphs import Graphs
@@ -29,10 +31,17 @@ def emit(model: ir.Model, graphs: Graphs, plan: Plan) -> tuple[str, tuple[int, .
     nets = {n.name: (named.modules[n.name], n.parts) for n in model.nets}
     types = {n.name: n.type for n in model.nodes} | {h.name: h.type for h in model.lets}
     methods: dict[tuple[str, str], Method] = {}
-    for factor in (*model.p, *model.q):
-        methods[factor.side, factor.node] = factor_method(factor, plan, named, nets, types)
     for let in model.lets:
         methods["let", let.name] = let_method(let, plan, named, nets, types)
+    for factor in (*model.p, *model.q):
+        match factor.parameters[0].source:
+            case ir.Bayes() as source:
+                made = bayes_method(factor, source, model, plan, named, methods)
+            case ir.Product(prior=True):
+                made = factor_method(factor, plan, named, nets, types, methods["p", factor.node])
+            case _:
+                made = factor_method(factor, plan, named, nets, types)
+        methods[factor.side, factor.node] = made
     for name in scored_by(plan, "net"):
         methods["baseline", name] = baseline_method(model.factor("q", name), plan, named, nets, types)
     body = Writer()
@@ -116,7 +125,7 @@ def _side(out: Writer, model: ir.Model, side: ir.Side, methods: Methods, named: 
         for let in model.lets:
             _method(out, model, methods["let", let.name], named, f"let {let.name}", _line(model, "let", let.name))
     for factor in model.p if side == "p" else model.q:
-        names = ", ".join(p.name for p in FAMILIES[factor.family].parameters)
+        names = ", ".join(parameter_names(factor))
         out_line = _line(model, side, factor.node)
         _method(out, model, methods[side, factor.node], named, f"{factor.text}: {names}", out_line)
         if side == "q" and ("baseline", factor.node) in methods:
@@ -130,7 +139,7 @@ def _method(out: Writer, model: ir.Model, method: Method, named: Named, doc: str
     if not method.name:
         return
     out.at = line
-    arguments = [f"{named.values[n]}: Tensor" for n in method.reads]
+    arguments = [f"{name}: Tensor" for name in method.arguments(named)]
     arguments += [f"{named.derived['up', n]}: Tensor | None = None" for n in method.lifts]
     result = "Parameters" if method.name.startswith(("encode", "decode")) and len(method.free) > 1 else "Tensor"
     out.raw()
@@ -149,7 +158,7 @@ def _model(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan, methods: Me
     emit_facts(out, model, graphs, plan)
     _forward(out, model, plan, methods, named, graphs)
     for side in ("q", "p"):
-        _parameters(out, model, plan, "q" if side == "q" else "p", methods, named)
+        emit_lookup(out, model, plan, "q" if side == "q" else "p", methods, named)
 
 
 def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, graphs: Graphs) -> None:
@@ -183,41 +192,3 @@ def _infer(step: Step, name: str, term: Term | None) -> None:
     else:
         step.infer(step.model.factor("q", name), term)
         predict(step, name)
-
-
-def _parameters(out: Writer, model: ir.Model, plan: Plan, side: ir.Side, methods: Methods, named: Named) -> None:
-    """Off the hot path: a factor's parameters from values by name."""
-    out.at = 0
-    out.raw()
-    out.raw(f"def parameters_{side}(self, node: str, v: Values) -> Parameters:", 4)
-    out.raw(f'"""The parameters of {side}(node | …), in the order of its family."""', 8)
-    out.raw("match node:", 8)
-    for factor in model.p if side == "p" else model.q:
-        out.raw(f'case "{factor.node}":', 12)
-        method = methods[side, factor.node]
-        if not method.name:
-            out.statement(f"return {tuple_of(method.constants)}", 16)
-            continue
-        texts: list[str] = []
-        for name in method.reads:
-            _read(out, model, plan, methods, named, name, texts)
-        call = f"self.{method.name}({', '.join(named.values[n] for n in method.reads)})"
-        out.statement(f"return {call}" if len(method.free) > 1 else f"return ({call},)", 16)
-    out.raw("raise KeyError(node)", 8)
-
-
-def _read(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, name: str, done: list[str]) -> None:
-    """The variable of a node or let from `v`, lets computed on the way."""
-    if name in done:
-        return
-    done.append(name)
-    if ("let", name) in methods:
-        method = methods["let", name]
-        for inner in method.reads:
-            _read(out, model, plan, methods, named, inner, done)
-        value = f"self.{method.name}({', '.join(named.values[n] for n in method.reads)})"
-    else:
-        value, kind = f'v["{name}"]', model.node(name).type
-        if relaxed(plan, name) and kind.one_hot:
-            value = f"one_hot({value}, {kind.values}{f', {kind.first}' if kind.first else ''})"
-    out.statement(f"{named.values[name]} = {value}", 16)

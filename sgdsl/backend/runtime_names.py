@@ -8,7 +8,7 @@ from sgdsl.catalog.families import FAMILIES
 
 RUNTIME = {
     "sgdsl.runtime.baselines": ("RunningMean", "predicted_score"),
-    "sgdsl.runtime.batch": ("Batch", "NodeInfo", "Step", "Term"),
+    "sgdsl.runtime.batch": ("Batch", "NodeInfo", "Step", "Term", "present_cells"),
     "sgdsl.runtime.bounds": ("clamped", "iw", "jensen", "leave_one_out", "snis", "with_score"),
     "sgdsl.runtime.densities": (
         "categorical_soft_log_prob",
@@ -18,7 +18,9 @@ RUNTIME = {
         "at_least", "bernoulli_logits", "categorical_logits", "clip_probability", "degrees", "positive", "probability",
     ),
     "sgdsl.runtime.draws": ("Draws",),
+    "sgdsl.runtime.experts": ("among", "mixture_log_prob", "mixture_of", "product_of_normals"),
     "sgdsl.runtime.groups": ("Grouping", "grouped", "grouped_gains", "recombined_gain", "weigh"),
+    "sgdsl.runtime.masks": ("over_present", "told", "with_mask", "zeroed"),
     "sgdsl.runtime.networks": (
         "BatchNorm1d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "LayerNorm2d", "Parts", "circle", "clamped_to",
         "check_shapes", "constant", "dense", "expected", "free", "joined", "labelled",
@@ -26,6 +28,7 @@ RUNTIME = {
         "shaped", "stacked", "unknown", "where_known",
     ),
     "sgdsl.runtime.levels": ("weighted",),
+    "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),
     "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "sample_weights", "split"),
     "sgdsl.runtime.queries": ("Parameters", "Queries", "Values"),
 }  # fmt: skip

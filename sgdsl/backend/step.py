@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sgdsl.backend import calls
 from sgdsl.backend.methods import Method, relaxed
 from sgdsl.backend.names import Named
 from sgdsl.backend.writer import Writer, quoted
@@ -112,6 +113,8 @@ class Step:
         for node in self.model.nodes:
             if node.role in ("observed", "given"):
                 self.say(f'{self.named.values[node.name]} = batch.values["{node.name}"]')
+                if node.type.partial:
+                    self.say(f'{self.named.derived["present", node.name]} = batch.present["{node.name}"]')
             elif node.role == "supervised":
                 self.say(f'{self.named.derived["known", node.name]} = batch.known["{node.name}"]')
 
@@ -120,6 +123,7 @@ class Step:
         for name in method.reads:
             self.let(name)
         args = [self.value(n) + ".detach()" * detached for n in method.reads]
+        args += [self.named.derived["present", n] for n in method.partial]
         args += [f"{self.named.derived['up', n]}={self.index(method.level, self.plan.scopes[n])}" for n in method.lifts]
         return f"{target} = self.{method.name}({', '.join(args)})"
 
@@ -136,8 +140,7 @@ class Step:
         method = self.methods[factor.side, factor.node]
         if not method.name:
             return list(method.constants)
-        names = [f"{factor.side}_{factor.node}_{p.name}" for p in FAMILIES[factor.family].parameters]
-        names = [self.named.locals.new(n) for n in names]
+        names = [self.named.locals.new(f"{factor.side}_{factor.node}_{n}") for n in calls.parameter_names(factor)]
         self.say(self.call(method, ", ".join(names)))
         return [
             name if free else self.raised(name, method.level, scope)
@@ -167,13 +170,13 @@ class Step:
         """Known rows keep their label, the others draw."""
         value, choice = self.named.values[node.name], self.plan.choices[node.name]
         entries = f"{self.level(scope)}.entries" if scope else "rows"
-        size = f"(samples, {', '.join(map(str, (entries, *node.type.event)))})"
         prefix = FAMILIES[factor.family].runtime
         options = ""
         if choice.name in ("gumbel", "straight_through"):
             prefix = choice.name if prefix == "categorical" else f"binary_{choice.name}"
             options = "".join(f", {v!r}" for _, v in choice.options)
-        drawn = f"draws.{prefix}({size}, {', '.join(parameters)}{options})"
+        drawn = calls.draw(factor, node, prefix, entries, parameters, options)
+        drawn += ".detach()" if choice.name == "score" and FAMILIES[factor.family].reparameterised else ""
         drawn += f" + {node.type.first}" if node.type.first and not relaxed(self.plan, node.name) else ""
         if node.role != "supervised":
             self.say(f"{value} = {drawn}")
@@ -203,17 +206,15 @@ class Step:
 
     def density(self, factor: ir.Factor, parameters: list[str], scope: Scope) -> str:
         """log p or log q of a factor's node at a level."""
-        node, name = self.model.node(factor.node), factor.node
-        prefix, value = FAMILIES[factor.family].runtime, self.value(name)
-        if relaxed(self.plan, name):
+        node, name, soft = self.model.node(factor.node), factor.node, relaxed(self.plan, factor.node)
+        value = self.value(name)
+        if soft:
             value = self.named.derived["soft", name]
             if self.late and self.plan.groups and name not in self.plan.groups.late:
                 value = self.recombined(value, self.plan.groups.carriers.get(name, ()), self.plan.scopes[name])
-            prefix = "categorical_soft" if node.type.one_hot else prefix
         value = self.raised(value, self.plan.scopes[name], scope)
-        if node.type.first and prefix == "categorical":
-            value = f"{value} - {node.type.first}"
-        return f"{prefix}_log_prob({value}, {', '.join(parameters)}, event={len(node.type.event)})"
+        present = self.raised(self.named.derived["present", name], (), scope) if node.type.partial else ""
+        return calls.log_prob(factor, node, value, parameters, present, soft)
 
     def generate(self, factor: ir.Factor, term: Term) -> None:
         """A factor of p: its parameters and its log p."""

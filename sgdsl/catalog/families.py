@@ -94,6 +94,11 @@ _ROWS = (
 )
 
 FAMILIES: dict[str, FamilyRow] = {row.name: row for row in _ROWS}
+SIDES: dict[str, str] = {  # right-hand sides of q that are no family, as they are written
+    "bayes": "bayes",
+    "product": "product(Normal(mlp(64)(a)), Normal(mlp(64)(b)))",
+    "mixture": "mixture(Normal(mlp(64)(a)), Normal(mlp(64)(b)))",
+}
 # The family of a made factor of q, by the support of its node.
 MADE: dict[str, str] = {
     "real": "Normal", "positive": "LogNormal", "unit": "Beta", "binary": "Bernoulli", "class": "Categorical",

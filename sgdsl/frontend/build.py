@@ -97,11 +97,9 @@ def _type(children: list[Built], span: Span, flat: str) -> Built:
 
 def _var(children: list[Built], span: Span, flat: str) -> Built:
     role, name, kind, *partial = children
-    if partial:
-        return syntax.Planned("partial", partial[0].span)
     if isinstance(name, syntax.Planned):
         return name
-    return syntax.Var(role.text, name, kind, span)
+    return syntax.Var(role.text, name, kind, span, partial[0].span if partial else None)
 
 
 def _let(children: list[Built], span: Span, flat: str) -> Built:

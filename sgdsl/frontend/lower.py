@@ -4,6 +4,7 @@ constant, type (E0303, E0312) and setting (E06) is a value."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from sgdsl.base.diagnostics import Label, Sink
@@ -20,6 +21,11 @@ from sgdsl.frontend.sides import check_factor
 from sgdsl.frontend.types import resolve_type
 from sgdsl.middle import ir
 
+_PARTIAL = {
+    "given": "what is conditioned on is always there: give it a value, and a mask as a further given node",
+    "supervised": "a label is known or not as a whole: leave `partial` out, or declare a node for each part",
+    "latent": "a latent node is never in the data: leave `partial` out",
+}
 Body = TypeVar("Body", syntax.Let, syntax.Net)
 
 
@@ -86,6 +92,11 @@ def _node(var: syntax.Var, consts: Mapping[str, float], sink: Sink) -> ir.Node:
     except Refused as refused:
         report(sink, refused)
         kind = ir.Type("real")
+    if var.partial is not None and var.role != "observed":
+        report(sink, refusal("E0411", f"`partial` is of observed nodes, and `{var.name.text}` is {var.role}", var.partial,
+                             f"{var.role} and partial", hint=_PARTIAL[var.role]))  # fmt: skip
+    elif var.partial is not None:
+        kind = replace(kind, partial=True)
     return ir.Node(var.name.text, var.role, kind, var.name.span)
 
 

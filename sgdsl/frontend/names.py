@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sgdsl.base.diagnostics import Label, Sink
 from sgdsl.base.source import Span
-from sgdsl.catalog.families import FAMILIES
+from sgdsl.catalog.families import FAMILIES, SIDES
 from sgdsl.catalog.functions import FUNCTIONS
 from sgdsl.catalog.networks import NETWORKS, SOURCES
 from sgdsl.frontend import syntax
@@ -16,7 +16,7 @@ from sgdsl.frontend.planned import PLANNED_FAMILIES, PLANNED_NAMES, planned_name
 from sgdsl.frontend.report import Refused, did_you_mean, refusal, report
 
 Declaration = syntax.Const | syntax.Var | syntax.Let | syntax.Net
-RESERVED = frozenset((*FAMILIES, *FUNCTIONS, *NETWORKS, *SOURCES, *PLANNED_NAMES))
+RESERVED = frozenset((*FAMILIES, *SIDES, *FUNCTIONS, *NETWORKS, *SOURCES, *PLANNED_NAMES))
 SYNONYMS = {
     "gaussian": "Normal", "normaldistribution": "Normal", "multinomial": "Categorical", "onehotcategorical": "Categorical",
     "discrete": "Categorical", "binary": "Bernoulli", "negbinomial": "NegativeBinomial", "nb": "NegativeBinomial",
@@ -37,7 +37,7 @@ def kind_of(declaration: Declaration) -> str:
             return "a let"
         case syntax.Net():
             return "a net"
-        case syntax.Var(role, _, _, _):
+        case syntax.Var(role):
             return {"observed": "an observed node"}.get(role, f"a {role} node")
 
 
@@ -126,6 +126,9 @@ def _check_name(name: syntax.Name, called: bool, visible: Visible, declared: Map
     elif text in FAMILIES:
         raise refusal("E0205", f"`{text}` is a family: it stands at the start of a right-hand side", name.span,
                       "not a value", hint="p(v | …) = Family(network or values)")  # fmt: skip
+    elif text in SIDES:
+        raise refusal("E0205", f"`{text}` is a whole right-hand side", name.span, "not a value",
+                      hint=f"write `q(v | …) = {SIDES[text]}`")  # fmt: skip
     elif text in FUNCTIONS:
         if not called:
             raise refusal("E0205", f"`{text}` is a function: it needs arguments", name.span, "a function",

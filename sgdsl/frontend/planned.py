@@ -15,10 +15,6 @@ _INSTEAD: dict[str, str] = {
     "use": _MODELS,
     "factors of other models": _MODELS,
     "members of other models": _MODELS,
-    "partial": "declare the node without `partial`, with data that miss no cell",
-    "bayes": "write a network, `Categorical(mlp(128))`, enumerated by default",
-    "product": "write one network of all parents, `Normal(mlp(64))`",
-    "mixture": "write one network of all parents, `Normal(mlp(64))`",
     "MultivariateNormal": "write `Normal`, or mix coordinates by a latent that they share",
     "Exponential": "write `LogNormal`",
     "Gamma": "write `LogNormal`",
@@ -44,10 +40,9 @@ PLANNED_FAMILIES = (
     "MultivariateNormal", "Exponential", "Gamma", "Beta", "ContinuousBernoulli", "DiscretizedLogistic", "Dirichlet",
     "VonMises", "VonMisesFisher", "Mixture", "Flow",
 )  # fmt: skip
-PLANNED_SIDES = ("bayes", "product", "mixture")
 PLANNED_NETWORKS = ("resnet", "gru", "lstm", "embed", "transformer", "extern")
 PLANNED_FUNCTIONS = ("crop", "paste")
-PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_SIDES, *PLANNED_NETWORKS, *PLANNED_FUNCTIONS))
+PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_NETWORKS, *PLANNED_FUNCTIONS))
 _QUOTED = {"indexed nodes": "a node with an index", "indices": "an index",
            "factors of other models": "another model's factor", "members of other models": "another model's factor"}  # fmt: skip
 

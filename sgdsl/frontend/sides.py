@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from sgdsl.base.diagnostics import Label, Sink
 from sgdsl.catalog.estimators import ESTIMATORS, PLANNED
-from sgdsl.catalog.families import FAMILIES
+from sgdsl.catalog.families import FAMILIES, SIDES
 from sgdsl.catalog.networks import NETWORKS, SOURCES
 from sgdsl.frontend import syntax
 from sgdsl.frontend.names import RESERVED, SYNONYMS, Declaration, Visible, check_names, kind_of
-from sgdsl.frontend.planned import PLANNED_FAMILIES, PLANNED_SIDES, planned_at, planned_name
+from sgdsl.frontend.planned import PLANNED_FAMILIES, planned_at, planned_name
 from sgdsl.frontend.report import Refused, closest, did_you_mean, refusal, report
 
 _ESTIMATOR_SYNONYMS = {
@@ -22,7 +22,7 @@ _ESTIMATOR_SYNONYMS = {
 def check_factor(
     factor: syntax.Factor, declared: Mapping[str, Declaration], reach: Mapping[str, frozenset[str]], sink: Sink
 ) -> None:
-    """Add E0190, E0201, E0204, E0205, E0207, E0505 for the names of a factor."""
+    """Add E0190, E0201, E0204, E0205, E0207, E0505, E0510 for the names of a factor."""
     given = _check_parents(factor, declared, sink)
     try:
         _check_node(factor.node, declared)
@@ -32,7 +32,7 @@ def check_factor(
     names = frozenset(given) | {let for let, read in reach.items() if read <= nodes}
     visible = Visible(names, "this factor", factor.head)
     try:
-        args = _check_family(factor.value, declared)
+        args = _check_side(factor, declared)
     except Refused as refused:
         report(sink, refused)
         args = ()
@@ -80,18 +80,51 @@ def _check_node(name: syntax.Name, declared: Mapping[str, Declaration]) -> None:
                       labels=[here])  # fmt: skip
 
 
+def _check_side(factor: syntax.Factor, declared: Mapping[str, Declaration]) -> tuple[syntax.Arg, ...]:
+    """The arguments of a family, or of all members of a product or mixture. Raises Refused: E0510, and as _check_family."""
+    name, args = side_of(factor.value)
+    if name is None or name.text not in SIDES:
+        return _check_family(factor.value, declared)
+    usual = f"write `q({factor.node.text} | …) = {SIDES[name.text]}`"
+    if factor.side == "p":
+        raise refusal("E0510", f"`{name.text}` is a right-hand side of q: p is a family", name.span, "in p",
+                      hint="write a family, `Normal(mlp(64))`")  # fmt: skip
+    if name.text == "bayes":
+        if isinstance(factor.value, syntax.Call):
+            raise refusal(
+                "E0510", "`bayes` takes no arguments: p has everything", factor.value.span, "arguments", hint=usual
+            )
+        return ()
+    if not args:
+        raise refusal("E0510", f"`{name.text}` needs members", factor.value.span, "no members", hint=usual)
+    for arg in args:
+        inner, _ = side_of(arg.value)
+        if arg.name is not None:
+            raise refusal("E0510", f"the members of a `{name.text}` have no names", arg.name.span, "a name", hint=usual)
+        if inner is not None and inner.text in SIDES:
+            raise refusal("E0510", f"a member of a `{name.text}` is a family, no `{inner.text}`", inner.span, "inside another",
+                          hint=usual)  # fmt: skip
+    return tuple(a for arg in args for a in _check_family(arg.value, declared))
+
+
+def side_of(value: syntax.Expr) -> tuple[syntax.Name | None, tuple[syntax.Arg, ...]]:
+    """The name that a right-hand side starts with, if it does, and its arguments."""
+    name, args = (value.function, value.args) if isinstance(value, syntax.Call) else (value, ())
+    return (name if isinstance(name, syntax.Name) else None), args
+
+
 def _check_family(value: syntax.Expr, declared: Mapping[str, Declaration]) -> tuple[syntax.Arg, ...]:
     """The arguments of the family. Raises Refused where there is no family."""
-    name, args = (value.function, value.args) if isinstance(value, syntax.Call) else (value, ())
+    name, args = side_of(value)
     families = f"families: {', '.join(FAMILIES)}"
-    if not isinstance(name, syntax.Name):
+    if name is None:
         raise refusal(
             "E0205", "a factor is a family: `Family` or `Family(arguments)`", value.span, "no family", hint=families
         )
     text = name.text
     if text in FAMILIES:
         return args
-    if text in PLANNED_FAMILIES or text in PLANNED_SIDES:
+    if text in PLANNED_FAMILIES:
         raise planned_name(name)
     if text in NETWORKS or text in SOURCES or isinstance(declared.get(text), syntax.Net):
         raise refusal("E0205", f"`{text}` is a network, not a family", name.span, "no family",
@@ -102,7 +135,7 @@ def _check_family(value: syntax.Expr, declared: Mapping[str, Declaration]) -> tu
                       labels=[here], hint=families)  # fmt: skip
     if text in RESERVED:
         raise refusal("E0205", f"`{text}` is a function, not a family", name.span, "no family", hint=families)
-    candidates = (*FAMILIES, *PLANNED_FAMILIES, *PLANNED_SIDES)
+    candidates = (*FAMILIES, *PLANNED_FAMILIES, *SIDES)
     raise refusal("E0201", f"there is no family `{text}`", name.span, "not a family",
                   hint=did_you_mean(text, candidates, families, SYNONYMS))  # fmt: skip
 

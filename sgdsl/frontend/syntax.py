@@ -133,6 +133,7 @@ class Var:
     name: Name
     type: TypeExpr
     span: Span
+    partial: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

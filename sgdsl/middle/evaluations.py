@@ -35,7 +35,33 @@ def evaluations(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, .
         sizes = (1 if c in known else entries(model, plan.choices, c) for c in plan.scopes.union(reads))
         drawn = any(v in sampled for v in contracted(reads, model, graphs.lets))
         found.append(Evaluation(method, prod(sizes), drawn))
+        if method.startswith("encode_"):
+            found += _in_bayes(
+                model, graphs, plan, model.factor("q", method.removeprefix("encode_")), found[-1], sampled
+            )
     return tuple(found)
+
+
+def _in_bayes(
+    model: ir.Model, graphs: Graphs, plan: Plan, factor: ir.Factor, whole: Evaluation, sampled: set[str]
+) -> Iterator[Evaluation]:
+    """What the posterior of a node evaluates again: its prior for each entry, all else once a value of the node."""
+    node, source = factor.node, factor.parameters[0].source
+    if not isinstance(source, ir.Bayes):
+        return
+    children = {n: factor_reads(model.factor("p", n)) for n in source.factors if _owns(model.factor("p", n))}
+    read = {name for reads in children.values() for name in reads}
+    calls = {
+        f"let_{h.name}": tuple(dict.fromkeys(ref.name for ref in references(h.value)))
+        for h in model.lets
+        if node in contracted([h.name], model, graphs.lets) and read & {h.name, *nx.descendants(graphs.lets, h.name)}
+        if ir.Apply in {type(e) for e in _inside(h.value)}
+    }
+    calls |= {f"decode_{n}": reads for n, reads in children.items()}
+    for method, reads in calls.items():
+        values = 1 if method == f"decode_{node}" else model.node(node).type.values or 1
+        drawn = any(v in sampled for v in contracted(reads, model, graphs.lets) if v != node)
+        yield Evaluation(f"{method} in {whole.method}", whole.entries * values if reads else 1, drawn)
 
 
 def _sampled(model: ir.Model, graphs: Graphs, plan: Plan) -> set[str]:
@@ -63,7 +89,7 @@ def _methods(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[tuple[str,
         if used and ir.Apply in {type(e) for e in _inside(let.value)}:
             yield f"let_{let.name}", tuple(dict.fromkeys(ref.name for ref in references(let.value)))
     for factor in (*q, *p):
-        if _owns(factor):
+        if _owns(factor) or isinstance(factor.parameters[0].source, ir.Bayes):
             yield f"{'encode' if factor.side == 'q' else 'decode'}_{factor.node}", factor_reads(factor)
 
 

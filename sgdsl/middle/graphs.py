@@ -50,16 +50,24 @@ def references(expr: ir.Expr) -> Iterator[ir.Ref]:
 
 def factor_expressions(factor: ir.Factor) -> Iterator[ir.Expr]:
     """Every expression of a factor: its networks as applied, the parents of its tables, its values."""
-    if factor.trunk:
-        yield ir.Apply(factor.trunk)
-    for parameter in factor.parameters:
-        match parameter.source:
+    yield from expressions(factor.trunk, factor.parameters)
+
+
+def expressions(trunk: ir.Network | None, parameters: Iterable[ir.Parameter]) -> Iterator[ir.Expr]:
+    if trunk:
+        yield ir.Apply(trunk)
+    sources = {id(p.source): p.source for p in parameters}  # experts serve several parameters
+    for source in sources.values():
+        match source:
             case ir.Own():
-                yield ir.Apply(parameter.source.network)
+                yield ir.Apply(source.network)
             case ir.Table():
-                yield from parameter.source.parents
+                yield from source.parents
             case ir.Value():
-                yield parameter.source.expr
+                yield source.expr
+            case ir.Product() | ir.Mixture():
+                for expert in source.experts:
+                    yield from expressions(expert.trunk, expert.parameters)
             case _:
                 pass
 
@@ -67,6 +75,11 @@ def factor_expressions(factor: ir.Factor) -> Iterator[ir.Expr]:
 def factor_reads(factor: ir.Factor) -> tuple[str, ...]:
     """The nodes and lets that a factor's parameters really read, in the order of its parents."""
     found = {ref.name for expr in factor_expressions(factor) for ref in references(expr)}
+    for parameter in factor.parameters:
+        if isinstance(parameter.source, ir.Bayes | ir.Product):
+            found |= set(parameter.source.reads)
+        if isinstance(parameter.source, ir.Product | ir.Mixture):
+            found |= {name for expert in parameter.source.experts for name in expert.partial}
     return tuple(dict.fromkeys((*(g for g in factor.given if g in found), *sorted(found - set(factor.given)))))
 
 

@@ -90,7 +90,44 @@ class Default:
     value: float
 
 
-ParameterSource = Head | Own | Table | Learned | Value | Default
+@dataclass(frozen=True, slots=True)
+class Expert:
+    """A member of a product or mixture, a family with parameters of its own. `partial`: partial nodes that it reads,
+    through lets too; in rows where they miss every cell it drops out."""
+
+    family: str
+    parameters: tuple[Parameter, ...]
+    trunk: Network | None = None
+    partial: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bayes:
+    """The logits are Σ log p of the factors of these nodes, at every value of the factor's own node: all p-factors that
+    contain it. `reads`: the nodes, and lets that do not depend on it, that they read."""
+
+    factors: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """loc and scale of a product of Normals, whose precisions add. `prior`: the node's p-factor is one of them, and `reads`
+    what that reads."""
+
+    experts: tuple[Expert, ...]
+    prior: bool = False
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """The parameters of experts of one family side by side, [experts, …]; the density is their mean."""
+
+    experts: tuple[Expert, ...]
+
+
+ParameterSource = Head | Own | Table | Learned | Value | Default | Bayes | Product | Mixture
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +176,12 @@ class Factor:
     given_spans: tuple[Span, ...] = field(default=(), compare=False)
     text: str = field(default="", compare=False)  # the statement as written, comments and blanks normalised
     made: Made | None = field(default=None, compare=False)  # None: written in the file
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """Its experts, where it is a mixture."""
+        source = self.parameters[0].source
+        return source if isinstance(source, Mixture) else None
 
 
 @dataclass(frozen=True, slots=True)

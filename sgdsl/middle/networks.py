@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from sgdsl.base.diagnostics import Diagnostic, Sink
+from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, references
 
@@ -14,7 +14,7 @@ def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
     enumerated values or dummies, and its statistics would mix them (docs/language.md, E0504)."""
     fixed = {n.name for n in model.nodes if n.role in ("observed", "given")}
     nets = {n.name: n.parts for n in model.nets}
-    for network in _networks(model):
+    for network in _networks((*model.p, *model.q), model.lets):
         stages = list(_stages(network.parts, nets))
         normed = next((s for s in stages if dict(s.options).get("norm") == "batch"), None)
         if normed is None:
@@ -28,13 +28,29 @@ def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
                            (), ("its input varies over samples or values of a row, which are no rows of the data",),
                            "write norm = layer, or put the norm into a network that reads observed nodes alone")
             )  # fmt: skip
+    _check_bayes(model, nets, sink)
 
 
-def _networks(model: ir.Model) -> Iterator[ir.Network]:
-    for factor in (*model.p, *model.q):
+def _check_bayes(model: ir.Model, nets: dict[str, tuple[ir.Part, ...]], sink: Sink) -> None:
+    """`bayes` evaluates the p-factors of its node's children once a value: their statistics would count rows again."""
+    for factor in model.q:
+        source = factor.parameters[0].source
+        made = [f for f in model.p if isinstance(source, ir.Bayes) and f.node in source.factors]
+        for network in _networks(made, ()):
+            stages = [s for s in _stages(network.parts, nets) if dict(s.options).get("norm") == "batch"]
+            if stages and not any(d.code == "E0504" and d.span == stages[0].span for d in sink.found):
+                sink.add(
+                    Diagnostic("E0504", f"batch normalisation in a factor that `bayes` of `{factor.node}` evaluates",
+                               stages[0].span, "norm = batch", (Label(factor.span, "evaluates it at every value"),),
+                               ("its rows would be counted once a value",), "write norm = layer")
+                )  # fmt: skip
+
+
+def _networks(factors: Iterable[ir.Factor], lets: Iterable[ir.Let]) -> Iterator[ir.Network]:
+    for factor in factors:
         for expr in factor_expressions(factor):
             yield from _inside(expr)
-    for let in model.lets:
+    for let in lets:
         yield from _inside(let.value)
 
 

@@ -12,16 +12,18 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """`support(sizes)[shape]`. `count(a, b)` is the support "range" with sizes (a, b); class(k) has sizes (k,)."""
+    """`support(sizes)[shape]`. `count(a, b)` is the support "range" with sizes (a, b); class(k) has sizes (k,).
+    `partial`: cells may be missing."""
 
     support: Support
     sizes: tuple[int, ...] = ()
     shape: Shape = ()
+    partial: bool = False
 
     def __str__(self) -> str:
         name = "count" if self.support == "range" else self.support
         sizes = f"({', '.join(map(str, self.sizes))})" if self.sizes else ""
-        return name + sizes + (str(list(self.shape)) if self.shape else "")
+        return name + sizes + (str(list(self.shape)) if self.shape else "") + " partial" * self.partial
 
     @property
     def values(self) -> int | None:
@@ -62,7 +64,8 @@ class Type:
 
     @property
     def input_width(self) -> int:
-        """Its width as a flattened input of a network, in its input form (language.md, 2)."""
+        """Its width as a flattened input of a network, in its input form (language.md, 2), the mask of a partial node behind."""
+        mask = self.cells if self.partial else 0
         if self.one_hot:
-            return self.cells * (self.values or 0)
-        return math.prod(self.event) * (2 if self.support == "angle" else 1)
+            return self.cells * (self.values or 0) + mask
+        return math.prod(self.event) * (2 if self.support == "angle" else 1) + mask

@@ -169,6 +169,8 @@ class Reader:
                 return aligned([raw], 1 + len(parameter.shape))[0].expand(-1, *parameter.shape)
             case ir.Default():
                 return torch.full((1, *parameter.shape), parameter.source.value, dtype=torch.float64)
+            case ir.Bayes() | ir.Product() | ir.Mixture():
+                raise AssertionError("refused by verify")
 
     def _head(self, name: str, network: ir.Network | None, hidden: Tensor, shape: ir.Shape) -> Tensor:
         """A linear layer; behind a deconv its last transposed layer."""

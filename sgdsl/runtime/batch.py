@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol
 
 import torch
@@ -29,6 +29,7 @@ class NodeInfo:
     estimator: str
     parents_p: tuple[str, ...]
     parents_q: tuple[str, ...]
+    partial: bool = False
 
     @property
     def classes(self) -> int:
@@ -65,8 +66,9 @@ class Emitted(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`values[node]` [1, rows, *event], a legal dummy where unknown; `known[node]` [rows] for each supervised node;
-    `groups` [weighed, rows] where weights are averaged by group (runtime/groups.py)."""
+    """`values[node]` [1, rows, *event], a legal dummy where unknown or missing; `known[node]` [rows] for each supervised
+    node; `groups` [weighed, rows] where weights are averaged by group (runtime/groups.py); `present[node]` [1, rows, *event]
+    for each partial node, which cells are there."""
 
     values: Mapping[str, Tensor]
     known: Mapping[str, Tensor]
@@ -74,6 +76,7 @@ class Batch:
     rows: int
     dtype: torch.dtype
     groups: Tensor | None = None
+    present: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def labelled(self) -> Tensor:
@@ -129,6 +132,14 @@ def dummy(info: NodeInfo, rows: int, dtype: torch.dtype, device: torch.device) -
     return torch.full((rows, *info.event), fill, dtype=torch.int64 if info.integer else dtype, device=device)
 
 
+def present_cells(info: NodeInfo, value: Tensor) -> tuple[Tensor, Tensor]:
+    """A partial node's values with a legal dummy in every missing cell, and the mask of the others: [S or 1, rows, *event]
+    each. A cell is missing where it is NaN; of a class or a count(a, b), where it is below the first value."""
+    there = value >= info.first if info.integer else ~value.isnan()
+    fill = info.first if info.classes else DUMMIES.get(info.support, 0.0)
+    return torch.where(there, value, torch.full((), fill, dtype=value.dtype, device=value.device)), there
+
+
 def make_batch(
     model: Emitted,
     values: Mapping[str, Tensor],
@@ -136,13 +147,14 @@ def make_batch(
     dtype: torch.dtype | None = None,
 ) -> Batch:
     """Rows for an emitted step. `values[node]` [rows, *event]: every observed and given node; supervised nodes may be
-    absent, and what they hold where not known is replaced. `known[node]` bool [rows]; absent: nowhere known.
+    absent, and what they hold where not known is replaced; missing cells of a partial node are as in present_cells.
+    `known[node]` bool [rows]; absent: nowhere known.
     Raises ValueError when a tensor's shape is not [rows, *event]."""
     known = known or {}
     dtype = dtype or torch.get_default_dtype()
     first = next(iter(values.values()))
     rows, device = len(first), first.device
-    full, masks = {}, {}
+    full, masks, present = {}, {}, {}
     for name, info in model.NODES.items():
         if info.role == "latent":
             continue
@@ -160,11 +172,13 @@ def make_batch(
             kept = torch.where(mask.reshape(-1, *[1] * len(info.event)), kept, dummy(info, rows, dtype, device))
             masks[name] = mask
         full[name] = kept[None]
+        if info.partial:
+            full[name], present[name] = present_cells(info, full[name])
     levels = make_levels(model, full, masks, rows, dtype, device)
     grouping, groups = model.GROUPS, None
     if grouping is not None:
         groups = group_table(grouping, model.NODES, model.ORDER_Q, masks, rows, device)
-    return Batch(full, masks, levels, rows, dtype, groups)
+    return Batch(full, masks, levels, rows, dtype, groups, present)
 
 
 def make_levels(

@@ -136,11 +136,30 @@ _VARIANCES: Mapping[str, Callable[..., Tensor]] = {
 }
 
 
+MIXTURE = (
+    "mixture_"  # before the family of the experts, whose parameters follow the log weights [S or 1, entries, experts]
+)
+
+
 def mean_of(family: str, parameters: tuple[Parameter, ...]) -> Tensor:
     """The mean of a family by its prefix; of a Categorical its probabilities, [..., k]."""
+    if family.startswith(MIXTURE):
+        return mixed(parameters[0], _MEANS[family.removeprefix(MIXTURE)](*parameters[1:]))
     return _MEANS[family](*parameters)
 
 
 def variance_of(family: str, parameters: tuple[Parameter, ...]) -> Tensor:
     """The variance of a family by its prefix; not of a Categorical."""
+    if family.startswith(MIXTURE):
+        weights, base = parameters[0], family.removeprefix(MIXTURE)
+        means, within = _MEANS[base](*parameters[1:]), _VARIANCES[base](*parameters[1:])
+        return mixed(weights, within + (means - mixed(weights, means)[:, :, None]).square())
     return _VARIANCES[family](*parameters)
+
+
+def mixed(weights: Parameter, values: Tensor) -> Tensor:
+    """The weighted sum over the experts of a mixture: log weights [S or 1, entries or 1, experts], values with event
+    dimensions behind → [S or 1, entries or 1, *event]. An expert without weight has no influence."""
+    share = torch.as_tensor(weights).exp()
+    share = share.reshape(*share.shape, *[1] * (values.dim() - 3))
+    return torch.where(share > 0, share * values, 0.0).sum(2)

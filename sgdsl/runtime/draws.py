@@ -14,6 +14,7 @@ from sgdsl.runtime.densities_moments import (
     categorical_mean,
     laplace_mean,
     log_normal_mean,
+    mixed,
     negative_binomial_mean,
     normal_mean,
     poisson_mean,
@@ -98,6 +99,14 @@ class Draws:
     def delta(self, size: Sequence[int], value: Parameter) -> Tensor:
         return _full(value, self._empty(size, value))
 
+    def mixture(self, weights: Tensor, drawn: Tensor) -> Tensor:
+        """One expert's draw in each entry: log weights [S or 1, entries or 1, experts], drawn [S, entries, experts, *event] →
+        [S, entries, *event]. With weights that no parameter moves, the gradient of the chosen draw is unbiased."""
+        index = self.categorical(drawn.shape[:2], weights)
+        return drawn.gather(
+            2, index.reshape(*index.shape, *[1] * (drawn.dim() - 2)).expand(-1, -1, 1, *drawn.shape[3:])
+        )[:, :, 0]
+
     def gumbel(self, size: Sequence[int], logits: Tensor, temperature: float) -> Tensor:
         """A relaxed one-hot, size + (k,): softmax((logits + Gumbel) / temperature)."""
         return (self._perturbed(size, logits) / temperature).softmax(-1)
@@ -173,6 +182,9 @@ class Means(Draws):
     ) -> Tensor:
         mean = zero_inflated_negative_binomial_mean(total_count, logits, gate)
         return self._sized(size, mean, total_count, logits, gate)
+
+    def mixture(self, weights: Tensor, drawn: Tensor) -> Tensor:
+        return mixed(weights, drawn)
 
     def gumbel(self, size: Sequence[int], logits: Tensor, temperature: float) -> Tensor:
         return categorical_mean(logits).expand(*size, -1)

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sgdsl.runtime.batch import NodeInfo
+from sgdsl.runtime.batch import NodeInfo, present_cells
 from sgdsl.runtime.densities import (
     bernoulli_log_prob,
     categorical_log_prob,
@@ -21,8 +21,11 @@ from sgdsl.runtime.densities import (
     student_t_log_prob,
     zero_inflated_negative_binomial_log_prob,
 )
+from sgdsl.runtime.densities_moments import MIXTURE
 from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.experts import among, mixture_log_prob
 from sgdsl.runtime.groups import Grouping
+from sgdsl.runtime.masks import over_present
 from sgdsl.runtime.networks import unknown, where_known
 
 Values = Mapping[str, Tensor]
@@ -92,12 +95,25 @@ class Queries(nn.Module):
         family = info.family_p if side == "p" else info.family_q
         if family == "delta":
             return torch.zeros(value.shape[:2], dtype=torch.get_default_dtype(), device=value.device)
-        if family == "categorical":
-            value = value - info.first
-        result = DENSITIES[family](value, *parameters, event=len(info.event))
+        result = self._density(family, info, value, parameters)
         if result.dim() != 2:
             raise AssertionError(f"log {side}({node}) has shape {list(result.shape)}, not [samples, rows]")
         return result
+
+    def _density(self, family: str, info: NodeInfo, value: Tensor, parameters: Parameters) -> Tensor:
+        """The log-probability of a family by its name in NodeInfo; missing cells of a partial node leave the sum."""
+        event, present = len(info.event), None
+        if info.partial:
+            value, present = present_cells(info, value)
+        if family == "categorical":
+            value = value - info.first
+        if family.startswith(MIXTURE):
+            weights, *rest = parameters
+            assert isinstance(weights, Tensor)
+            return mixture_log_prob(weights, DENSITIES[family.removeprefix(MIXTURE)](among(value), *rest, event=event))
+        if present is not None:
+            return over_present(present, DENSITIES[family](value, *parameters), event)
+        return DENSITIES[family](value, *parameters, event=event)
 
     def _draw(
         self,
@@ -136,5 +152,10 @@ class Queries(nn.Module):
             value = parameters[0]
             assert isinstance(value, Tensor)
             return value.expand(shape)
+        if family.startswith(MIXTURE):
+            weights, *rest = parameters
+            assert isinstance(weights, Tensor)
+            beside = (*size, weights.shape[-1], *info.event)
+            return draws.mixture(weights, getattr(draws, family.removeprefix(MIXTURE))(beside, *rest))
         drawn: Tensor = getattr(draws, family)(shape, *parameters)
         return drawn + info.first if info.first else drawn

@@ -15,7 +15,7 @@ from sgdsl.base.diagnostics import Diagnostic
 from sgdsl.runtime.batch import NodeInfo
 from sgdsl.train.dataset import Array, Dataset, Field, Mask
 from sgdsl.train.errors import DataError, data_error
-from sgdsl.train.supports import Form, Stored, illegal, is_grey, markers, scale_of, store, support_name
+from sgdsl.train.supports import Form, cells_of, illegal, is_grey, markers, scale_of, store, support_name
 
 Ink = Literal["none", "threshold", "dynamic"]
 
@@ -23,16 +23,19 @@ Ink = Literal["none", "threshold", "dynamic"]
 @dataclass(frozen=True, slots=True)
 class Column:
     """A node's data. `values` [rows, *event] as stored (see supports.Stored); `known` [rows], where the data has a value;
-    `ink`: how grey levels become 0 and 1; `scale`: 255 where the field's numbers were bytes."""
+    `ink`: how grey levels become 0 and 1; `scale`: 255 where the field's numbers were bytes; `present` [rows, *event]: which
+    cells of a partial node are there."""
 
     values: Tensor
     known: Tensor
     form: Form
     ink: Ink = "none"
     scale: int = 1
+    present: Tensor | None = None
 
     def to(self, device: torch.device) -> Column:
-        return Column(self.values.to(device), self.known.to(device), self.form, self.ink, self.scale)
+        present = None if self.present is None else self.present.to(device)
+        return Column(self.values.to(device), self.known.to(device), self.form, self.ink, self.scale, present)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,45 +83,46 @@ def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table
         raise data_error("E0630", message, hint="write `binarise = none`, or give the node a Bernoulli factor")
     used = {rules.names.get(name, name) for name in columns}
     unread = [n for n in dataset.fields if n not in used]
-    _refuse_masks(unread, dataset, [n for n, info in nodes.items() if info.role == "supervised"])
+    _refuse_masks(unread, dataset, [n for n, info in nodes.items() if info.role == "supervised" or info.partial])
     idle = [f"`{n}`" for n in unread]
     notes += [f"{', '.join(idle)}: in the data, but no node reads {'it' if len(idle) == 1 else 'them'}"] * bool(idle)
     return Table(columns, dataset.rows, tuple(notes))
 
 
-def _refuse_masks(unread: list[str], dataset: Dataset, supervised: list[str]) -> None:
-    """A mask under another name than `y_known` would leave every label known. Raises DataError: E0628."""
+def _refuse_masks(unread: list[str], dataset: Dataset, masked: list[str]) -> None:
+    """A mask under another name than `y_known` would leave everything known. Raises DataError: E0628."""
     for field in unread:
-        node = next((n for n in supervised if field.startswith(f"{n}_")), None)
+        node = next((n for n in masked if field.startswith(f"{n}_")), None)
         values = dataset.fields[field].values
         if node and values.ndim == 1 and bool(np.isin(values, (0, 1)).all()):
             message = f"`{field}` looks like a mask of `{node}`, but it has another name than a mask"
-            raise data_error(
-                "E0628", message, hint=f"call it `{node}_known`, true where the label is known; or leave it out"
-            )
+            raise data_error("E0628", message, hint=f"call it `{node}_known`, true where it is known; or leave it out")
 
 
 def _column(name: str, info: NodeInfo, field: Field, rules: Rules) -> Column:
     """One node's data. Raises DataError: E0625, E0626, E0627, E0628."""
     values = _shaped(name, info, field)
-    known = _known(name, info, field, values)
-    scale = scale_of(info, values[known], (rules.scales or {}).get(name, 0))
+    present = cells_of(info, field, values) if info.partial else None
+    known = np.ones(len(values), bool) if present is not None else _known(name, info, field, values)
+    there = known if present is None else present
+    scale = scale_of(info, values[there], (rules.scales or {}).get(name, 0))
+    values = values if there.all() else _without(values, there, 1 if info.support == "positive" else info.first)
     ink = rules.binarise if _inked(info) else "none"
     image = len(info.event) > 1 or field.values.ndim > 2
     greys = ink in ("threshold", "dynamic") or (ink == "auto" and image)
     bad = illegal(info, values[known], scale, greys)
     if bad.any():
         raise _outside(name, info, field, values, known, bad)
-    whole = values if known.all() else _without(values, known, info.first)
-    stored = store(info, whole, scale)
+    stored = store(info, values, scale)
     how: Ink = "none"
     if ink != "none" and greys and is_grey(stored):
         how = "threshold" if ink == "threshold" else "dynamic"
-    return Column(_tensor(stored), torch.from_numpy(known), stored.form, how, scale)
+    mask = None if present is None else _tensor(present)
+    return Column(_tensor(stored.values), torch.from_numpy(known), stored.form, how, scale, mask)
 
 
-def _tensor(stored: Stored) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(stored.values))
+def _tensor(values: Array) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values))
 
 
 def _inked(info: NodeInfo) -> bool:
@@ -126,7 +130,7 @@ def _inked(info: NodeInfo) -> bool:
 
 
 def _without(values: Array, known: Mask, fill: int) -> Array:
-    """Something legal to store in rows whose value is not known; the batch puts its own dummy there."""
+    """Something legal to store in rows, or cells, that are not known; the batch puts its own dummy there."""
     kept = values.copy()
     kept[~known] = fill
     return kept

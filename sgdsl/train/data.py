@@ -179,10 +179,13 @@ def _items(data: object, what: str) -> list[tuple[str, Any]]:
 
 
 def _masked(value: Any) -> tuple[Any, Any]:
-    """A value and its mask of known rows, if it has one."""
+    """A value and its mask of known rows, if it has one; where a row is masked in some cells only, these become NaN."""
     if isinstance(value, np.ma.MaskedArray):
         hidden = np.ma.getmaskarray(value)
-        return value.filled(0), ~hidden.reshape(len(value), -1).any(1) if value.ndim else None
+        rows = hidden.reshape(len(value), -1) if value.ndim else hidden.reshape(1, -1)
+        if value.dtype.kind in "buif" and (rows.any(1) != rows.all(1)).any():
+            return np.where(hidden, np.nan, value.filled(0)), None
+        return value.filled(0), ~rows.any(1) if value.ndim else None
     if isinstance(value, tuple) and len(value) == 2 and _is_mask(value[1]):
         return _plain(value[0]), _plain(value[1])
     return _plain(value), None

@@ -28,7 +28,15 @@ class Feed:
 
 
 def read(column: Column, index: Tensor, noise: torch.Generator | None) -> Tensor:
-    """The values of some rows, [rows, *event]: float, or int64 for a class."""
+    """The values of some rows, [rows, *event]: float, or int64 for a class. Missing cells are NaN, or −1 for a class."""
+    found = _read(column, index, noise)
+    if column.present is None:
+        return found
+    missing = torch.full((), torch.nan if found.is_floating_point() else -1, dtype=found.dtype, device=found.device)
+    return torch.where(column.present.index_select(0, index), found, missing)
+
+
+def _read(column: Column, index: Tensor, noise: torch.Generator | None) -> Tensor:
     raw = column.values.index_select(0, index)
     if column.ink == "threshold":
         return (raw > (127 if column.form == "bytes" else 0.5)).to(torch.get_default_dtype())

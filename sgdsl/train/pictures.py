@@ -103,7 +103,7 @@ def analogies_sheet(run: Run, ready: Prepared, node: str, label: str) -> Sheet:
         values = hidden(run.module, ready.table, index, None)
         draws = Draws(torch.Generator(run.device).manual_seed(SEED))
         changed = ask.analogy(run.module, values, label, draws, node).cpu().numpy()
-    given = values[node][0].cpu().numpy()
+    given = values[node][0].nan_to_num().cpu().numpy()
     lines = [[first, *others] for first, others in zip(given, changed, strict=True)]
     classes = [str(v) for v in range(info.first, info.first + info.classes)]
     return Sheet(

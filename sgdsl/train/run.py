@@ -149,7 +149,7 @@ class Run:
         filled = {name: _repeated(value, n, nodes[name]) for name, value in given.items()}
         if not filled:
             return {}
-        infos = {name: replace(nodes[name], role="observed") for name in filled}
+        infos = {name: replace(nodes[name], role="observed", partial=False) for name in filled}
         table = bind(arrays(filled), infos, Rules({}, "none", self.config["scales"])).to(self.device)
         index = torch.arange(n, device=self.device)
         return {name: _typed(read(column, index, None), nodes[name]) for name, column in table.columns.items()}
@@ -166,14 +166,17 @@ class Run:
             raise run_error("E0665", f"{len(observed)} arrays, but {len(names)} observed nodes: {', '.join(names)}")
         whole = {**dict(zip(names, observed, strict=False)), **{k: v for k, v in values.items() if v is not None}}
         self._known_names(whole)
-        supervised = [n for n, info in nodes.items() if info.role == "supervised"]
-        table = bind(arrays(whole), nodes, replace(self._rules(supervised), names={})).to(self.device)
+        optional = [n for n, info in nodes.items() if info.role == "supervised" or info.partial]
+        table = bind(arrays(whole), nodes, replace(self._rules(optional), names={})).to(self.device)
         batches = torch.arange(table.rows, device=self.device).split(CHUNK)
         return [self._batch(table, index) for index in batches]
 
     def _batch(self, table: Table, index: Tensor) -> Question:
         nodes = self.module.NODES
         found = {n: _typed(read(c, index, None), nodes[n])[None] for n, c in table.columns.items()}
+        for name, info in nodes.items():
+            if info.partial and name not in found:
+                found[name] = _typed(torch.full((1, len(index), *info.event), -1 if info.integer else torch.nan), info)
         return found, {n: c.known[index] for n, c in table.columns.items() if nodes[n].role == "supervised"}
 
     def _rules(self, optional: list[str]) -> Rules:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from sgdsl.runtime.batch import NodeInfo
-from sgdsl.train.dataset import Array, Mask
+from sgdsl.train.dataset import Array, Field, Mask
 
 Form = Literal["plain", "bytes", "bits"]
 TOLERANCE = 1e-4
@@ -55,6 +55,15 @@ def markers(info: NodeInfo, values: Array) -> Mask:
     if info.support in ("class", "binary", "count", "range", "unit") and info.first >= 0:
         missing = missing | (values == -1)
     return missing
+
+
+def cells_of(info: NodeInfo, field: Field, values: Array) -> Mask:
+    """Cells of a partial node that are there, [rows, *event]: all but NaN, −1 where the support has no negative numbers, and
+    rows that the field's mask takes out."""
+    there = ~markers(info, values)
+    if field.known is not None:
+        there &= field.known.reshape(-1, *[1] * (values.ndim - 1))
+    return there
 
 
 def scale_of(info: NodeInfo, values: Array, forced: int = 0) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 import sgdsl
 from sgdsl.catalog.datasets import DATASETS
-from sgdsl.catalog.families import FAMILIES
+from sgdsl.catalog.families import FAMILIES, SIDES
 from sgdsl.catalog.functions import FUNCTIONS
 from sgdsl.catalog.networks import NETWORKS, weights
 from sgdsl.catalog.shapes import Misfit, Shape, broadcast, fits
@@ -100,6 +100,6 @@ def test_every_reader_is_there() -> None:
 
 def test_words_do_not_clash() -> None:
     """Protects the reserved words: one meaning each, and synonyms lead to something."""
-    tables = (set(FAMILIES), set(FUNCTIONS), set(NETWORKS), set(PLANNED_NAMES), {"table", "learned"})
+    tables = (set(FAMILIES), set(FUNCTIONS), set(NETWORKS), set(SIDES), set(PLANNED_NAMES), {"table", "learned"})
     assert sum(map(len, tables)) == len(set().union(*tables)) == len(RESERVED)
     assert set(SYNONYMS.values()) <= RESERVED

@@ -1,66 +1,96 @@
-"""One written factor comes in, an ir.Factor with its parameters and their shapes goes out (E0302, E0314)."""
+"""One written factor comes in, an ir.Factor with its parameters and their shapes goes out (E0511, E0513, and as experts)."""
 
 from __future__ import annotations
 
 from sgdsl.base.diagnostics import Label
-from sgdsl.catalog.families import FAMILIES, FamilyRow
+from sgdsl.catalog.families import FAMILIES
 from sgdsl.frontend import syntax
-from sgdsl.frontend.check.arguments import Arguments, arguments
 from sgdsl.frontend.check.context import Context
 from sgdsl.frontend.check.estimators import estimator
-from sgdsl.frontend.check.parameters import Target, parameter, trunk
+from sgdsl.frontend.check.experts import expert, family
 from sgdsl.frontend.report import Refused, refusal, report
 from sgdsl.middle import ir
 
-_DRAWS = {
-    "real": "real numbers", "positive": "positive numbers", "binary": "0 or 1", "class": "classes", "count": "counts",
-}  # fmt: skip
-
 
 def factor(written: syntax.Factor, context: Context) -> ir.Factor:
-    """Adds what is wrong with `by`; raises Refused for the rest: E03."""
-    found_estimator = _estimator(written, context)
-    name, args = _family(written.value)
-    row, node = FAMILIES[name.text], context.draft.nodes[written.node.text]
-    _check_support(row, node, name)
-    if row.needs and (written.side != "q" or node.role != "latent"):
-        raise refusal("E0314", f"`{row.name}` has no density: it serves as q of a latent node only", name.span,
-                      f"as {written.side} of {node.role}", labels=[Label(node.span, f"{node.role}, declared here")],
-                      hint="a small fixed scale is `Normal(loc = …, scale = 0.01)`; a function of nodes is a `let`")  # fmt: skip
-    parents = tuple(context.ref(g.text, g.span) for g in written.given)
-    target = Target(written, row, node, parents)
-    given = arguments(row, args, context)
-    shared = trunk(target, given.shared, context)
-    parameters = _parameters(target, given, context)
-    if given.floor_arg is not None and all(p.floor is None for p in parameters):
-        raise refusal("E0304", "`floor` keeps a headed, learned or tabled scale away from 0, and there is none",
-                      given.floor_arg.span, "floors nothing")  # fmt: skip
+    """Adds what is wrong with `by`; raises Refused for the rest: E03, E0511, E0513."""
+    by = _estimator(written, context)
+    found = _right_hand_side(written, context)
     return ir.Factor(
         written.side,
-        node.name,
+        written.node.text,
         tuple(g.text for g in written.given),
-        row.name,
-        parameters,
-        shared,
-        found_estimator,
+        found.family,
+        found.parameters,
+        found.trunk,
+        by,
         written.head,
         tuple(g.span for g in written.given),
         written.text,
-        context.draft.made.get(node.name) if written.side == "q" else None,
+        context.draft.made.get(written.node.text) if written.side == "q" else None,
     )
 
 
-def _parameters(target: Target, given: Arguments, context: Context) -> tuple[ir.Parameter, ...]:
-    """Every parameter of the family; what is wrong with each is reported, then all are refused."""
-    found = []
-    for row in target.family.parameters:
+def _right_hand_side(written: syntax.Factor, context: Context) -> ir.Expert:
+    """A family with its parameters; for bayes, product and mixture, with where they all come from."""
+    name, args = family(written.value)
+    node = context.draft.nodes[written.node.text]
+    match name.text:
+        case "bayes":
+            return _bayes(node, name)
+        case "product" | "mixture":
+            return _combined(written, name, args, context)
+        case _:
+            return expert(written, written.value, context)
+
+
+def _bayes(node: ir.Node, name: syntax.Name) -> ir.Expert:
+    """Its source is filled in when all of p is known (middle/sides.py)."""
+    kind, here = node.type, [Label(node.span, f"{node.type}, declared here")]
+    if kind.values is None:
+        raise refusal("E0511", f"`bayes` sums over the values of `{node.name}`, and {kind} has no finite list of them",
+                      name.span, "not finite", labels=here,
+                      hint="write a family, `Normal(mlp(64))`, or a `product` of them")  # fmt: skip
+    if kind.cells != 1:
+        raise refusal("E0511", f"the posterior of `{node.name}` couples its {kind.cells} cells", name.span, "several cells",
+                      labels=here, hint="declare a node for each cell, or write a network, `mlp(64)`")  # fmt: skip
+    if not kind.one_hot:
+        return ir.Expert("Bernoulli", (ir.Parameter("logits", ir.Bayes(), kind.event),))
+    return ir.Expert("Categorical", (ir.Parameter("logits", ir.Bayes(), (*kind.event, kind.values)),))
+
+
+def _combined(written: syntax.Factor, name: syntax.Name, args: tuple[syntax.Arg, ...], context: Context) -> ir.Expert:
+    """A product or mixture: its members are experts of one family."""
+    found, families = [], [family(arg.value)[0] for arg in args]
+    for member in families:
+        _check_member(name, member, families[0])
+    for arg in args:
         try:
-            found.append(parameter(target, row, given, context))
+            found.append(expert(written, arg.value, context))
         except Refused as refused:
             report(context.sink, refused)
-    if len(found) < len(target.family.parameters):
+    if len(found) < len(args):
         raise Refused()
-    return tuple(found)
+    experts = tuple(found)
+    source = ir.Product(experts) if name.text == "product" else ir.Mixture(experts)
+    parameters = tuple(ir.Parameter(p.name, source, p.shape) for p in found[0].parameters)
+    return ir.Expert(families[0].text, parameters)
+
+
+def _check_member(name: syntax.Name, member: syntax.Name, first: syntax.Name) -> None:
+    """A product of densities is one of the same family for Normals; a mixture is drawn as its members are."""
+    if name.text == "product" and member.text != "Normal":
+        raise refusal("E0513", f"a `product` is of Normals, not of `{member.text}`", member.span, "no Normal",
+                      hint="write `Normal`; else one network of all parents, or a `mixture`")  # fmt: skip
+    row = FAMILIES[member.text]
+    if row.name == "Delta" or not row.reparameterised:
+        smooth = ", ".join(r.name for r in FAMILIES.values() if r.reparameterised and r.name != "Delta")
+        raise refusal("E0513", f"a `mixture` is of families with smooth draws, not of `{row.name}`", member.span,
+                      f"no mixture of `{row.name}`", hint=f"members: {smooth}")  # fmt: skip
+    if member.text != first.text:
+        raise refusal("E0513", f"the members of a `mixture` are of one family, and here are `{first.text}` and `{member.text}`",
+                      member.span, "another family", labels=[Label(first.span, "the first")],
+                      hint=f"write `{first.text}`")  # fmt: skip
 
 
 def _estimator(written: syntax.Factor, context: Context) -> ir.Estimator | None:
@@ -71,32 +101,3 @@ def _estimator(written: syntax.Factor, context: Context) -> ir.Estimator | None:
     except Refused as refused:
         report(context.sink, refused)
         return None
-
-
-def _family(value: syntax.Expr) -> tuple[syntax.Name, tuple[syntax.Arg, ...]]:
-    match value:
-        case syntax.Name():
-            return value, ()
-        case syntax.Call(syntax.Name() as name, args, _):
-            return name, args
-        case _:
-            raise AssertionError("lowering lets only families through")
-
-
-def _holds(row: FamilyRow, node: ir.Node) -> bool:
-    """A family on the real line holds grey levels and positive numbers too; only of an observed node, which it never
-    draws."""
-    return node.role == "observed" and "real" in row.supports and node.type.support in ("unit", "positive")
-
-
-def _check_support(row: FamilyRow, node: ir.Node, name: syntax.Name) -> None:
-    if node.type.support in row.supports or _holds(row, node):
-        return
-    draws = " or ".join(dict.fromkeys(_DRAWS[s] for s in row.supports if s in _DRAWS))
-    fitting = [
-        r.name for r in FAMILIES.values() if (node.type.support in r.supports or _holds(r, node)) and not r.needs
-    ]
-    here = f"families of `{node.type.support}`: {', '.join(fitting)}"
-    hint = here if fitting else f"no family of `{node.type.support}` is here yet: declare the node given, or real"
-    raise refusal("E0302", f"`{node.name}` is {node.type}, but `{row.name}` draws {draws}", name.span, f"draws {draws}",
-                  labels=[Label(node.span, f"{node.type}, declared here")], hint=hint)  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sgdsl.frontend.check.context import Context
-from sgdsl.frontend.check.expressions import value
+from sgdsl.frontend.check.expressions import class_in_arithmetic, value
 from sgdsl.frontend.check.networks import DEEPEST
 from sgdsl.frontend.check.stages import applied, is_network, parts_of
 from sgdsl.frontend.report import Refused, refusal, report
@@ -36,10 +38,12 @@ def read_lets(context: Context) -> None:
     for name, let in context.draft.lets.items():
         try:
             found = value(let.value, context, None)
+            if isinstance(found, ir.Ref) and found.type.partial and found.type.one_hot:
+                raise class_in_arithmetic(found, context)
         except Refused as refused:
             report(context.sink, refused)
             continue
-        kind = found.type if isinstance(found, ir.Ref) else ir.Type("real", (), found.shape)
+        kind = replace(found.type, partial=False) if isinstance(found, ir.Ref) else ir.Type("real", (), found.shape)
         context.lets[name] = ir.Let(name, found, kind, let.name.span)
 
 

@@ -87,7 +87,12 @@ def _inputs(parts: tuple[ir.Part, ...], inputs: tuple[ir.Expr, ...], context: Co
                           "reads both", labels=_labels((maps[0], other), context),
                           hint="maps that one conv reads are joined over their channels")  # fmt: skip
     width = sum(_width(i) for i in inputs if not _is_map(i))
-    return Flow((sum(m.shape[0] for m in maps), *first[1:]), width)
+    return Flow((sum(_channels(m) for m in maps), *first[1:]), width)
+
+
+def _channels(expr: ir.Expr) -> int:
+    """The channels of a map; a partial node's mask stands behind its own."""
+    return expr.shape[0] * (2 if isinstance(expr, ir.Ref) and expr.type.partial else 1)
 
 
 def _described(expr: ir.Expr) -> str:

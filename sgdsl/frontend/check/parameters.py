@@ -28,9 +28,9 @@ _CONTINUOUS = ("real", "positive", "unit")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The factor whose parameters are asked for."""
+    """The family whose parameters are asked for, as written in `value`, of a factor with these parents."""
 
-    factor: syntax.Factor
+    value: syntax.Expr
     family: FamilyRow
     node: ir.Node
     parents: tuple[ir.Ref, ...]
@@ -141,7 +141,7 @@ def _delta(target: Target, given: Given, context: Context) -> ir.Expr:
 
 
 def _missing(target: Target, row: ParameterRow, args: Arguments) -> Exception:
-    family, expr = target.family, target.factor.value
+    family, expr = target.family, target.value
     if args.own:
         return refusal("E0304", f"`{family.name}` needs `{row.name}`", expr.span, f"no `{row.name}`",
                        hint=f"add `{row.name} = …`, or one network that serves it")  # fmt: skip

@@ -25,6 +25,9 @@ def table(
                       hint="write `learned`")  # fmt: skip
     rows = 1
     for parent in parents:
+        if parent.type.partial:
+            raise refusal("E0308", f"`table` has no row for a missing cell of `{parent.name}`", expr.span, "partial parent",
+                          labels=context.declared(parent.name), hint="write a network, `mlp(64)`")  # fmt: skip
         if parent.type.cardinality is None:
             raise refusal("E0308", f"`table` reads class, binary and count(a, b) nodes; `{parent.name}` is {parent.type}",
                           expr.span, f"cannot look up `{parent.name}`", labels=context.declared(parent.name),

@@ -1,0 +1,150 @@
+"""The parameters of a family as text: their sources in the IR come in, values mapped to their domains and modules go out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from sgdsl.backend.code import Code
+from sgdsl.backend.features import Feature, affine, padded, size_of, sizes, strip
+from sgdsl.backend.layers import deconv_head
+from sgdsl.catalog.families import FamilyRow
+from sgdsl.middle import ir
+from sgdsl.middle.graphs import references
+
+
+def parameters(code: Code, trunk: ir.Network | None, family: FamilyRow, written: Sequence[ir.Parameter]) -> list[str]:
+    """The texts of a family's parameters; their modules join those of `code`."""
+    features = code.features(trunk, "trunk") if trunk else []
+    return [_parameter(code, trunk, family, p, features) for p in written]
+
+
+def constants(factor: ir.Factor, texts: Sequence[str]) -> tuple[str, ...]:
+    """Parameters that are numbers, as tensors where a class needs one for each value."""
+    classes = len(factor.parameters[0].shape) > 0 and factor.family == "Categorical"
+    if classes and isinstance(factor.parameters[0].source, ir.Default):
+        return tuple(f"constant(self, 0.0, {sizes(p.shape)})" for p in factor.parameters)
+    return tuple(texts)
+
+
+def is_free(source: ir.ParameterSource) -> bool:
+    """Whether it depends on no input."""
+    match source:
+        case ir.Head() | ir.Own() | ir.Table():
+            return False
+        case ir.Value():
+            return not any(True for _ in references(source.expr))
+        case _:
+            return True
+
+
+def is_number(source: ir.ParameterSource) -> bool:
+    """Whether it is a number of the file or a family's default."""
+    return isinstance(source, ir.Default) or (isinstance(source, ir.Value) and isinstance(source.expr, ir.Number))
+
+
+def _parameter(
+    code: Code, network: ir.Network | None, family: FamilyRow, parameter: ir.Parameter, trunk: list[Feature]
+) -> str:
+    """The text of one parameter, mapped to its domain, in the family's own parameterisation."""
+    row = family.parameter(parameter.name)
+    other = next((i for i in family.instead if i[0] == parameter.name), None)
+    domain = row.domain if row else "probability"
+    match parameter.source:
+        case ir.Default():
+            return repr(parameter.source.value)
+        case ir.Value():
+            text = _closed(code, parameter, parameter.source.expr, domain)
+            return f"{other[2]}({text})" if other else text
+        case ir.Head():
+            raw = _head(code, parameter, network, trunk)
+        case ir.Own():
+            features = code.features(parameter.source.network, f"{parameter.name}_trunk")
+            raw = _head(code, parameter, parameter.source.network, features)
+        case ir.Learned():
+            code.modules[parameter.name] = f"nn.Parameter(torch.zeros({size_of(parameter.source.shape)}))"
+            raw = f"free({code.owner}.{parameter.name})"
+        case ir.Table():
+            raw = _table(code, parameter, parameter.source)
+        case _:
+            raise AssertionError(f"{parameter.name} has no text of its own")
+    return _mapped(raw, domain, parameter.floor)
+
+
+def _mapped(raw: str, domain: str, floor: float | None) -> str:
+    match domain:
+        case "positive":
+            return f"positive({raw}{f', {floor!r}' if floor else ''})"
+        case "degrees":
+            return f"degrees({raw})"
+        case "probability":
+            return f"probability({raw})"
+        case _:
+            return raw
+
+
+def _closed(code: Code, parameter: ir.Parameter, expr: ir.Expr, domain: str) -> str:
+    """A value brought into the parameter's open domain."""
+    if isinstance(expr, ir.Number):
+        if parameter.name == "probs":
+            return f"clip_probability(constant(self, {expr.value!r}))"
+        return repr(expr.value)
+    if domain == "value" and isinstance(expr, ir.Ref):
+        return code.inputs[expr.name].lifted
+    text = padded(code.expression(expr), expr, len(parameter.shape))
+    match domain:
+        case "positive" | "degrees":
+            return f"at_least({strip(text)}, 1e-4)"
+        case "probability":
+            return f"clip_probability({strip(text)})"
+        case _:
+            return text
+
+
+def _head(code: Code, parameter: ir.Parameter, network: ir.Network | None, features: list[Feature]) -> str:
+    assert network is not None
+    layer = f"{code.owner}.{parameter.name}"
+    last = network.parts[-1] if network.parts else None
+    if isinstance(last, ir.Stage) and last.kind == "deconv":
+        code.modules[parameter.name] = deconv_head(last, parameter.shape[0])
+        return f"shaped({layer}({features[0].text}), {sizes(parameter.shape)})"
+    width = sum(f.width for f in features)
+    code.modules[parameter.name] = f"nn.Linear({width}, {math.prod(parameter.shape)})"
+    return f"shaped({', '.join(t for t in (affine(layer, features), sizes(parameter.shape)) if t)})"
+
+
+def _table(code: Code, parameter: ir.Parameter, table: ir.Table) -> str:
+    axes: list[int] = []
+    index: list[str] = []
+    for ref in table.parents:
+        known = code.inputs[ref.name]
+        size = known.type.values or 0
+        text = known.lifted
+        if not known.type.one_hot:
+            text = f"torch.stack((1 - {text}, {text}), -1)" if known.relaxed else f"{text}.long()"
+        elif known.type.first and not known.relaxed:
+            text = f"{text} - {known.type.first}"
+        axes += [size] * known.type.cells
+        tail = ", :" if known.relaxed else ""
+        for cell in _cells(known.type.shape):
+            index.append(f"({text})[..., {', '.join(map(str, cell))}{tail}]" if cell else text)
+    spread = 1.0 if parameter.name == "loc" else 0.1
+    start = f"nn.Parameter(torch.randn({sizes((*axes, *parameter.shape))})" + (")" if spread == 1 else f" * {spread})")
+    code.modules[f"table.{parameter.name}"] = start
+    return f"rows_of({code.owner}.table.{parameter.name}, {', '.join(index)})"
+
+
+def _cells(shape: ir.Shape) -> list[tuple[int, ...]]:
+    cells: list[tuple[int, ...]] = [()]
+    for size in shape:
+        cells = [(*c, i) for c in cells for i in range(size)]
+    return cells
+
+
+def module_of(modules: Mapping[str, str]) -> str:
+    """The constructor of a factor's modules, `table.loc` and `table.scale` as one part `table`; "" for none."""
+    tables = {k.removeprefix("table."): v for k, v in modules.items() if k.startswith("table.")}
+    found = {k: v for k, v in modules.items() if not k.startswith("table.")}
+    if tables:
+        found["table"] = f"Parts({', '.join(f'{k}={v}' for k, v in tables.items())})"
+    return f"Parts({', '.join(f'{k}={v}' for k, v in found.items())})" if found else ""
