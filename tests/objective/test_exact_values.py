@@ -1,4 +1,4 @@
-"""The exact values of docs/objective.md, section 6: two small models whose every number is known, as .sgm files."""
+"""The exact values of docs/objective.md, section 7: two small models whose every number is known, as .sgm files."""
 
 from __future__ import annotations
 
