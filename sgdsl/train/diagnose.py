@@ -16,10 +16,10 @@ from sgdsl.runtime.queries import Queries
 from sgdsl.train.activity import activities
 from sgdsl.train.bind import Table
 from sgdsl.train.diagnosis import Diagnosis, Finding
-from sgdsl.train.evaluate import rows_tensor
+from sgdsl.train.evaluate import rows_tensor, supervised
 from sgdsl.train.label_checks import unlabelled_classes, unlearned, unread
 from sgdsl.train.loop import Job
-from sgdsl.train.measure import SEED, hidden
+from sgdsl.train.measure import SEED, Held, hidden
 from sgdsl.train.prepare import Prepared
 from sgdsl.train.settings import Settings
 from sgdsl.train.suspicions import collapsed, floored, one_draw, weights_of, worse
@@ -41,13 +41,14 @@ def diagnose(
     trained = np.concatenate([rows.unlabelled, rows.labelled])
     whole = ready.dataset.test if len(ready.dataset.test) else trained
     index = rows_tensor(whole[:: max(1, len(whole) // MOST)][:MOST], device)
+    known = supervised(model, ready.table) if len(ready.dataset.test) else {}
     nodes = activities(model, ready.table, index)
     weights = weights_of(records[-1], cast(int, model.samples)) if records else {}
     steps = int(records[-1]["step"]) if records else 0
     wanted = {node: settings.wants(node) for node in rows.granted}
     found: list[Finding] = [
         *collapsed(nodes),
-        *unlearned(model, ready.table, job.labelled, ready.composition.alpha),
+        *unlearned(model, ready.table, job.labelled, Held(index, known), ready.composition.alpha),
         *one_draw(weights, job.patterns, model.NODES, model.ORDER_Q),
         *worse(records, kept_best=settings.train.patience > 0),
         *unread(job.patterns, rows.granted, job.schedule, steps, trained),

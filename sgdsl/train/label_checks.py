@@ -29,12 +29,12 @@ ROWS = 32  # that the gradient is looked at on
 SHOWN = 5  # classes that a message names
 
 
-def unlearned(model: Queries, table: Table, held: Held, alpha: float) -> Iterator[Finding]:
-    """W0651: labels that no weight of q can learn, or that q predicts no better than a guess on the very rows that it
-    was trained on, neither by its best value nor by the probability of the label. `held`: labelled rows, `truth`: which
-    labels were granted."""
-    for node, (score, guess) in _learned(model, table, held).items():
-        if not _learns(model, table, held, node):
+def unlearned(model: Queries, table: Table, seen: Held, held_out: Held, alpha: float) -> Iterator[Finding]:
+    """W0651: labels that no weight of q can learn, or that q predicts no better than the best constant, neither by its best
+    value nor by the probability of the label: on held-out rows, or where their labels are not known on the rows it was
+    trained on. `seen`: labelled rows, `truth`: which labels were granted; `held_out`: which are known there."""
+    for node in (n for n in seen.truth if _rows(seen, n).numel()):
+        if not _learns(model, table, seen, node):
             yield Finding(
                 "W0651",
                 f"labels of `{node}` train nothing",
@@ -42,14 +42,23 @@ def unlearned(model: Queries, table: Table, held: Held, alpha: float) -> Iterato
                 f"give q({node} | …) a network, or make {node} observed",
                 node,
             )
-        elif guess.error > 0 and score.error > (1 - GAIN) * guess.error and score.log <= (1 - GAIN) * guess.log:
+            continue
+        there = _rows(held_out, node)
+        rows, kind = (there, "held-out") if there.numel() else (_rows(seen, node), "labelled")
+        score, guess = _skills(model, table, node, rows, seen.samples)
+        if guess.error > 0 and score.error > (1 - GAIN) * guess.error and score.log <= (1 - GAIN) * guess.log:
             yield Finding(
                 "W0651",
                 f"labels of `{node}` had no visible effect",
-                f"{_compared(model.NODES[node], score, guess)}; alpha is {alpha:.3g}",
-                f"train longer, raise alpha, or check that the labels of {node} belong to their rows",
+                f"{_compared(model.NODES[node], score, guess, f'on {len(rows):,} {kind} rows')}; alpha is {alpha:.3g}",
+                f"train longer, raise alpha, grant more labels, or check that the labels of {node} belong to their rows",
                 node,
             )
+
+
+def _rows(held: Held, node: str) -> Tensor:
+    """The rows on which a node's label may be compared with."""
+    return held.rows[held.truth[node].index_select(0, held.rows)] if node in held.truth else held.rows[:0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,37 +68,23 @@ class _Skill:
 
     error: float
     log: float
-    rows: int
 
 
-def _compared(info: NodeInfo, score: _Skill, guess: _Skill) -> str:
-    rows = f"on {score.rows} labelled rows"
+def _compared(info: NodeInfo, score: _Skill, guess: _Skill, where: str) -> str:
     if not info.classes:
-        return f"root-mean-square error {score.error:.3g} {rows}, {guess.error:.3g} for always their mean"
-    return (
-        f"error {100 * score.error:.1f} % {rows}, {100 * guess.error:.1f} % for always guessing the most frequent class"
-    )
+        return f"root-mean-square error {score.error:.3g} {where}, {guess.error:.3g} for always their mean"
+    always = f"{100 * guess.error:.1f} % for always guessing the most frequent class"
+    return f"error {100 * score.error:.1f} % {where}, {always}"
 
 
 @torch.no_grad()
-def _learned(model: Queries, table: Table, held: Held) -> dict[str, tuple[_Skill, _Skill]]:
-    """How good q is, labels hidden, and how good the best constant is on the same rows; of each node with labels there."""
-    nodes = [n for n in held.truth if n in table.columns and bool(held.truth[n].index_select(0, held.rows).any())]
-    if not nodes:
-        return {}
-    draws = Draws(torch.Generator(held.rows.device).manual_seed(SEED))
-    parts = [
-        ask.posterior(model, hidden(model, table, index, None), {}, draws, held.samples)
-        for index in held.rows.split(CHUNK)
-    ]
-    found = {}
-    for node in nodes:
-        mask = held.truth[node].index_select(0, held.rows)
-        truth = read(table.columns[node], held.rows, None)[mask]
-        info = model.NODES[node]
-        belief = torch.cat([_mean(part[node]) for part in parts])[mask]
-        found[node] = _classes(info, belief, truth) if info.classes else _numbers(belief, truth)
-    return found
+def _skills(model: Queries, table: Table, node: str, rows: Tensor, samples: int) -> tuple[_Skill, _Skill]:
+    """How good q is on rows that have the label, labels hidden; and how good the best constant is on the same rows."""
+    draws = Draws(torch.Generator(rows.device).manual_seed(SEED))
+    parts = [ask.posterior(model, hidden(model, table, i, None), {}, draws, samples)[node] for i in rows.split(CHUNK)]
+    belief, truth = torch.cat([_mean(part) for part in parts]), read(table.columns[node], rows, None)
+    info = model.NODES[node]
+    return _classes(info, belief, truth) if info.classes else _numbers(belief, truth)
 
 
 def _mean(belief: ask.Belief) -> Tensor:
@@ -107,19 +102,19 @@ def _classes(info: NodeInfo, belief: Tensor, truth: Tensor) -> tuple[_Skill, _Sk
 def _finite_skill(belief: Tensor, right: Tensor) -> _Skill:
     hit = right.gather(-1, belief.argmax(-1, keepdim=True)).mean()
     log = (belief * right).sum(-1).clamp(min=TINY).log().mean()
-    return _Skill(1 - float(hit), float(log), len(right))
+    return _Skill(1 - float(hit), float(log))
 
 
 def _numbers(belief: Tensor, truth: Tensor) -> tuple[_Skill, _Skill]:
     """Means and labels [rows, *event]; the best constant is the labels' mean."""
     squares = ((belief - truth).double().square().mean(), truth.double().var(0, correction=0).mean())
-    score, guess = (_Skill(float(s.sqrt()), -math.inf, len(truth)) for s in squares)
+    score, guess = (_Skill(float(s.sqrt()), -math.inf) for s in squares)
     return score, guess
 
 
 def _learns(model: Queries, table: Table, held: Held, node: str) -> bool:
     """Whether log q of a label has a gradient in any weight."""
-    rows = held.rows[held.truth[node].index_select(0, held.rows)][:ROWS]
+    rows = _rows(held, node)[:ROWS]
     values, known = Feed(table, held.truth).rows(rows, None)
     nodes = model.NODES
     typed = {n: v[None].to(torch.int64 if nodes[n].integer else torch.get_default_dtype()) for n, v in values.items()}
