@@ -55,8 +55,7 @@ def diagnose(
         *unlabelled_classes(model.NODES, ready.table, rows.granted, wanted),
         *floored(scales_on_floor(job.program, model, ready.table, index[:FEW])),
     ]
-    varying = {name: found for name, found in weights.items() if found.varying}
-    return Diagnosis(nodes, varying, tuple(found))
+    return Diagnosis(nodes, weights, tuple(found))
 
 
 @torch.no_grad()

@@ -28,16 +28,12 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Weights:
     """The importance weights of one pattern of labels in the last epoch: the means over rows of the effective sample size,
-    of the χ² divergence and of log q(labels | x). `samples`: S; `varying`: whether they differ at all."""
+    of the χ² divergence and of log q(labels | x). `samples`: S."""
 
     samples: int
     ess: float
     chi2: float
     log_q_labels: float
-
-    @property
-    def varying(self) -> bool:
-        return self.chi2 > 1e-6
 
     def words(self) -> str:
         return f"{self.ess:.1f} of {self.samples}, χ² {self.chi2:.2f}"

@@ -107,5 +107,5 @@ def floored(scales: Mapping[tuple[str, str], tuple[float, float]]) -> Iterator[F
 
 def weights_of(record: Mapping[str, Any], samples: int) -> dict[str, Weights]:
     """The weights of an epoch's record, of patterns with a label; nothing where S = 1."""
-    parts = {name: part for name, part in record.get("patterns", {}).items() if name != NONE}
+    parts = {name: part for name, part in record["patterns"].items() if name != NONE} if samples > 1 else {}
     return {name: Weights(samples, p["ess"], p["chi2"], p["log_q_labels"]) for name, p in parts.items()}
