@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sgdsl.base.source import Source
 from sgdsl.catalog.settings import SECTIONS
 from sgdsl.runtime.load import load as load_module
 from sgdsl.train import fit as training
+from sgdsl.train.diagnosis import as_diagnostic
 from sgdsl.train.run import Run
 
 __all__ = ["Graph", "Model", "ModelError", "Run", "compile", "fit", "load"]
@@ -148,7 +150,11 @@ def fit(
         except DiagnosticError as error:
             raise ModelError(error, source) from None
     folder, before = (Path(p) if p is not None else None for p in (out, resume))
-    return training.fit(ready.program, data, test=test, out=folder, resume=before, force=force, quiet=quiet)
+    run = training.fit(ready.program, data, test=test, out=folder, resume=before, force=force, quiet=quiet)
+    if not quiet:
+        for found in run.diagnosis.warnings:
+            print(render(as_diagnostic(found, ready.program)), file=sys.stderr)
+    return run
 
 
 def load(run: str | PathLike[str], data: object = None) -> Run:

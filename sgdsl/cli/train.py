@@ -47,6 +47,7 @@ def command(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read as torch loads: spinning threads starve a busy machine
 
     from sgdsl.train.conclude import conclude
+    from sgdsl.train.diagnosis import as_diagnostic
     from sgdsl.train.fit import fit
 
     quiet = talk.quiet or talk.json
@@ -59,6 +60,7 @@ def command(
         talk.document({"ok": True, "folder": str(run.folder), "result": result.as_dict()})
         return
     _table(result)
+    talk.diagnostics(as_diagnostic(found, program) for found in result.diagnosis.warnings)
     talk.say(f"run folder: {run.folder}")
 
 

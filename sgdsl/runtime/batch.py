@@ -102,14 +102,17 @@ class Term:
     level: Level | None
     share: Tensor | None
 
-    def rows(self) -> Tensor:
-        """Its share-weighted part of each row's f, [rows] (or [1] for a constant), without gradient."""
+    def rows(self, weight: Tensor | None = None) -> Tensor:
+        """Its share-weighted part of each row's f, [rows] (or [1] for a constant), without gradient; averaged over the samples
+        with `weight` [S or 1, rows], which sums to 1 over them, or evenly."""
         with torch.no_grad():
             if not isinstance(self.log_prob, Tensor):
                 return torch.tensor([self.log_prob])
-            if self.level is None or self.share is None:
-                return self.log_prob.mean(0)
-            return self.level.share(self.share, self.log_prob).mean(0)
+            level, share, found = self.level, self.share, self.log_prob
+            found = found if level is None or share is None else level.share(share, found)
+            if weight is None or len(weight) == 1:
+                return found.mean(0)
+            return torch.where(weight > 0, weight * found, 0.0).sum(0)
 
 
 class Step(NamedTuple):

@@ -72,3 +72,14 @@ def effective_sample_size(log_w: Tensor) -> Tensor:
     """1 / Σ_s w̄_s², [S, rows] → [rows]: between 1 and S; of [groups, S, rows] the smallest over the groups."""
     sizes = 1 / log_w.softmax(-2).square().sum(-2)
     return sizes.reshape(-1, log_w.shape[-1]).amin(0)
+
+
+def chi_square(log_w: Tensor) -> Tensor:
+    """S Σ_s w̄_s² − 1 = S / effective_sample_size − 1, [S, rows] → [rows]: an estimate of the χ² divergence of
+    q(unknown | x, labels) from what was drawn (Kong 1992); 0 where weights are constant, at most S − 1."""
+    return log_w.shape[-2] / effective_sample_size(log_w) - 1
+
+
+def sample_weights(log_w: Tensor) -> Tensor:
+    """w̄, the weights normalised over the samples, [S or 1, rows]; of [groups, S, rows] those of the joint weight."""
+    return log_w.reshape(-1, *log_w.shape[-2:]).sum(0).softmax(0)

@@ -33,7 +33,8 @@ def conclude(run: Run, quiet: bool = False) -> Result:
     try:
         pictures = draw_pictures(run, ready)
         labels = {name: int(mask.sum()) for name, mask in ready.split.granted.items()}
-        result = Result(evaluation, baseline, checked, labels, float(facts.get("seconds", 0.0)), run.folder, pictures)
+        seconds = float(facts.get("seconds", 0.0))
+        result = Result(evaluation, baseline, checked, labels, seconds, run.folder, pictures, run.diagnosis)
         write_json(run_folder.Folder(run.folder).result, result.as_dict())
     except OSError as error:
         raise run_error("E0661", f"cannot write to `{run.folder}`: {error.strerror or error}") from None

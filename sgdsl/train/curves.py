@@ -90,11 +90,18 @@ def _errors(records: Records) -> Panel:
 def _sizes(records: Records) -> Panel:
     """Left out where every weight is constant: then it is the number of draws."""
     whole = _series(records, "ess")
-    found = {f"{n} known": v for n, v in whole.items() if n != "none"}
+    named = [(f"{name} known", values) for name, values in whole.items() if name != "none"]
+    found = dict(named[: len(COLORS)])
     constant = all(abs(x - v[0]) < 1e-6 for v in found.values() for x in v)
     draws = max((v for values in whole.values() for v in values), default=1.0)
     return Panel("effective sample size", {} if constant else found, 1.0, draws)
 
 
 def _divergences(records: Records) -> Panel:
-    return Panel("log q − log p, nats a row", _series(records, "kl"), 0.0)
+    return Panel("KL of q to p, nats a row", _largest(_series(records, "kl")), 0.0)
+
+
+def _largest(series: Series) -> Series:
+    """As many curves as there are colours: those that are highest at the end; what is left out is in metrics.jsonl."""
+    kept = sorted(series, key=lambda name: -np.nan_to_num(series[name][-1]))[: len(COLORS)]
+    return {name: values for name, values in series.items() if name in kept}

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 
@@ -16,6 +18,7 @@ from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
 from sgdsl.train import checkpoint, run_folder
 from sgdsl.train.composition import Schedule
+from sgdsl.train.diagnose import diagnose
 from sgdsl.train.errors import Interrupted, TrainingError, run_error
 from sgdsl.train.evaluate import rows_tensor
 from sgdsl.train.feed import Feed
@@ -24,6 +27,7 @@ from sgdsl.train.loop import Events, Job, Record, train
 from sgdsl.train.measure import Held
 from sgdsl.train.meter import Meter
 from sgdsl.train.opening import describe, facts_of_checkpoint, new, resumed
+from sgdsl.train.patterns import find_patterns
 from sgdsl.train.prepare import Prepared, build, device_of, prepare
 from sgdsl.train.progress import Watch, watch
 from sgdsl.train.run import Run
@@ -65,13 +69,14 @@ def fit(
         model = build(program.text, program.model.name).to(device_of(settings.train.device))
         ready = prepare(program, model, settings, data, test)
         model.alpha = ready.composition.alpha  # type: ignore[assignment]
-        job = _job(program, ready, settings)
-        state = _state(model, settings, ready)
+        job = _job(program, model, ready, settings)
+        state = _state(model, settings, job)
         facts = describe(program, ready, settings, arguments, seed)
         folder = new(facts, out, force) if resume is None else resumed(facts, resume, out, state)
         weights = _run(state, job, folder, ready, quiet)
         model.load_state_dict(weights)
-    return Run(folder.path, program.model.name, model.eval(), run_folder.read_json(folder.config), ready, program)
+    _diagnose(job, ready, settings, model.eval(), folder)
+    return Run(folder.path, program.model.name, model, run_folder.read_json(folder.config), ready, program)
 
 
 # --- before the first step ------------------------------------------------------------------------------------
@@ -91,11 +96,12 @@ def _reproducible(settings: Settings) -> Iterator[None]:
             torch.set_float32_matmul_precision(precision)
 
 
-def _job(program: Program, ready: Prepared, settings: Settings) -> Job:
+def _job(program: Program, model: Queries, ready: Prepared, settings: Settings) -> Job:
     device = device_of(settings.train.device)
     rows, made = ready.split, ready.composition
     granted = {name: torch.from_numpy(mask).to(device) for name, mask in rows.granted.items()}
     known = {name: ready.table.columns[name].known for name in granted}
+    supervised = [name for name, info in model.NODES.items() if info.role == "supervised"]
     return Job(
         program,
         ready.dataset,
@@ -108,6 +114,7 @@ def _job(program: Program, ready: Prepared, settings: Settings) -> Job:
         made.means(device),
         Held(rows_tensor(rows.labelled[:: max(1, len(rows.labelled) // MEASURED)], device), granted),
         Held(rows_tensor(rows.validation, device), known),
+        find_patterns(supervised, rows.granted, np.concatenate([rows.unlabelled, rows.labelled])),
     )
 
 
@@ -119,7 +126,7 @@ def _fabric(device: torch.device, bf16: bool) -> Fabric:
     return fabric
 
 
-def _state(model: Queries, settings: Settings, ready: Prepared) -> State:
+def _state(model: Queries, settings: Settings, job: Job) -> State:
     parameters = list(model.parameters())
     if not parameters:
         hint = "give a factor a network or `learned`"
@@ -130,7 +137,9 @@ def _state(model: Queries, settings: Settings, ready: Prepared) -> State:
     )
     average = Average(parameters, settings.train.average) if settings.train.average else None
     optimizer = make_optimizer(parameters, settings.train)
-    return State(model, optimizer, average, Draws(draws), noise, Meter(torch.zeros(2, device=device)))
+    weighed = settings.objective.bound != "clamped"
+    meter = Meter(torch.zeros(2, device=device), job.patterns, cast(int, model.samples), weighed)
+    return State(model, optimizer, average, Draws(draws), noise, meter)
 
 
 # --- the run --------------------------------------------------------------------------------------------------
@@ -184,3 +193,12 @@ def _run(state: State, job: Job, folder: Folder, ready: Prepared, quiet: bool) -
     if not done:
         raise Interrupted(folder.path, state.step)
     return state.weights()
+
+
+def _diagnose(job: Job, ready: Prepared, settings: Settings, model: Queries, folder: Folder) -> None:
+    """Writes diagnosis.json."""
+    found = diagnose(job, ready, settings, model, run_folder.read_records(folder))
+    try:
+        checkpoint.write_json(folder.diagnosis, found.as_dict())
+    except OSError as error:
+        raise run_error("E0661", f"cannot write to `{folder.path}`: {error.strerror or error}") from None

@@ -22,6 +22,7 @@ from sgdsl.train.feed import Feed
 from sgdsl.train.interrupt import Stop
 from sgdsl.train.measure import Held, held_out_bound, label_errors
 from sgdsl.train.meter import is_look
+from sgdsl.train.patterns import Patterns
 from sgdsl.train.schedule import factor, set_rate
 from sgdsl.train.settings import Train
 from sgdsl.train.state import State
@@ -33,7 +34,8 @@ SAVE_EVERY = 15.0  # seconds
 @dataclass(frozen=True, slots=True)
 class Job:
     """What does not change: `weights` [rows of a step] and `means` [2, rows] as in Composition; `labelled`: rows with
-    granted labels that the label error is measured on; `validation`: rows for early stopping."""
+    granted labels that the label error is measured on; `validation`: rows for early stopping; `patterns`: of known labels among
+    the training rows."""
 
     program: Program
     dataset: Dataset
@@ -46,6 +48,7 @@ class Job:
     means: Tensor
     labelled: Held
     validation: Held
+    patterns: Patterns
 
     @property
     def steps(self) -> int:

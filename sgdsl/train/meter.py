@@ -1,9 +1,9 @@
-"""What an epoch was like: steps come in, means of bounds, terms and effective sample sizes go out."""
+"""What an epoch was like: steps come in; means of bounds, terms, divergences and weights go out, by pattern of labels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,21 +11,30 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime.batch import Batch, Step
-from sgdsl.runtime.bounds import effective_sample_size, log_labels
+from sgdsl.runtime.bounds import chi_square, effective_sample_size, log_labels, sample_weights
+from sgdsl.train.patterns import Patterns
 
 LOOKS = 4  # steps of an epoch whose terms are looked at
+ROWS, ESS, CHI2, LABELS = "rows", "ess", "chi2", "log_q_labels"
+MEASURES = (ROWS, ESS, CHI2, LABELS)
+Sums = dict[str, float]
 
 
 @dataclass(slots=True)
 class Meter:
     """Sums over the steps of the epoch so far. `bounds` [2]: of the mean bounds of unlabelled and labelled rows, on the
-    device; `terms`: of each factor's mean log-probability; `ess`: by pattern of known labels, (sum, rows)."""
+    device; `sums[pattern]`: over the rows that were looked at, of every measure and of each factor's log-probability.
+
+    `samples`: S; `weighed`: whether a term's samples are averaged with w̄, as the bound weighs them (all but `clamped`).
+    Under `iw`, which does not split into terms, they are those of snis: expectations under q given the labels. Where
+    weights have groups, w̄ is that of the joint weight, an approximation with more noise than the bound has."""
 
     bounds: Tensor
+    patterns: Patterns
+    samples: int
+    weighed: bool
     steps: int = 0
-    looks: int = 0
-    terms: dict[str, float] = field(default_factory=dict)
-    ess: dict[str, tuple[float, int]] = field(default_factory=dict)
+    sums: dict[str, Sums] = field(default_factory=dict)
 
     def add(self, step: Step, means: Tensor, alpha: float) -> None:
         """Every step; `means` [2, rows] and `alpha` as in Composition. The extra α log q(labels | x) is taken off again, so
@@ -36,50 +45,62 @@ class Meter:
         self.bounds.addmv_(means, bound)
         self.steps += 1
 
+    @torch.no_grad()
     def look(self, step: Step, batch: Batch) -> None:
-        """A few steps of an epoch: terms over all rows, effective sample sizes by pattern."""
-        self.looks += 1
-        for name, term in step.terms.items():
-            self.terms[name] = self.terms.get(name, 0.0) + float(term.rows().mean())
-        with torch.no_grad():
-            sizes = effective_sample_size(step.log_w).expand(batch.rows)
-        for pattern, mask in patterns(batch.known):
-            total, rows = self.ess.get(pattern, (0.0, 0))
-            self.ess[pattern] = (total + float(sizes[mask].sum()), rows + int(mask.sum()))
+        """A few steps of an epoch: everything by pattern, brought from the device at once."""
+        log_w, like = step.log_w, batch.zeros[0]
+        weight = sample_weights(log_w) if self.weighed else None
+        ones, drawn = (
+            torch.ones_like(like),
+            self.samples / log_w.shape[-2],
+        )  # constant weights may have one sample for all
+        found = [ones, effective_sample_size(log_w) * drawn, chi_square(log_w), log_labels(log_w)]
+        found += [term.rows(weight).to(like.device) for term in step.terms.values()]
+        table = torch.stack([value.double().expand(batch.rows) for value in found], 1)
+        totals = (self.patterns.indicator(batch.known, like) @ table).tolist()
+        for pattern, line in zip(self.patterns.names, totals, strict=True):
+            if line[0]:
+                before = self.sums.setdefault(pattern, {})
+                for name, value in zip((*MEASURES, *step.terms), line, strict=True):
+                    before[name] = before.get(name, 0.0) + value
 
     def summary(self, labelled: bool, unlabelled: bool) -> dict[str, Any]:
-        """The means, as the metrics file has them; `kl[node]` is log q − log p of an inferred node."""
+        """The means, as the metrics file has them (docs/training.md): over the rows that were looked at, and by pattern."""
         bounds = (self.bounds / max(self.steps, 1)).tolist()
-        terms = {name: total / max(self.looks, 1) for name, total in self.terms.items()}
+        parts = {name: self._pattern(name) for name in self.patterns.names if name in self.sums}
         return {
             "bound": {
                 "unlabelled": bounds[0] if unlabelled else None,
                 "labelled": bounds[1] if labelled else None,
             },
-            "terms": terms,
-            "kl": divergences(terms),
-            "ess": {pattern: total / rows for pattern, (total, rows) in self.ess.items() if rows},
+            "terms": row_means((sums, _terms(sums)) for sums in self.sums.values()),
+            "kl": row_means((sums, self._divergences(name, sums)) for name, sums in self.sums.items()),
+            "ess": {name: part["ess"] for name, part in parts.items()},
+            "patterns": parts,
         }
+
+    def _pattern(self, name: str) -> dict[str, Any]:
+        """One pattern of the record."""
+        sums = self.sums[name]
+        found: dict[str, Any] = {measure: sums[measure] / sums[ROWS] for measure in (ESS, CHI2, LABELS)}
+        kl = row_means([(sums, self._divergences(name, sums))])
+        return {"rows": int(sums[ROWS]), **found, "terms": row_means([(sums, _terms(sums))]), "kl": kl}
+
+    def _divergences(self, pattern: str, sums: Sums) -> Sums:
+        """Sums of log q − log p of each node that is inferred in all rows of a pattern and has both factors."""
+        return divergences(_terms(sums), self.patterns.fixed(pattern))
 
     def clear(self) -> None:
         self.bounds.zero_()
-        self.steps = self.looks = 0
-        self.terms, self.ess = {}, {}
+        self.steps, self.sums = 0, {}
 
     def export(self) -> dict[str, Any]:
         """For a checkpoint inside an epoch."""
-        return {
-            "bounds": self.bounds.tolist(),
-            "steps": self.steps,
-            "looks": self.looks,
-            "terms": self.terms,
-            "ess": {pattern: list(pair) for pattern, pair in self.ess.items()},
-        }
+        return {"bounds": self.bounds.tolist(), "steps": self.steps, "sums": self.sums}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         self.bounds.copy_(torch.tensor(saved["bounds"]))
-        self.steps, self.looks, self.terms = saved["steps"], saved["looks"], dict(saved["terms"])
-        self.ess = {pattern: (total, rows) for pattern, (total, rows) in saved["ess"].items()}
+        self.steps, self.sums = saved["steps"], {name: dict(sums) for name, sums in saved["sums"].items()}
 
 
 def is_look(step: int, steps: int) -> bool:
@@ -88,23 +109,26 @@ def is_look(step: int, steps: int) -> bool:
     return (steps - 1 - step % steps) % every == 0
 
 
-def patterns(known: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
-    """The patterns of known labels, `y1, y2` or `none`, that occur, with the rows of each, [rows]."""
-    if not known:
-        return []
-    names = list(known)
-    code = torch.zeros_like(known[names[0]], dtype=torch.int64)
-    for i, name in enumerate(names):
-        code = code + (known[name].to(torch.int64) << i)
-    present = torch.unique(code).tolist()
-    named = [", ".join(n for i, n in enumerate(names) if c >> i & 1) or "none" for c in present]
-    return [(name, code == c) for name, c in zip(named, present, strict=True)]
+def row_means(parts: Iterable[tuple[Sums, Sums]]) -> Sums:
+    """Means over rows: pairs of what has the number of rows and sums over those rows. A name counts the rows of the parts
+    that have it."""
+    totals: Sums = {}
+    rows: Sums = {}
+    for counted, sums in parts:
+        for name, value in sums.items():
+            totals[name] = totals.get(name, 0.0) + value
+            rows[name] = rows.get(name, 0.0) + counted[ROWS]
+    return {name: total / rows[name] for name, total in totals.items()}
 
 
-def divergences(terms: Mapping[str, float]) -> dict[str, float]:
-    """log q − log p of each node that has both factors."""
+def divergences(terms: Mapping[str, float], known: Iterable[str] = ()) -> Sums:
+    """log q − log p of each node that has both factors and is not known."""
     sides = {side: {_node(name): value for name, value in terms.items() if name[0] == side} for side in "pq"}
-    return {node: value - sides["p"][node] for node, value in sides["q"].items() if node in sides["p"]}
+    return {n: v - sides["p"][n] for n, v in sides["q"].items() if n in sides["p"] and n not in set(known)}
+
+
+def _terms(sums: Sums) -> Sums:
+    return {name: value for name, value in sums.items() if name not in MEASURES}
 
 
 def _node(term: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich import box
 from rich.table import Table
 
+from sgdsl.train.diagnosis import Diagnosis
 from sgdsl.train.evaluate import Evaluation
 from sgdsl.train.measure import Score
 from sgdsl.train.progress import clock
@@ -15,7 +16,7 @@ def table(result: Result | Evaluation) -> Table:
     """One row a measure; beside each label error, that of the same encoder trained on labels alone."""
     evaluation = result.evaluation if isinstance(result, Result) else result
     made = Table(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
-    made.title, made.caption = _title(result), _caption(evaluation)
+    made.title, made.caption = _title(result), _caption(evaluation) + _warned(result)
     made.add_column("held-out rows" if evaluation.rows else "measure")
     made.add_column("this model", justify="right")
     if isinstance(result, Result) and result.baseline:
@@ -37,7 +38,13 @@ def _lines(result: Result | Evaluation, evaluation: Evaluation) -> list[tuple[st
         found.append((f"log p of a row, nats (iw, {evaluation.samples} draws)", f"{evaluation.bound:.2f}{spread}", ""))
     if not evaluation.rows:
         found.append(("no held-out rows", "", ""))
-    return found
+    return found + (_diagnosis(result.diagnosis) if isinstance(result, Result) else [])
+
+
+def _diagnosis(diagnosis: Diagnosis) -> list[tuple[str, str, str]]:
+    """What each inferred node carries, and how many draws count under each pattern of labels."""
+    found = [(f"{name} (KL {a.kl:.2f} nats a row)", a.words(), "") for name, a in diagnosis.nodes.items()]
+    return found + [(f"draws that count, {name} known", w.words(), "") for name, w in diagnosis.weights.items()]
 
 
 def _measure(name: str, score: Score) -> str:
@@ -54,6 +61,13 @@ def _title(result: Result | Evaluation) -> str:
     labels = ", ".join(f"{count:,} labels of {name}" for name, count in result.labels.items())
     took = f"trained in {clock(result.seconds)}"
     return ", ".join(part for part in (result.evaluation.model, labels, took) if part)
+
+
+def _warned(result: Result | Evaluation) -> str:
+    """A line that says which warnings there are."""
+    found = result.diagnosis.warnings if isinstance(result, Result) else ()
+    named = ", ".join(f"{w.code} ({w.node})" if w.node else w.code for w in found)
+    return f"\n{len(found)} warning{'s' if len(found) > 1 else ''}: {named}" if found else ""
 
 
 def _caption(evaluation: Evaluation) -> str:

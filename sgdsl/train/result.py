@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sgdsl.train.diagnosis import Diagnosis
 from sgdsl.train.evaluate import Evaluation
 from sgdsl.train.measure import Score
 
@@ -23,6 +24,7 @@ class Result:
     seconds: float
     folder: Path
     pictures: tuple[Path, ...]
+    diagnosis: Diagnosis
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for result.json and --json."""
@@ -33,4 +35,5 @@ class Result:
             "labels": dict(self.labels),
             "seconds": self.seconds,
             "pictures": [str(path.relative_to(self.folder)) for path in self.pictures],
+            "diagnosis": self.diagnosis.as_dict(),
         }

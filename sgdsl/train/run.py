@@ -19,10 +19,11 @@ from sgdsl.runtime import ask
 from sgdsl.runtime.batch import NodeInfo
 from sgdsl.runtime.draws import Draws, Means
 from sgdsl.runtime.queries import Queries
-from sgdsl.train import checkpoint, run_folder
+from sgdsl.train import checkpoint, diagnosis, run_folder
 from sgdsl.train.bind import Rules, Table, bind
 from sgdsl.train.data import arrays
 from sgdsl.train.dataset import Array, Dataset
+from sgdsl.train.diagnosis import Diagnosis
 from sgdsl.train.errors import RunError, run_error
 from sgdsl.train.evaluate import Evaluation, evaluate, rows_tensor
 from sgdsl.train.feed import read
@@ -70,6 +71,16 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, model {self.name})"
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What its training was found to be like: what each inferred node carries, the importance weights of each pattern of
+        labels, warnings. Raises RunError: E0662 where the folder has none, as when training did not end."""
+        path = run_folder.Folder(self.folder).diagnosis
+        try:
+            return diagnosis.from_dict(run_folder.read_json(path))
+        except (KeyError, TypeError, AttributeError):
+            raise run_error("E0662", f"`{path}` is no diagnosis") from None
 
     @property
     def device(self) -> torch.device:

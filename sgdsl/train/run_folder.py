@@ -34,6 +34,10 @@ class Folder:
         return self.path / "run.json"
 
     @property
+    def diagnosis(self) -> Path:
+        return self.path / "diagnosis.json"
+
+    @property
     def config(self) -> Path:
         return self.path / "config.json"
 

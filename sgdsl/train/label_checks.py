@@ -1,0 +1,175 @@
+"""Warnings about labels: what was granted, read and learned comes in, findings with evidence and a way out go out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sgdsl.runtime import ask
+from sgdsl.runtime.batch import NodeInfo
+from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.queries import Queries
+from sgdsl.train.bind import Table
+from sgdsl.train.composition import Schedule
+from sgdsl.train.dataset import Index, Mask
+from sgdsl.train.diagnosis import Finding
+from sgdsl.train.feed import Feed, read
+from sgdsl.train.measure import CHUNK, SEED, Held, hidden
+from sgdsl.train.patterns import NONE, Patterns, pattern_rows
+
+GAIN = 0.05  # of the error of guessing that must be gone
+TINY = 1e-12  # the least probability that is told apart from 0
+ROWS = 32  # that the gradient is looked at on
+SHOWN = 5  # classes that a message names
+
+
+def unlearned(model: Queries, table: Table, seen: Held, held_out: Held, alpha: float) -> Iterator[Finding]:
+    """W0651: labels that no weight of q can learn, or that q predicts no better than the best constant, neither by its best
+    value nor by the probability of the label: on held-out rows, or where their labels are not known on the rows it was
+    trained on. `seen`: labelled rows, `truth`: which labels were granted; `held_out`: which are known there."""
+    for node in (n for n in seen.truth if _rows(seen, n).numel()):
+        if not _learns(model, table, seen, node):
+            yield Finding(
+                "W0651",
+                f"labels of `{node}` train nothing",
+                f"log q({node} | …) depends on no weight, so that alpha has no effect",
+                f"give q({node} | …) a network, or make {node} observed",
+                node,
+            )
+            continue
+        there = _rows(held_out, node)
+        rows, kind = (there, "held-out") if there.numel() else (_rows(seen, node), "labelled")
+        score, guess = _skills(model, table, node, rows, seen.samples)
+        if guess.error > 0 and score.error > (1 - GAIN) * guess.error and score.log <= (1 - GAIN) * guess.log:
+            yield Finding(
+                "W0651",
+                f"labels of `{node}` had no visible effect",
+                f"{_compared(model.NODES[node], score, guess, f'on {len(rows):,} {kind} rows')}; alpha is {alpha:.3g}",
+                f"train longer, raise alpha, grant more labels, or check that the labels of {node} belong to their rows",
+                node,
+            )
+
+
+def _rows(held: Held, node: str) -> Tensor:
+    """The rows on which a node's label may be compared with."""
+    return held.rows[held.truth[node].index_select(0, held.rows)] if node in held.truth else held.rows[:0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Skill:
+    """`error`: the share of wrong cells, or the root-mean-square error; `log`: of a finite node the mean log-probability of
+    a label's cell, else −∞."""
+
+    error: float
+    log: float
+
+
+def _compared(info: NodeInfo, score: _Skill, guess: _Skill, where: str) -> str:
+    if not info.classes:
+        return f"root-mean-square error {score.error:.3g} {where}, {guess.error:.3g} for always their mean"
+    always = f"{100 * guess.error:.1f} % for always guessing the most frequent class"
+    return f"error {100 * score.error:.1f} % {where}, {always}"
+
+
+@torch.no_grad()
+def _skills(model: Queries, table: Table, node: str, rows: Tensor, samples: int) -> tuple[_Skill, _Skill]:
+    """How good q is on rows that have the label, labels hidden; and how good the best constant is on the same rows."""
+    draws = Draws(torch.Generator(rows.device).manual_seed(SEED))
+    parts = [ask.posterior(model, hidden(model, table, i, None), {}, draws, samples)[node] for i in rows.split(CHUNK)]
+    belief, truth = torch.cat([_mean(part) for part in parts]), read(table.columns[node], rows, None)
+    info = model.NODES[node]
+    return _classes(info, belief, truth) if info.classes else _numbers(belief, truth)
+
+
+def _mean(belief: ask.Belief) -> Tensor:
+    """Probabilities, or a mean without its deviation."""
+    return belief if isinstance(belief, Tensor) else belief[0]
+
+
+def _classes(info: NodeInfo, belief: Tensor, truth: Tensor) -> tuple[_Skill, _Skill]:
+    """Beliefs [rows, *event, values] and labels [rows, *event]; the best constant is the labels' own frequencies."""
+    right = F.one_hot(truth.long() - info.first, info.classes).double()
+    constant = right.mean(0, keepdim=True).expand_as(right)
+    return _finite_skill(belief.double(), right), _finite_skill(constant, right)
+
+
+def _finite_skill(belief: Tensor, right: Tensor) -> _Skill:
+    hit = right.gather(-1, belief.argmax(-1, keepdim=True)).mean()
+    log = (belief * right).sum(-1).clamp(min=TINY).log().mean()
+    return _Skill(1 - float(hit), float(log))
+
+
+def _numbers(belief: Tensor, truth: Tensor) -> tuple[_Skill, _Skill]:
+    """Means and labels [rows, *event]; the best constant is the labels' mean."""
+    squares = ((belief - truth).double().square().mean(), truth.double().var(0, correction=0).mean())
+    score, guess = (_Skill(float(s.sqrt()), -math.inf) for s in squares)
+    return score, guess
+
+
+def _learns(model: Queries, table: Table, held: Held, node: str) -> bool:
+    """Whether log q of a label has a gradient in any weight."""
+    rows = _rows(held, node)[:ROWS]
+    values, known = Feed(table, held.truth).rows(rows, None)
+    nodes = model.NODES
+    typed = {n: v[None].to(torch.int64 if nodes[n].integer else torch.get_default_dtype()) for n, v in values.items()}
+    with torch.enable_grad():
+        drawn = model.draw_q(typed, known, Draws(torch.Generator(rows.device).manual_seed(SEED)))
+        log_q = model.log_q(drawn.values)[node].sum()
+        if not log_q.requires_grad:
+            return False
+        grads = torch.autograd.grad(log_q, list(model.parameters()), allow_unused=True)
+    return any(bool(grad.any()) for grad in grads if grad is not None)
+
+
+def unlabelled_classes(
+    nodes: Mapping[str, NodeInfo], table: Table, granted: Mapping[str, Mask], wanted: Mapping[str, bool]
+) -> Iterator[Finding]:
+    """W0655: a supervised node without a granted label, though labels are `wanted`, or with a class that has none."""
+    for node, mask in granted.items():
+        info = nodes[node]
+        if not mask.any():
+            if wanted[node]:
+                hint = f"declare it latent, or check where the data says that {node} is known"
+                yield Finding("W0655", f"no label of `{node}` is known: it is learned as a latent node", "", hint, node)
+            continue
+        if not info.classes:
+            continue
+        present = set(np.unique(table.columns[node].values.cpu().numpy()[mask]).tolist())
+        missing = [c for c in range(info.first, info.first + info.classes) if c not in present]
+        if missing:
+            named = ", ".join(map(str, missing[:SHOWN])) + (", …" if len(missing) > SHOWN else "")
+            one = len(missing) == 1
+            yield Finding(
+                "W0655",
+                f"{'class' if one else 'classes'} {named} of `{node}` {'has' if one else 'have'} no known label",
+                f"{int(mask.sum()):,} labels, of {len(present)} of {info.classes} values",
+                f"labels of every class, or a smaller support for {node}: what has no label is named by chance",
+                node,
+            )
+
+
+def unread(
+    patterns: Patterns, granted: Mapping[str, Mask], schedule: Schedule, steps: int, rows: Index
+) -> Iterator[Finding]:
+    """W0654: a pattern of labels of which no row was read in `steps` steps. `rows`: the training rows."""
+    made = schedule.composition
+    if made.labelled * steps >= len(schedule.labelled) and made.unlabelled * steps >= len(schedule.unlabelled):
+        return
+    epochs = [schedule.epoch(i) for i in range(-(-steps // made.steps))]
+    seen = set(torch.cat(epochs)[:steps].unique().tolist())
+    for pattern, count in patterns.rows.items():
+        members = pattern_rows(patterns, granted, pattern, rows).tolist()
+        if seen.isdisjoint(members):
+            what = f"rows with {pattern} known" if pattern != NONE else "rows without a label"
+            yield Finding(
+                "W0654",
+                f"{what} were never read",
+                f"{count:,} such rows; {steps} steps of {made.labelled} labelled and {made.unlabelled} other rows",
+                "more epochs, or more such rows a step: `labelled = …`",
+            )
