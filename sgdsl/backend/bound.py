@@ -127,7 +127,7 @@ def _drawn_log_w(step: Step, drawn: dict[Scope, str]) -> None:
 
 def _estimate(step: Step, shares: dict[Scope, str], drawn: dict[Scope, str]) -> tuple[str, list[Summand]]:
     """The call of the bound, with a place for α, and the summands of f."""
-    weight = f"sample_weights({'log_w' if step.plan.bound == 'snis' else 'batch.zeros'}, samples)"
+    weight = f"weight_of_samples({'log_w' if step.plan.bound == 'snis' else 'batch.zeros'}, samples)"
     match step.plan.bound, step.plan.marginal:
         case "iw", _:
             _log_v(step)

@@ -29,7 +29,7 @@ RUNTIME = {
     ),
     "sgdsl.runtime.levels": ("weighted",),
     "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),
-    "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "sample_weights", "split"),
+    "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "weight_of_samples", "split"),
     "sgdsl.runtime.queries": ("Parameters", "Queries", "Values"),
 }  # fmt: skip
 

@@ -56,6 +56,9 @@ def _check_known(checked: driver.Checked) -> None:
         (type(s).__name__.lower(), f.span) for f in checked.model.q if isinstance(s := f.parameters[0].source, made)
     ]
     sides += [("partial", n.span) for n in checked.model.nodes if n.type.partial]
+    sides += [
+        ("sum_and_sample", f.span) for f in checked.model.q if f.estimator and f.estimator.name == "sum_and_sample"
+    ]
     sink = Sink(checked.source)
     for what, span in sides:
         sink.add(Diagnostic("E0190", f"`sgdsl verify` of `{what}` is planned, not here yet", span, "not verified", (), (),

@@ -42,7 +42,7 @@ def log_portion(digit: Tensor, log_q: Tensor, log_rest: Tensor) -> Tensor:
     return torch.where(digit == 0, log_q, log_rest)
 
 
-def sample_weights(log_w: Tensor, samples: int) -> Tensor:
+def weight_of_samples(log_w: Tensor, samples: int) -> Tensor:
     """w̄ of each sample, [S, rows], without gradient: log_w [S or 1, rows]."""
     return log_w.detach().expand(samples, -1).softmax(0)
 

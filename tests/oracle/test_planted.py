@@ -82,7 +82,8 @@ FAULTS = {
         "nine_after", sub(r"^( +)(log_p_x = .*)$", r"\1\2\n\1log_p_x = 1.001 * log_p_x - 0.001 * log_p_x.detach()"),
         lambda c: c.what == "gradient"),
     "aligned draws across groups": Fault(
-        "two_groups", lambda t: t.replace("\nclass Networks", ALIGNED, 1).replace("samples, draws, ((", "samples, Aligned(draws), (("),
+        "two_groups",
+        lambda t: t.replace("\nclass Networks", ALIGNED, 1).replace("samples, draws, ((", "samples, Aligned(draws), (("),
         lambda c: c.known == ("y1", "y2") and c.bound == "snis"),
     "draws that are not recombined": Fault(
         "two_groups", sub(r'weights\.recombine\((\w+), "b"\)', r"\1"), lambda c: c.known == ("y1", "y2") and c.bound == "snis"),
