@@ -59,6 +59,10 @@ def _check_known(checked: driver.Checked) -> None:
     sides += [
         ("sum_and_sample", f.span) for f in checked.model.q if f.estimator and f.estimator.name == "sum_and_sample"
     ]
+    learned = (("baseline", "mean"), ("baseline", "net"))
+    sides += [
+        (" = ".join(o), f.span) for f in checked.model.q if f.estimator for o in learned if o in f.estimator.options
+    ]
     sink = Sink(checked.source)
     for what, span in sides:
         sink.add(Diagnostic("E0190", f"`sgdsl verify` of `{what}` is planned, not here yet", span, "not verified", (), (),
