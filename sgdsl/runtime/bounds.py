@@ -80,6 +80,6 @@ def chi_square(log_w: Tensor) -> Tensor:
     return log_w.shape[-2] / effective_sample_size(log_w) - 1
 
 
-def sample_weights(log_w: Tensor) -> Tensor:
+def normalised_weights(log_w: Tensor) -> Tensor:
     """w̄, the weights normalised over the samples, [S or 1, rows]; of [groups, S, rows] those of the joint weight."""
     return log_w.reshape(-1, *log_w.shape[-2:]).sum(0).softmax(0)

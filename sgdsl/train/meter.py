@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime.batch import Batch, Step
-from sgdsl.runtime.bounds import chi_square, effective_sample_size, log_labels, sample_weights
+from sgdsl.runtime.bounds import chi_square, effective_sample_size, log_labels, normalised_weights
 from sgdsl.train.patterns import Patterns
 
 LOOKS = 4  # steps of an epoch whose terms are looked at
@@ -49,7 +49,7 @@ class Meter:
     def look(self, step: Step, batch: Batch) -> None:
         """A few steps of an epoch: everything by pattern, brought from the device at once."""
         log_w, like = step.log_w, batch.zeros[0]
-        weight = sample_weights(log_w) if self.weighed else None
+        weight = normalised_weights(log_w) if self.weighed else None
         ones, drawn = (
             torch.ones_like(like),
             self.samples / log_w.shape[-2],
