@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from sgdsl.oracle.by_hand import step_and_hand
 from sgdsl.oracle.cases import Case, failed, gradient, number
 from sgdsl.oracle.outcomes import gradients
-from sgdsl.oracle.program import Compiled, batch_of, example, wave
+from sgdsl.oracle.program import Compiled, batch_of, example, settle, wave
 from sgdsl.runtime.draws import Draws
 
 ALPHA = 0.5
@@ -24,14 +24,20 @@ ASSIGNMENTS = 256  # of a row's enumerated unknown nodes, up to which they are s
 WORK = 1e10  # operations that the real draws may cost
 ERRORS = 4.0  # standard errors
 SEED = 5
+TOGETHER = 3  # patterns in a batch
 
 
 def check_as_it_is(compiled: Compiled) -> tuple[list[Case], list[str]]:
     """Values and gradients of one bound for every pattern of labels; what was too large."""
-    every = compiled.some_patterns()
-    small = [known for known in every if _assignments(compiled, known) <= ASSIGNMENTS]
-    skipped = [f"{', '.join(k) or 'nothing'} known: over {ASSIGNMENTS} values at once" for k in every if k not in small]
-    return list(_same_draws(compiled, small)) if small else [], skipped
+    left_out = {known: _left_out(compiled, known) for known in compiled.some_patterns()}
+    small = [known for known, why in left_out.items() if not why]
+    skipped = [f"{', '.join(k) or 'nothing'} known, as it is: {why}" for k, why in left_out.items() if why]
+    if baselines := [n for n, how in compiled.baselines.items() if how != "loo"]:
+        skipped.append(f"gradients as it is: {', '.join(baselines)} with a learned baseline")
+    found: list[Case] = []
+    for first in range(0, len(small), TOGETHER):
+        found += _same_draws(compiled, small[first : first + TOGETHER])
+    return found, skipped
 
 
 def prepare(compiled: Compiled) -> None:
@@ -40,16 +46,21 @@ def prepare(compiled: Compiled) -> None:
         for i, parameter in enumerate(compiled.module.parameters()):
             if float(parameter.max() - parameter.min()) == 0:
                 parameter.add_(0.15 * wave(parameter.shape, 7 + i))
-    if any("running_mean" in name for name, _ in compiled.module.named_buffers()):
+    settle(compiled.module)
+    if any(name.endswith("running_mean") for name, _ in compiled.module.named_buffers()):
         rows = [(example(compiled.ir, 50 + i), (), 1) for i in range(4)]
         compiled.module.train()
         compiled.run(batch_of(compiled, rows), Draws(torch.Generator().manual_seed(1)), 1, ALPHA)
         compiled.module.eval()
 
 
-def _assignments(compiled: Compiled, known: tuple[str, ...]) -> int:
+def _left_out(compiled: Compiled, known: tuple[str, ...]) -> str:
+    """Why the rows of a pattern are not summed by hand."""
+    if sampled := sorted(compiled.groups.sampled - set(known)):
+        return f"{', '.join(sampled)} by sum_and_sample"
     listed = [n for n, how in compiled.chosen.items() if how == "enumerate" and n not in known]
-    return math.prod(compiled.ir.node(n).type.cardinality or 1 for n in listed)
+    values = math.prod(compiled.ir.node(n).type.cardinality or 1 for n in listed)
+    return f"{values:,} values at once" if values > ASSIGNMENTS else ""
 
 
 def _same_draws(compiled: Compiled, patterns: Sequence[tuple[str, ...]]) -> Iterator[Case]:
@@ -63,8 +74,9 @@ def _same_draws(compiled: Compiled, patterns: Sequence[tuple[str, ...]]) -> Iter
         return
     for i, place in enumerate(places):
         yield number(place, float(bounds[i].detach()), float(step.bound[i].detach()))
-        wanted, slopes = (gradients(compiled, t[i]) for t in (objectives, step.objective))
-        yield gradient(replace(place, what="gradient"), wanted, slopes)
+        if all(how == "loo" for how in compiled.baselines.values()):
+            wanted, slopes = (gradients(compiled, t[i]) for t in (objectives, step.objective))
+            yield gradient(replace(place, what="gradient"), wanted, slopes)
 
 
 # --- real draws -----------------------------------------------------------------------------------------------

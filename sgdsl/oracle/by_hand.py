@@ -58,7 +58,7 @@ def rows_by_hand(compiled: Compiled, rows: Rows, given: Sequence[Drawn], samples
         own: dict[str, Drawn] = {}
         picks: dict[str, Tensor] = {}
         for i, (draw, made) in enumerate(zip(plan, given, strict=True)):
-            count = entries(compiled.ir, draw.scope, known)
+            count = entries(compiled.groups, draw.scope, known)
             part = made.rows(slice(start[i], start[i] + count))
             start[i] += count
             if draw.pick:

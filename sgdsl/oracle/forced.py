@@ -8,15 +8,15 @@ from dataclasses import fields, replace
 from sgdsl import driver
 from sgdsl.base.diagnostics import Sink
 from sgdsl.middle import plan
-from sgdsl.middle.estimators import Choice
+from sgdsl.middle.estimators import Choice, entries
 from sgdsl.middle.scopes import Scopes
 
-LAID_OUT = ("enumerate", "delta")  # estimators that decide on levels; all others draw
+LAID_OUT = ("enumerate", "sum_and_sample", "delta")  # estimators that decide on levels; all others draw
 
 
 def forced(small: driver.Checked, full: driver.Checked) -> driver.Checked:
     """`small`, whose estimators are written, planned with the sizes and the patterns of labels of `full`."""
-    sizes = {n: full.model.node(n).type.cardinality or 1 for n in full.plan.draws}
+    sizes = {n: entries(full.model, full.plan.choices, n) for n in full.plan.draws}
     model = replace(small.model, data=full.model.data)
     sink = Sink(small.source)
     made = plan.plan(model, small.graphs, sink, sizes)

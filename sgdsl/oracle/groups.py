@@ -26,12 +26,13 @@ Names = tuple[str, ...]
 
 def groups_of(model: ir.Model, plan: Plan) -> Groups:
     """Of a planned model."""
-    chosen = {n: choice.name for n, choice in plan.choices.items()}
+    sampled = frozenset(n for n, choice in plan.choices.items() if choice.name == "sum_and_sample")
+    chosen = {n: "enumerate" if n in sampled else choice.name for n, choice in plan.choices.items()}
     terms: dict[tuple[str, str], Names | None] = {}
     for term in plan.terms if plan.groups else ():
         assert plan.groups is not None
         terms[term.side, term.node] = _carriers(plan, plan.groups, term)
-    return Groups(model, chosen, plan.groups, terms)
+    return Groups(model, chosen, plan.groups, terms, sampled)
 
 
 def _carriers(plan: Plan, groups: Recombination, term: Term) -> Names | None:
@@ -50,12 +51,20 @@ def _carriers(plan: Plan, groups: Recombination, term: Term) -> Names | None:
 @dataclass(frozen=True, slots=True)
 class Groups:
     """`plan`: what the plan joins beyond what the graph must; None: all that is weighed is one group. `terms`: the weighed
-    nodes whose samples a term (side, node) goes with; None for one that is recombined."""
+    nodes whose samples a term (side, node) goes with; None for one that is recombined.
+    `sampled`: nodes by sum_and_sample; the bound is linear in them, so that its expectation is that of enumeration, and
+    `chosen` says so."""
 
     model: ir.Model
     chosen: Mapping[str, str]
     plan: Recombination | None
     terms: Mapping[tuple[str, str], Names | None] = field(default_factory=dict)
+    sampled: frozenset[str] = frozenset()
+
+    @property
+    def planned(self) -> Mapping[str, str]:
+        """The estimators of the step."""
+        return {n: "sum_and_sample" if n in self.sampled else how for n, how in self.chosen.items()}
 
     def weighed(self, known: Iterable[str]) -> set[str]:
         """Unknown ancestors of the known nodes, through unknown nodes."""

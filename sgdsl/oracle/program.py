@@ -35,14 +35,15 @@ _count = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The IR of a program, its emitted model in float64, and as planned each inferred node's estimator and the groups of
-    weights."""
+    """The IR of a program, its emitted model in float64, and as planned each inferred node's estimator, the groups of
+    weights, and the baseline of each scored node."""
 
     ir: ir.Model
     module: Any
     bound: str
     chosen: Mapping[str, str]
     groups: Groups
+    baselines: Mapping[str, str]
 
     @property
     def reader(self) -> Reader:
@@ -72,7 +73,7 @@ class Compiled:
 
     def sample(self, row: Mapping[str, Tensor], known: tuple[str, ...], points: int = POINTS) -> exact.Sample:
         """All outcomes of one sample of one row."""
-        return exact.sample(self.ir, self.grid(row, known, points), self.chosen)
+        return exact.sample(self.ir, self.grid(row, known, points), self.groups.chosen)
 
     def replay(self, blocks: Sequence[Block], samples: int, points: int = POINTS) -> Replay:
         """Draws that enumerate, for a batch of these blocks."""
@@ -86,7 +87,7 @@ class Compiled:
         grid = self.grid(row, known, points)
         if self.groups.plan:
             return self.groups.expectation(grid, alpha, samples)
-        return exact.expectation(exact.sample(self.ir, grid, self.chosen), self.bound, alpha, samples)
+        return exact.expectation(exact.sample(self.ir, grid, self.groups.chosen), self.bound, alpha, samples)
 
     def run(self, batch: Batch, draws: object, samples: int, alpha: float) -> Step:
         """The emitted step."""
@@ -99,8 +100,11 @@ def build(program: driver.Program, bound: str) -> Compiled:
     """The emitted model with torch's initial weights, in float64; BatchNorm by its running statistics, no dropout."""
     name = f"oracle_{next(_count)}_{program.model.name}"
     module = load(program.text, name).Model().double().eval()
-    groups = groups_of(program.model, program.checked.plan)
-    return Compiled(program.model, module, bound, groups.chosen, groups)
+    plan = program.checked.plan
+    groups = groups_of(program.model, plan)
+    scored = {n: dict(choice.options) for n, choice in plan.choices.items() if choice.name == "score"}
+    baselines = {n: str(options.get("baseline", "loo")) for n, options in scored.items()}
+    return Compiled(program.model, module, bound, groups.planned, groups, baselines)
 
 
 def wave(shape: Sequence[int], seed: int) -> Tensor:
@@ -114,6 +118,15 @@ def fill(module: torch.nn.Module, size: float) -> None:
     with torch.no_grad():
         for i, parameter in enumerate(module.parameters()):
             parameter.copy_(size * wave(parameter.shape, 100 + i))
+    settle(module)
+
+
+@torch.no_grad()
+def settle(module: torch.nn.Module) -> None:
+    """Running means of the bound, which baselines take, as after some steps."""
+    for name, buffer in module.named_buffers():
+        if name.startswith("running_mean."):
+            buffer.copy_(torch.tensor([-0.8, -1.3]) if name.endswith("total") else torch.ones(2))
 
 
 def example(model: ir.Model, seed: int) -> dict[str, Tensor]:

@@ -46,20 +46,21 @@ def draws_of(groups: Groups, order: Sequence[str], samples: int, points: int) ->
     """Every draw of a step, whatever a row may know: nodes in the order `order`, those that read several groups of weights
     last, after the choice of each group's samples."""
     model, plan = groups.model, groups.plan
-    scopes = static_scopes(model, groups.chosen)
+    scopes = static_scopes(model, groups.planned)
     early: list[Draw] = []
     late: list[Draw] = []
-    for node in (model.node(n) for n in order if groups.chosen[n] not in ("enumerate", "delta")):
+    for node in (model.node(n) for n in order if groups.planned[n] not in ("enumerate", "delta")):
         outcomes = node.type.cardinality or points**node.type.cells
         after = plan is not None and plan.is_late("q", node.name)
-        (late if after else early).append(Draw(node, outcomes, scopes[node.name]))
+        (late if after else early).append(Draw(node, outcomes, tuple(c for c in scopes[node.name] if c != node.name)))
     picks = [Draw(model.node(n), samples, pick=True) for n in plan.weighed] if plan else []
     return [*early, *picks, *late]
 
 
-def entries(model: ir.Model, scope: Sequence[str], known: Sequence[str]) -> int:
-    """Entries of a row on a level: one for a node that it knows, else one for each value."""
-    return math.prod(model.node(c).type.cardinality or 1 for c in scope if c not in known)
+def entries(groups: Groups, scope: Sequence[str], known: Sequence[str]) -> int:
+    """Entries of a row on a level: one for a node that it knows, else one for each value, or two by sum_and_sample."""
+    sizes = {c: 2 if c in groups.sampled else groups.model.node(c).type.cardinality or 1 for c in scope}
+    return math.prod(size for c, size in sizes.items() if c not in known)
 
 
 @dataclass(slots=True)
@@ -78,10 +79,6 @@ class Replay:
     def __post_init__(self) -> None:
         self.log_draw = [torch.zeros(b.count, dtype=torch.float64) for b in self.blocks]
 
-    @property
-    def model(self) -> ir.Model:
-        return self.groups.model
-
     def counts(self, draw: Draw, known: Sequence[str]) -> bool:
         """Whether a row with these labels uses the draw."""
         return draw.node.name in self.groups.picked(known) if draw.pick else draw.node.name not in known
@@ -89,7 +86,7 @@ class Replay:
     def outcomes(self, known: Sequence[str]) -> int:
         """Joint outcomes of all draws of a row with these labels."""
         return math.prod(
-            d.outcomes ** (self.samples * entries(self.model, d.scope, known))
+            d.outcomes ** (self.samples * entries(self.groups, d.scope, known))
             for d in self.plan
             if self.counts(d, known)
         )
@@ -128,7 +125,7 @@ class Replay:
     def _next(self, size: Sequence[int]) -> tuple[Draw, Tensor]:
         """The next node drawn and its outcome in each entry, [S, entries]. Asserts the size asked for."""
         draw = self.plan[self.at]
-        here = [entries(self.model, draw.scope, b.known) for b in self.blocks]
+        here = [entries(self.groups, draw.scope, b.known) for b in self.blocks]
         total = sum(b.count * e for b, e in zip(self.blocks, here, strict=True))
         event = () if draw.pick else draw.node.type.event
         assert tuple(size) == (self.samples, total, *event), f"{draw.node.name} drawn as {tuple(size)}"
@@ -145,7 +142,7 @@ class Replay:
         earlier = [d for d in self.plan[: self.at] if self.counts(d, block.known)]
         rest = torch.arange(block.first, block.first + block.count)
         for d in earlier:
-            rest = rest // d.outcomes ** (self.samples * entries(self.model, d.scope, block.known))
+            rest = rest // d.outcomes ** (self.samples * entries(self.groups, d.scope, block.known))
         place = torch.arange(self.samples * copies)
         digits = rest[:, None] // draw.outcomes**place % draw.outcomes
         return digits.reshape(shape).transpose(0, 1).reshape(self.samples, -1)
@@ -155,7 +152,7 @@ class Replay:
         flat = log_prob.detach().reshape(*log_prob.shape[:2], -1).sum(-1)
         start = 0
         for i, block in enumerate(self.blocks):
-            copies = entries(self.model, draw.scope, block.known)
+            copies = entries(self.groups, draw.scope, block.known)
             part = flat[:, start : start + block.count * copies]
             start += block.count * copies
             if self.counts(draw, block.known):

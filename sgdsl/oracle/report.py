@@ -50,7 +50,7 @@ def _left_out(report: Report) -> Iterator[str]:
     for name in report.biased:
         yield f"{name} is relaxed, a biased estimator: its expectation is that of a scored class in the finite model;"
         yield "    its own draws are compared draw by draw, the value and the gradient along their path"
-    yield from (f"too large: {line}" for line in report.skipped)
+    yield from (f"left out: {line}" for line in report.skipped)
 
 
 def _columns(case: Case, samples: tuple[int, ...]) -> tuple[str, ...]:

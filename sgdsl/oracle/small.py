@@ -44,7 +44,7 @@ def shrink(model: ir.Model, plan: Plan) -> Small:
 
 
 def _draws(choice: str) -> bool:
-    return choice not in ("enumerate", "delta")
+    return choice not in ("enumerate", "sum_and_sample", "delta")
 
 
 def _type(model: ir.Model, plan: Plan, node: ir.Node) -> ir.Type:
@@ -86,7 +86,9 @@ def _factor(model: ir.Model, plan: Plan, types: dict[str, ir.Type], factor: ir.F
     text = f"{factor.side}({name}{given}) = {family}({_source(types, factor)})"
     if factor.side == "p":
         return text
-    return f"{text} by {'score' if _draws(plan.choices[name].name) else plan.choices[name].name}"
+    choice = plan.choices[name]
+    options = ", ".join(f"{option} = {value}" for option, value in choice.options if choice.name == "score")
+    return f"{text} by {f'score({options})' if options else 'score' if _draws(choice.name) else choice.name}"
 
 
 def _source(types: dict[str, ir.Type], factor: ir.Factor) -> str:

@@ -79,13 +79,15 @@ def _mixed(compiled: Compiled, sized: Mapping[Known, int], samples: int) -> Iter
 
 
 def _exact_values(compiled: Compiled, part: _Part, samples: int, mean: float) -> Iterator[Case]:
-    """log q(labels | x) = log E[mean w], and the bound's side of log p(x, labels) + α log q(labels | x)."""
+    """log q(labels | x) = log E[mean w]; L where no weight varies; the bound's side of log p(x, labels) + α log q(labels | x)."""
     grid = compiled.grid(part.row, part.known)
     log_q, log_p = float(exact.log_q_known(grid).detach()), float(exact.log_p_known(grid).detach())
     if compiled.bound == "snis":
         log_mean = part.log_w.detach().logsumexp(1) - math.log(part.log_w.shape[1])
         found = float((part.probability.log() + log_mean.sum(0)).logsumexp(0))
         yield number(_place(compiled, part.known, samples, "log q(labels | x)"), log_q, found)
+        if all(compiled.chosen[n] == "enumerate" for n in compiled.groups.weighed(part.known)):
+            yield number(_place(compiled, part.known, samples, "L"), float(exact.target(grid, ALPHA).detach()), mean)
     ceiling = log_p + ALPHA * log_q
     place = _place(compiled, part.known, samples, "is below")
     yield replace(place, expected=ceiling, found=mean, error=max(0.0, mean - ceiling))

@@ -83,7 +83,7 @@ FAULTS = {
         lambda c: c.what == "gradient"),
     "aligned draws across groups": Fault(
         "two_groups",
-        lambda t: t.replace("\nclass Networks", ALIGNED, 1).replace("samples, draws, ((", "samples, Aligned(draws), (("),
+        lambda t: t.replace("\nclass Networks", ALIGNED, 1).replace("samples, draws, (", "samples, Aligned(draws), ("),
         lambda c: c.known == ("y1", "y2") and c.bound == "snis"),
     "draws that are not recombined": Fault(
         "two_groups", sub(r'weights\.recombine\((\w+), "b"\)', r"\1"), lambda c: c.known == ("y1", "y2") and c.bound == "snis"),
