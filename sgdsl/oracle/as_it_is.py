@@ -35,8 +35,10 @@ def check_as_it_is(compiled: Compiled) -> tuple[list[Case], list[str]]:
     if baselines := [n for n, how in compiled.baselines.items() if how != "loo"]:
         skipped.append(f"gradients as it is: {', '.join(baselines)} with a learned baseline")
     found: list[Case] = []
-    for first in range(0, len(small), TOGETHER):
-        found += _same_draws(compiled, small[first : first + TOGETHER])
+    partial = sum(node.type.partial for node in compiled.ir.nodes)
+    for repeat in range(3 ** min(partial, 2)):
+        for first in range(0, len(small), TOGETHER):
+            found += _same_draws(compiled, small[first : first + TOGETHER], SEED + repeat)
     return found, skipped
 
 
@@ -63,12 +65,12 @@ def _left_out(compiled: Compiled, known: tuple[str, ...]) -> str:
     return f"{values:,} values at once" if values > ASSIGNMENTS else ""
 
 
-def _same_draws(compiled: Compiled, patterns: Sequence[tuple[str, ...]]) -> Iterator[Case]:
+def _same_draws(compiled: Compiled, patterns: Sequence[tuple[str, ...]], seed: int) -> Iterator[Case]:
     """Every pattern in one batch, at the draws that the step took."""
-    rows = [(example(compiled.ir, SEED + i), known, 1) for i, known in enumerate(patterns)]
+    rows = [(example(compiled.ir, seed), known, 1) for i, known in enumerate(patterns)]
     places = [Case("as it is", compiled.bound, known, SAMPLES, "value") for known in patterns]
     try:
-        step, bounds, objectives = step_and_hand(compiled, rows, SAMPLES, ALPHA, SEED)
+        step, bounds, objectives = step_and_hand(compiled, rows, SAMPLES, ALPHA, seed)
     except Exception as error:  # whatever the emitted step does wrong is a finding
         yield from (failed(place, error) for place in places)
         return
@@ -84,6 +86,11 @@ def _same_draws(compiled: Compiled, patterns: Sequence[tuple[str, ...]]) -> Iter
 
 class Textbook:
     """A stand-in for sgdsl.runtime.draws.Draws that draws from torch.distributions."""
+
+    def mixture(self, weights: Tensor, drawn: Tensor) -> Tensor:
+        """The draw of one expert an entry."""
+        index = distributions.Categorical(logits=weights.expand(*drawn.shape[:2], -1)).sample()
+        return drawn.take_along_dim(index.reshape(*index.shape, *[1] * (drawn.dim() - 2)), 2)[:, :, 0]
 
     def __getattr__(self, method: str) -> Callable[..., Tensor]:
         return lambda size, *args: _textbook(method, tuple(size), [torch.as_tensor(a).double() for a in args])

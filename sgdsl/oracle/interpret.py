@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sgdsl.middle import ir
+from sgdsl.oracle import experts
 from sgdsl.oracle.densities import cell_log_prob, domain
 from sgdsl.oracle.expressions import aligned, call, operate
 from sgdsl.oracle.stages import Layer, Layers, join_maps, run_stage, up
@@ -63,7 +64,7 @@ class Reader:
             case ir.Number():
                 return torch.tensor([expr.value], dtype=torch.float64)
             case ir.Ref():
-                return _number(expr.type, self.raw(expr, values))
+                return _number(expr.type, experts.filled(expr.type, self.raw(expr, values), 0.0))
             case ir.Operation():
                 return operate(expr, [self.value(a, values, owned) for a in expr.args])
             case ir.Call():
@@ -93,7 +94,7 @@ class Reader:
         """[N, width], or a map [N, c, h, w], behind the last part."""
         stages = list(self._stages(network.parts, owned))
         inputs = [self._input(expr, values, owned) for expr in network.inputs]
-        maps = [self.value(e, values, owned).double() for e in network.inputs if len(e.shape) == 3]
+        maps = [self._map(e, values, owned) for e in network.inputs if len(e.shape) == 3]
         if stages and stages[0][0].kind == "conv":
             aside = [v for e, v in zip(network.inputs, inputs, strict=True) if len(e.shape) != 3]
             hidden = join_maps(maps)
@@ -116,46 +117,94 @@ class Reader:
 
     def _input(self, expr: ir.Expr, values: Mapping[str, Tensor], owned: Owned) -> Tensor:
         """[N or 1, width]: a class and a count(a, b) one-hot, a count log(1 + v), the rest themselves."""
-        value = self.raw(expr, values) if isinstance(expr, ir.Ref) else self.value(expr, values, owned)
-        if isinstance(expr, ir.Ref) and expr.type.one_hot:
-            return torch.cat(_weights(expr.type, value), -1)
-        if isinstance(expr, ir.Ref) and expr.type.support == "count":
-            value = value.double().log1p()
-        return value.double().flatten(1) if value.dim() > 1 else value.double()[:, None]
+        if not isinstance(expr, ir.Ref):
+            return _flat(self.value(expr, values, owned))
+        value, kind = self.raw(expr, values), expr.type
+        legal = experts.filled(kind, value, kind.first if kind.one_hot else 0.0)
+        if kind.one_hot:
+            found = torch.cat(_weights(kind, legal), -1)
+        else:
+            found = _flat(legal.double().log1p() if kind.support == "count" else legal)
+        return experts.side_by_side(kind, value, found) if kind.partial else found
+
+    def _map(self, expr: ir.Expr, values: Mapping[str, Tensor], owned: Owned) -> Tensor:
+        """[N or 1, c, h, w]; of a partial node its mask behind it, as further channels."""
+        value = self.value(expr, values, owned).double()
+        if not isinstance(expr, ir.Ref) or not expr.type.partial:
+            return value
+        return join_maps([value, experts.present(expr.type, self.raw(expr, values)).double()])
 
     # --- factors ----------------------------------------------------------------------------------------------
 
     def parameters(self, factor: ir.Factor, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The family's parameters [N or 1, *shape], in their domains, by the name the factor gives them."""
         prefix = f"{factor.side}_{factor.node}"
+        match factor.parameters[0].source if factor.parameters else None:
+            case ir.Bayes() as source:
+                return {"logits": self._posterior(factor.node, source, values)}
+            case ir.Product() | ir.Mixture() as source:
+                found = [self._parameters(f"{prefix}.expert{i}", e, values) for i, e in enumerate(source.experts, 1)]
+                told = [self._told(e, values) for e in source.experts]
+                if isinstance(source, ir.Mixture):
+                    return experts.stacked(found, experts.counted(told))
+                if source.prior:
+                    found, told = [*found, self.parameters(self.model.factor("p", factor.node), values)], [*told, None]
+                return experts.product(found, experts.counted(told))
+            case _:
+                return self._parameters(prefix, factor, values)
+
+    def _posterior(self, node: str, source: ir.Bayes, values: Mapping[str, Tensor]) -> Tensor:
+        """Σ log p of these factors at every value of the node, [N, *event, values]; of a binary one the log odds."""
+        kind = self.model.node(node).type
+        assert kind.values is not None
+        found = []
+        for value in range(kind.first, kind.first + kind.values):
+            at = {**values, node: torch.full((1, *kind.event), float(value), dtype=torch.float64)}
+            found.append(sum((self.log_prob(self.model.factor("p", n), at) for n in source.factors), torch.zeros(1)))
+        logits = torch.stack(torch.broadcast_tensors(*found), -1)
+        logits = logits[:, 1] - logits[:, 0] if kind.support == "binary" else logits
+        return logits.reshape(len(logits), *kind.event, *logits.shape[1:])
+
+    def _told(self, expert: ir.Expert, values: Mapping[str, Tensor]) -> Tensor | None:
+        """Rows in which a partial node that it reads has a cell."""
+        masks = [
+            experts.present(self.model.node(n).type, values[n]).reshape(len(values[n]), -1) for n in expert.partial
+        ]
+        return torch.cat(masks, 1).any(1) if masks else None
+
+    def _parameters(
+        self, prefix: str, factor: ir.Factor | ir.Expert, values: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Of a factor or expert that owns the weights under `prefix`."""
         trunk = self.network(factor.trunk, values, self.owned(f"{prefix}.trunk.")) if factor.trunk else None
         found, owned = {}, self.owned(f"{prefix}.net")
         free = self.owned(f"{prefix}.weight")
         for parameter in factor.parameters:
-            raw = self._parameter(factor, parameter, values, trunk, Owned(owned.layers, free.free))
+            raw = self._parameter(prefix, factor.trunk, parameter, values, trunk, Owned(owned.layers, free.free))
             given = isinstance(parameter.source, ir.Value | ir.Default)
             found[parameter.name] = domain(factor.family, parameter, raw, given)
         return found
 
     def _parameter(
         self,
-        factor: ir.Factor,
+        prefix: str,
+        network: ir.Network | None,
         parameter: ir.Parameter,
         values: Mapping[str, Tensor],
         trunk: Tensor | None,
         owned: Owned,
     ) -> Tensor:
-        """Before its map into its domain; `owned`: what value expressions of the factor take from."""
-        prefix = f"{factor.side}_{factor.node}"
+        """Before its map into its domain; `network`: the one that `trunk` is the value of; `owned`: what value expressions take
+        from."""
         name = f"{prefix}.{parameter.name}"
         match parameter.source:
             case ir.Head():
                 assert trunk is not None
-                return self._head(name, factor.trunk, trunk, parameter.shape)
+                return self._head(name, network, trunk, parameter.shape)
             case ir.Own():
-                network = parameter.source.network
-                hidden = self.network(network, values, self.owned(f"{name}_trunk."))
-                return self._head(name, network, hidden, parameter.shape)
+                own = parameter.source.network
+                hidden = self.network(own, values, self.owned(f"{name}_trunk."))
+                return self._head(name, own, hidden, parameter.shape)
             case ir.Table():
                 table = self.state[f"{prefix}.table.{parameter.name}"]
                 cells = [w for ref in parameter.source.parents for w in _weights(ref.type, values[ref.name])]
@@ -170,7 +219,7 @@ class Reader:
             case ir.Default():
                 return torch.full((1, *parameter.shape), parameter.source.value, dtype=torch.float64)
             case ir.Bayes() | ir.Product() | ir.Mixture():
-                raise AssertionError("refused by verify")
+                raise AssertionError("a side of its own")
 
     def _head(self, name: str, network: ir.Network | None, hidden: Tensor, shape: ir.Shape) -> Tensor:
         """A linear layer; behind a deconv its last transposed layer."""
@@ -188,8 +237,27 @@ class Reader:
         node = self.model.node(factor.node)
         parameters = self.parameters(factor, values)
         value = (soft or {}).get(node.name, values[node.name])
-        cells = cell_log_prob(node.type, factor.family, parameters, value)
+        if "weights" in parameters:
+            return self._mixed(node.type, factor.family, parameters, value)
+        cells = cell_log_prob(
+            node.type, factor.family, parameters, experts.filled(node.type, value, experts.legal(node.type))
+        )
+        if node.type.partial:
+            cells = torch.where(experts.present(node.type, value), cells, 0.0)
         return cells.flatten(1).sum(1) if cells.dim() > 1 else cells
+
+    def _mixed(self, kind: ir.Type, family: str, parameters: Mapping[str, Tensor], value: Tensor) -> Tensor:
+        """log Σ weight · density over the experts."""
+        weights, found = parameters["weights"], []
+        for k in range(weights.shape[1]):
+            own = {n: p[:, k] for n, p in parameters.items() if n != "weights"}
+            cells = cell_log_prob(kind, family, own, value)
+            found.append(weights[:, k] + (cells.flatten(1).sum(1) if cells.dim() > 1 else cells))
+        return torch.stack(torch.broadcast_tensors(*found), -1).logsumexp(-1)
+
+
+def _flat(value: Tensor) -> Tensor:
+    return value.double().flatten(1) if value.dim() > 1 else value.double()[:, None]
 
 
 def _number(kind: ir.Type, value: Tensor) -> Tensor:

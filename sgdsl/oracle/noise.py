@@ -25,17 +25,29 @@ class Drawn:
     value: Tensor
     noise: tuple[Tensor, ...] = ()
     options: tuple[float, ...] = ()
+    expert: Tensor | None = None  # of a mixture the one that was drawn from
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Drawn:
+        """Every tensor changed alike."""
+        expert = None if self.expert is None else change(self.expert)
+        return Drawn(self.method, change(self.value), tuple(change(n) for n in self.noise), self.options, expert)
 
     def rows(self, entries: slice) -> Drawn:
         """The draws of some entries."""
-        return Drawn(self.method, self.value[:, entries], tuple(n[:, entries] for n in self.noise), self.options)
+        return self.map(lambda t: t[:, entries])
 
     def at(self, samples: Tensor) -> Drawn:
         """The draws of other samples, [S]."""
-        return Drawn(self.method, self.value[samples], tuple(n[samples] for n in self.noise), self.options)
+        return self.map(lambda t: t[samples])
+
+    def of(self, expert: Tensor) -> Drawn:
+        """The same, as a draw from these experts."""
+        return Drawn(self.method, self.value, self.noise, self.options, expert)
 
     def again(self, at: Mapping[str, Tensor]) -> Tensor:
         """The value from these parameters, which broadcast against it; a value without a path is itself."""
+        if self.expert is not None:
+            at = {n: _of_expert(p, self.expert) for n, p in at.items() if n != "weights"}
         match self.method:
             case "normal" | "laplace":
                 return at["loc"] + at["scale"] * self.noise[0]
@@ -56,6 +68,11 @@ class Drawn:
                 return _straight(self.value, binary_logits(at).sigmoid())
             case _:
                 return self.value
+
+
+def _of_expert(parameter: Tensor, expert: Tensor) -> Tensor:
+    """[N or 1, experts, *event] and [N] → [N, *event]."""
+    return parameter.expand(len(expert), *parameter.shape[1:])[torch.arange(len(expert)), expert]
 
 
 def class_logits(at: Mapping[str, Tensor]) -> Tensor:
@@ -83,6 +100,14 @@ class _Gammas(Draws):
         return self.last
 
 
+def _chosen(each: Drawn, value: Tensor) -> Drawn:
+    """The draw of the expert that a mixture took: `each` [S, entries, experts, *event], value [S, entries, *event]."""
+    same = (each.value == value[:, :, None]).flatten(3).all(-1) if value.dim() > 2 else each.value == value[:, :, None]
+    index = same.double().argmax(-1)
+    place = index.reshape(*index.shape, *[1] * (each.value.dim() - 2))
+    return each.map(lambda t: t.take_along_dim(place, 2)[:, :, 0]).of(index)
+
+
 @dataclass(slots=True)
 class Recorder:
     """A stand-in for sgdsl.runtime.draws.Draws that draws as in training and keeps what it gave."""
@@ -108,6 +133,8 @@ class Recorder:
     def _taken(self, method: str, value: Tensor, args: tuple[Any, ...]) -> Drawn:
         """The draw with its noise."""
         match method:
+            case "mixture":
+                return _chosen(self.given.pop(), value)
             case "normal" | "laplace":
                 return Drawn(method, value, ((value - args[0]) / args[1],))
             case "log_normal":

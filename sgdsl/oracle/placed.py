@@ -89,6 +89,5 @@ class Placed:
 
     def _again(self, name: str, at: Mapping[str, Tensor]) -> Tensor:
         """The recorded draw of each sample and assignment, made anew from these parameters."""
-        copies, drawn = self._copies(name).expand(self.shape[1]), self.drawn[name]
-        value, *noise = (t[:, copies].flatten(0, 1).double() for t in (drawn.value, *drawn.noise))
-        return Drawn(drawn.method, value, tuple(noise), drawn.options).again(at)
+        copies = self._copies(name).expand(self.shape[1])
+        return self.drawn[name].map(lambda t: t[:, copies].flatten(0, 1)).again(at).double()

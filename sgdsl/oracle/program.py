@@ -146,7 +146,15 @@ def example(model: ir.Model, seed: int) -> dict[str, Tensor]:
             row[node.name] = torch.rand(kind.event, generator=generator, dtype=torch.float64)
         else:
             row[node.name] = torch.randn(kind.event, generator=generator, dtype=torch.float64)
+    for place, node in enumerate(n for n in model.nodes if n.type.partial):
+        row[node.name] = _with_gaps(node.type, row[node.name], seed // 3**place % 3, generator)
     return {n.name: row[n.name] for n in model.nodes if n.role != "latent"}
+
+
+def _with_gaps(kind: ir.Type, value: Tensor, missing: int, generator: torch.Generator) -> Tensor:
+    """Cells of a partial node missing: none (0), about half of them (1), all (2)."""
+    gone = torch.rand(kind.event, generator=generator) < missing / 2
+    return torch.where(gone, torch.full_like(value, kind.first - 1 if kind.one_hot else math.nan), value)
 
 
 def batch_of(compiled: Compiled, rows: Rows) -> Batch:

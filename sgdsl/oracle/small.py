@@ -1,7 +1,7 @@
 """A model comes in; a .sgm text of the same two graphs goes out, in which every expectation is a finite sum.
 
 Classes have 2 or 3 values, what is drawn is finite and scored, what is observed is finite, networks are tables where the
-parents allow it. Lets, parents in their order, what a factor really reads, constants and Delta nodes stay.
+parents allow it; `bayes` stays. Lets, parents in their order, what a factor really reads, constants and Delta nodes stay.
 """
 
 from __future__ import annotations
@@ -76,14 +76,18 @@ def _let(let: ir.Let) -> str:
 
 def _factor(model: ir.Model, plan: Plan, types: dict[str, ir.Type], factor: ir.Factor) -> str:
     """One equation."""
-    name, given = factor.node, f" | {', '.join(factor.given)}" if factor.given else ""
+    name, source = factor.node, factor.parameters[0].source
+    beyond = [n for n in factor_reads(factor) if n not in factor.given and not isinstance(source, ir.Bayes)]
+    names = (*factor.given, *beyond)
+    given = f" | {', '.join(names)}" if names else ""
     kind = types[name]
     family = {"real": "Normal", "binary": "Bernoulli"}.get(kind.support, "Categorical")
     if is_constant(factor) and kind.support != "real":
         return f"{factor.side}({name}{given}) = {family}"
     if factor.side == "q" and plan.choices[name].name == "delta":
         return f"q({name}{given}) = Delta({_source(types, factor)})"
-    text = f"{factor.side}({name}{given}) = {family}({_source(types, factor)})"
+    side = "bayes" if isinstance(source, ir.Bayes) else f"{family}({_source(types, factor)})"
+    text = f"{factor.side}({name}{given}) = {side}"
     if factor.side == "p":
         return text
     choice = plan.choices[name]
@@ -96,7 +100,7 @@ def _source(types: dict[str, ir.Type], factor: ir.Factor) -> str:
     reads: Sequence[str] = factor_reads(factor)
     if not reads:
         return "learned"
-    if set(reads) == set(factor.given) and _rows(types, reads) <= MOST:
+    if set(reads) >= set(factor.given) and _rows(types, reads) <= MOST:
         return "table"
     return f"{NETWORK}({', '.join(reads)})"
 

@@ -66,10 +66,12 @@ def test_a_random_program(seed: int) -> None:
     assert report.cases
 
 
-@pytest.mark.parametrize("name", ["sampled_groups", "groups_below", "relaxed", "families", "expressions", "maps"])
+@pytest.mark.parametrize(
+    "name", ["sampled_groups", "groups_below", "relaxed", "families", "expressions", "maps", "missing", "mixed"]
+)
 def test_a_program(name: str) -> None:
     """Protects what the gallery has not: sum and sample, learned baselines, draws after recombination, relaxed nodes, every
-    family, expressions, convolutions with norms."""
+    family, expressions, convolutions with norms, missing cells, products, mixtures and posteriors."""
     report = verify(driver.read(MODELS / f"{name}.sgm"))
     assert not wrong(report)
     assert report.cases
