@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sgdsl.middle import ir
+from sgdsl.oracle.densities import cell_log_prob
 
 Parameters = Mapping[str, Tensor]
 
@@ -65,3 +66,13 @@ def stacked(experts: Sequence[Parameters], masks: Sequence[Tensor]) -> dict[str,
     names = experts[0].keys()
     found = {n: torch.stack(torch.broadcast_tensors(*(at[n] for at in experts)), 1) for n in names}
     return {"weights": log_weights(masks), **found}
+
+
+def mixed_log_prob(kind: ir.Type, family: str, parameters: Mapping[str, Tensor], value: Tensor) -> Tensor:
+    """log Σ weight · density over the experts."""
+    weights, found = parameters["weights"], []
+    for k in range(weights.shape[1]):
+        own = {n: p[:, k] for n, p in parameters.items() if n != "weights"}
+        cells = cell_log_prob(kind, family, own, value)
+        found.append(weights[:, k] + (cells.flatten(1).sum(1) if cells.dim() > 1 else cells))
+    return torch.stack(torch.broadcast_tensors(*found), -1).logsumexp(-1)

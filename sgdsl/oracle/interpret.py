@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sgdsl.middle import ir
 from sgdsl.oracle import experts
 from sgdsl.oracle.densities import cell_log_prob, domain
 from sgdsl.oracle.expressions import aligned, call, operate
+from sgdsl.oracle.inputs import cell_weights, flat, number, outer
 from sgdsl.oracle.stages import Layer, Layers, join_maps, run_stage, up
 
 
@@ -64,7 +64,7 @@ class Reader:
             case ir.Number():
                 return torch.tensor([expr.value], dtype=torch.float64)
             case ir.Ref():
-                return _number(expr.type, experts.filled(expr.type, self.raw(expr, values), 0.0))
+                return number(expr.type, experts.filled(expr.type, self.raw(expr, values), 0.0))
             case ir.Operation():
                 return operate(expr, [self.value(a, values, owned) for a in expr.args])
             case ir.Call():
@@ -118,13 +118,13 @@ class Reader:
     def _input(self, expr: ir.Expr, values: Mapping[str, Tensor], owned: Owned) -> Tensor:
         """[N or 1, width]: a class and a count(a, b) one-hot, a count log(1 + v), the rest themselves."""
         if not isinstance(expr, ir.Ref):
-            return _flat(self.value(expr, values, owned))
+            return flat(self.value(expr, values, owned))
         value, kind = self.raw(expr, values), expr.type
         legal = experts.filled(kind, value, kind.first if kind.one_hot else 0.0)
         if kind.one_hot:
-            found = torch.cat(_weights(kind, legal), -1)
+            found = torch.cat(cell_weights(kind, legal), -1)
         else:
-            found = _flat(legal.double().log1p() if kind.support == "count" else legal)
+            found = flat(legal.double().log1p() if kind.support == "count" else legal)
         return experts.side_by_side(kind, value, found) if kind.partial else found
 
     def _map(self, expr: ir.Expr, values: Mapping[str, Tensor], owned: Owned) -> Tensor:
@@ -207,8 +207,8 @@ class Reader:
                 return self._head(name, own, hidden, parameter.shape)
             case ir.Table():
                 table = self.state[f"{prefix}.table.{parameter.name}"]
-                cells = [w for ref in parameter.source.parents for w in _weights(ref.type, values[ref.name])]
-                rows: Tensor = torch.tensordot(_outer(cells), table.flatten(0, len(cells) - 1), 1)
+                cells = [w for ref in parameter.source.parents for w in cell_weights(ref.type, values[ref.name])]
+                rows: Tensor = torch.tensordot(outer(cells), table.flatten(0, len(cells) - 1), 1)
                 return rows
             case ir.Learned():
                 free = self.state[name]
@@ -238,49 +238,10 @@ class Reader:
         parameters = self.parameters(factor, values)
         value = (soft or {}).get(node.name, values[node.name])
         if "weights" in parameters:
-            return self._mixed(node.type, factor.family, parameters, value)
+            return experts.mixed_log_prob(node.type, factor.family, parameters, value)
         cells = cell_log_prob(
             node.type, factor.family, parameters, experts.filled(node.type, value, experts.legal(node.type))
         )
         if node.type.partial:
             cells = torch.where(experts.present(node.type, value), cells, 0.0)
         return cells.flatten(1).sum(1) if cells.dim() > 1 else cells
-
-    def _mixed(self, kind: ir.Type, family: str, parameters: Mapping[str, Tensor], value: Tensor) -> Tensor:
-        """log Σ weight · density over the experts."""
-        weights, found = parameters["weights"], []
-        for k in range(weights.shape[1]):
-            own = {n: p[:, k] for n, p in parameters.items() if n != "weights"}
-            cells = cell_log_prob(kind, family, own, value)
-            found.append(weights[:, k] + (cells.flatten(1).sum(1) if cells.dim() > 1 else cells))
-        return torch.stack(torch.broadcast_tensors(*found), -1).logsumexp(-1)
-
-
-def _flat(value: Tensor) -> Tensor:
-    return value.double().flatten(1) if value.dim() > 1 else value.double()[:, None]
-
-
-def _number(kind: ir.Type, value: Tensor) -> Tensor:
-    """A finite value in arithmetic: of a relaxed count the number that its weights expect."""
-    if not kind.one_hot or value.dim() == 1 + len(kind.event):
-        return value
-    assert kind.values is not None
-    return value @ torch.arange(kind.first, kind.first + kind.values, dtype=torch.float64)
-
-
-def _weights(kind: ir.Type, value: Tensor) -> list[Tensor]:
-    """For each cell of a finite value, row-major, the weight of each of its values, [N, values]: one-hot or relaxed."""
-    assert kind.values is not None
-    if kind.support == "binary":
-        return [torch.stack((1 - c, c), -1) for c in value.double().reshape(len(value), -1).unbind(1)]
-    if value.dim() == 1 + len(kind.event):
-        value = functional.one_hot(value.long() - kind.first, kind.values)
-    return list(value.double().reshape(len(value), -1, kind.values).unbind(1))
-
-
-def _outer(weights: list[Tensor]) -> Tensor:
-    """Joint weights, [N, ∏ values], the last fastest."""
-    joint = weights[0]
-    for more in weights[1:]:
-        joint = (joint[:, :, None] * more[:, None, :]).flatten(1)
-    return joint
