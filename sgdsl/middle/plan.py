@@ -99,7 +99,7 @@ def _terms(model: ir.Model, graphs: Graphs, scopes: Scopes) -> tuple[Term, ...]:
         by_node = {f.node: f for f in factors}
         for name in graphs.order(side):
             if name in by_node and by_node[name].family != "Delta":
-                constant = is_constant(by_node[name]) and not model.node(name).type.partial
+                constant = side == "p" and is_constant(by_node[name]) and not model.node(name).type.partial
                 scope = () if constant else scopes.factor(side, name)
                 found.append(Term(side, name, scope, constant))
     return tuple(found)

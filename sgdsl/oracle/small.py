@@ -82,7 +82,7 @@ def _factor(model: ir.Model, plan: Plan, types: dict[str, ir.Type], factor: ir.F
     given = f" | {', '.join(names)}" if names else ""
     kind = types[name]
     family = {"real": "Normal", "binary": "Bernoulli"}.get(kind.support, "Categorical")
-    if is_constant(factor) and kind.support != "real":
+    if factor.side == "p" and is_constant(factor) and kind.support != "real":
         return f"{factor.side}({name}{given}) = {family}"
     if factor.side == "q" and plan.choices[name].name == "delta":
         return f"q({name}{given}) = Delta({_source(types, factor)})"

@@ -34,6 +34,25 @@ def wrong(report: Report) -> list[object]:
     return [*report.differences, *(case for case in report.cases if not case.right)]
 
 
+FREE = """model free
+observed   x : class(3)
+supervised y : class(4)
+latent     c : binary
+p(y)        = Categorical(learned)
+p(c)        = Bernoulli
+p(x | y, c) = Categorical(table)
+q(y)        = Categorical {y}
+q(c)        = Bernoulli {c}
+"""
+
+
+@pytest.mark.parametrize(("y", "c"), [("", ""), ("by score", "by gumbel(0.5)"), ("by sum_and_sample", "by score")])
+def test_a_q_that_reads_nothing_and_has_no_weights(y: str, c: str) -> None:
+    """Protects the uniform q of a bare family: its log q is one number, and still one for each value of the node."""
+    report = verify(Source("free.sgm", FREE.format(y=y, c=c)))
+    assert report.right, wrong(report)
+
+
 @pytest.mark.parametrize(
     "path", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in LARGE else []) for p in GALLERY]
 )
