@@ -63,6 +63,7 @@ q(t | z) = Normal(mlp(4))
 """
 PARTLY = MIXED.replace("q(y | h) = Categorical(mlp(4))", "q(y | h) = Categorical(mlp(4)) by sum_and_sample")
 PARTLY = PARTLY.replace("model mixed", "model partly").replace("q(t | z)", "q(t | h)")
+PARTLY = PARTLY.replace("q(c | h, y) = Categorical(mlp(4))", "q(c | h, y) = Categorical(mlp(4)) by score")
 GALLERY = ("mnist", "m1_m2", "adgm", "sdgm", "vfae", "gmvae", "ccvae", "diva", "scanvi")
 
 
