@@ -8,6 +8,7 @@ from sgdsl.backend.code import Code
 from sgdsl.backend.features import affine
 from sgdsl.backend.methods import Method, Nets, inputs_of, level_of, zero_missing
 from sgdsl.backend.names import Named
+from sgdsl.backend.parameters import module_of
 from sgdsl.backend.step import Step
 from sgdsl.backend.weights import drawn_log_q, score
 from sgdsl.middle import ir
@@ -34,7 +35,7 @@ def baseline_method(factor: ir.Factor, plan: Plan, named: Named, nets: Nets, typ
         code.modules["value"] = "nn.Parameter(torch.zeros(()))"
         text = "free(net.value)"
     body = (f"net = self.{attribute}", *code.body, f"return {text}")
-    module = f"Parts({', '.join(f'{k}={v}' for k, v in code.modules.items())})"
+    module = module_of(code.modules)
     return Method(f"baseline_{factor.node}", reads, level, lifts, body, module, attribute, (not reads,), (), partial)
 
 

@@ -35,6 +35,9 @@ def emit_bound(step: Step) -> None:
         step.say(f"gain = leave_one_out({name}, {rest}")
         objective = "with_score(bound, gain, score)"
     objective = learned_scores(step, objective)
+    if step.rests:
+        log_w = "log_w" if plan.bound == "snis" else "batch.zeros"
+        step.say(f"sample_weight = normalised_weights({log_w}.detach().expand(samples, -1))")
     for rest in rest_scores(step, summands):
         objective = f"with_score({objective}, 1.0, {rest})"
     used = {**drawn, **shares} if plan.bound != "clamped" else drawn
@@ -75,8 +78,8 @@ def by_level(terms: list[Term]) -> dict[Scope, list[Term]]:
     return levels
 
 
-def _f(step: Step, shares: dict[Scope, str], weight: str) -> list[Summand]:
-    """f: the terms of each level, share-weighted down to the rows; `weight`: of each sample."""
+def _f(step: Step, shares: dict[Scope, str]) -> list[Summand]:
+    """f: the terms of each level, share-weighted down to the rows."""
     summands = []
     levels = by_level(list(step.plan.terms))
     texts = []
@@ -85,7 +88,7 @@ def _f(step: Step, shares: dict[Scope, str], weight: str) -> list[Summand]:
             name = step.named.locals.new(f"f_{'_'.join(scope)}")
             step.say(f"{name} = {signed(step, terms)}")
             texts.append(f"{step.level(scope)}.share({shares[scope]}, {name})")
-            summands.append(Summand(scope, name, shares[scope], weight))
+            summands.append(Summand(scope, name, shares[scope], "sample_weight"))
     rows = signed(step, levels.get((), []))
     constant = all(t.constant for t in levels.get((), []))
     if rows and not constant:
@@ -127,29 +130,27 @@ def _drawn_log_w(step: Step, drawn: dict[Scope, str]) -> None:
 
 def _estimate(step: Step, shares: dict[Scope, str], drawn: dict[Scope, str]) -> tuple[str, list[Summand]]:
     """The call of the bound, with a place for α, and the summands of f."""
-    weight = f"weight_of_samples({'log_w' if step.plan.bound == 'snis' else 'batch.zeros'}, samples)"
     match step.plan.bound, step.plan.marginal:
         case "iw", _:
             _log_v(step)
             return "iw(log_v, log_w, {alpha})", []
         case "clamped", _:
-            summands = _f(step, drawn, weight)
+            summands = _f(step, drawn)
             _drawn_log_w(step, drawn)
             return "clamped(f, drawn_log_w, {alpha})", summands
         case _, "jensen":
-            summands = _f(step, shares, weight)
+            summands = _f(step, shares)
             _drawn_log_w(step, drawn)
             return "jensen(f, log_w, drawn_log_w, {alpha})", summands
         case _:
-            return "snis(f, log_w, {alpha})", _f(step, shares, weight)
+            return "snis(f, log_w, {alpha})", _f(step, shares)
 
 
 def emit_terms(step: Step, found: Mapping[Term, tuple[str, str]]) -> None:
     """The dictionary of terms: of each its variable and the share of its entries."""
     step.out.raw("terms = {", 8)
     for term, (text, share_of) in found.items():
-        factor = step.model.factor(term.side, term.node)
-        name = f"{term.side}({term.node}{' | ' if factor.given else ''}{', '.join(factor.given)})"
+        name = step.model.factor(term.side, term.node).head
         where = f"{step.level(term.scope)}, {share_of}" if term.scope else "None, None"
         step.out.statement(f'"{name}": Term({text}, {where}),', 12)
     step.out.raw("}", 8)

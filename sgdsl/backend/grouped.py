@@ -43,7 +43,6 @@ def emit_grouped(step: Step) -> None:
     parts: dict[Names, list[str]] = {}
     recombined, summands = [], []
     for (scope, carriers, late), terms in _summands(step, groups).items():
-        step.late = late
         weight = _share(step, shares, scope, late) if scope else ""
         used |= {t: (_text(step, groups, t, late), weight) for t in terms}
         text = _summand(step, terms, used, ("f", *(scope or ("rows",)), *carriers, *(("recombined",) if late else ())))
@@ -57,7 +56,6 @@ def emit_grouped(step: Step) -> None:
             recombined.append(text)
         else:
             parts.setdefault(carriers, []).append(text)
-    step.late = False
     made = [f"weights.part({', '.join((' + '.join(t), *map(quoted, c)))})" for c, t in parts.items()]
     step.say(f"parts = {tuple_of(made)}")
     step.say(f"recombined = {' + '.join(recombined) or 'batch.zeros'}")
@@ -91,8 +89,7 @@ def _carriers(step: Step, groups: Recombination, term: Term) -> Names | None:
     own = dict(next((p.factors for p in step.plan.shares if p.scope == term.scope), ()))
     log_w = dict(step.plan.log_w.factors)
     keys = [k for k in (*own, *log_w) if (k in own) != (k in log_w)] if term.scope else []
-    found = (*groups.term(term.side, term.node), *(c for k in keys for c in groups.key(k)))
-    carriers = tuple(v for v in groups.weighed if v in found)
+    carriers = groups.ordered((*groups.term(term.side, term.node), *(c for k in keys for c in groups.key(k))))
     late = groups.is_late(term.side, term.node) or any(groups.late_key(k) for k in keys)
     return None if late or not groups.together(carriers) else carriers
 

@@ -14,7 +14,7 @@ from sgdsl.backend.parameters import constants, is_free, is_number, module_of, p
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Scope
-from sgdsl.middle.graphs import factor_reads, references
+from sgdsl.middle.graphs import factor_reads, let_reads
 from sgdsl.middle.plan import Plan
 
 Nets = dict[str, tuple[str, tuple[ir.Part, ...]]]
@@ -87,7 +87,7 @@ def zero_missing(code: Code) -> tuple[str, ...]:
 
 def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping[str, ir.Type]) -> Method:
     """The method `let_h` of a let; its one network, if that is all it is, becomes the module of its name."""
-    reads = tuple(dict.fromkeys(ref.name for ref in references(let.value)))
+    reads = let_reads(let)
     level, lifts = level_of(reads, plan)
     attribute = named.modules[let.name]
     whole = isinstance(let.value, ir.Apply)
@@ -101,7 +101,7 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
     module = ""
     if code.modules:
         only = next(iter(code.modules.values()))
-        module = only if whole else f"Parts({', '.join(f'{k}={v}' for k, v in code.modules.items())})"
+        module = only if whole else module_of(code.modules)
     body = (*code.body, f"return {text}")
     return Method(f"let_{let.name}", reads, level, lifts, body, module, attribute, (not reads,), (), partial)
 

@@ -61,13 +61,8 @@ def factorisation(model: ir.Model, side: ir.Side, order: Iterable[str]) -> str:
     factors = {f.node: f for f in (model.p if side == "p" else model.q)}
     names = [n for n in order if n in factors]
     given = [n.name for n in model.nodes if n.role == "given" or (side == "q" and n.role == "observed")]
-    joint = f"{side}({', '.join(names)}{' | ' if given else ''}{', '.join(given)})"
-    return f"{joint} = {' '.join(_written(factors[n]) for n in names)}"
-
-
-def _written(factor: ir.Factor) -> str:
-    given = f" | {', '.join(factor.given)}" if factor.given else ""
-    return f"{factor.side}({factor.node}{given})"
+    joint = ir.head(side, ", ".join(names), given)
+    return f"{joint} = {' '.join(factors[n].head for n in names)}"
 
 
 def _docstring(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan) -> None:

@@ -9,7 +9,7 @@ from sgdsl.catalog.families import FAMILIES
 RUNTIME = {
     "sgdsl.runtime.baselines": ("RunningMean", "predicted_score"),
     "sgdsl.runtime.batch": ("Batch", "NodeInfo", "Step", "Term", "present_cells"),
-    "sgdsl.runtime.bounds": ("clamped", "iw", "jensen", "leave_one_out", "snis", "with_score"),
+    "sgdsl.runtime.bounds": ("clamped", "iw", "jensen", "leave_one_out", "normalised_weights", "snis", "with_score"),
     "sgdsl.runtime.densities": (
         "categorical_soft_log_prob",
         *(f"{row.runtime}_log_prob" for row in FAMILIES.values() if row.name != "Delta"),
@@ -29,7 +29,7 @@ RUNTIME = {
     ),
     "sgdsl.runtime.levels": ("weighted",),
     "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),
-    "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "weight_of_samples", "split"),
+    "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "split"),
     "sgdsl.runtime.queries": ("Parameters", "Queries", "Values"),
 }  # fmt: skip
 

@@ -31,6 +31,7 @@ class Step:
     methods: Mapping[tuple[str, str], Method]
     out: Writer
     made: dict[tuple[str, Scope], str] = field(default_factory=dict)
+    again: dict[str, str] = field(default_factory=dict)  # recombined values
     levels: dict[Scope, str] = field(default_factory=dict)
     factors: dict[Key, str] = field(default_factory=dict)
     rests: dict[str, str] = field(default_factory=dict)  # log mass of the classes of which one is sampled
@@ -82,9 +83,10 @@ class Step:
 
     # --- recombined draws -------------------------------------------------------------------------------------
 
-    def value(self, name: str) -> str:
-        """The variable of a node or let, recombined where the statement is late and the value is not."""
-        text, groups = self.named.values[name], self.plan.groups
+    def value(self, name: str, soft: bool = False) -> str:
+        """The variable of a node or let, or of a relaxed node's probabilities, recombined where the statement is late and
+        the value is not."""
+        text, groups = self.named.derived["soft", name] if soft else self.named.values[name], self.plan.groups
         if not self.late or groups is None or name in groups.late:
             return text
         return self.recombined(text, groups.carriers.get(name, ()), self.plan.scopes[name])
@@ -93,12 +95,12 @@ class Step:
         """A value of a level at its group's sample of each recombination, made once."""
         if not carriers:
             return text
-        if (text, ("recombined",)) not in self.made:
+        if text not in self.again:
             row = f", row={self.level(scope)}.row" if scope else ""
             name = self.named.locals.new(f"{text}_recombined")
             self.say(f"{name} = weights.recombine({text}, {', '.join(map(quoted, carriers))}{row})")
-            self.made[text, ("recombined",)] = name
-        return self.made[text, ("recombined",)]
+            self.again[text] = name
+        return self.again[text]
 
     def is_late(self, side: ir.Side, node: str) -> bool:
         """Whether a factor is evaluated on recombined draws."""
@@ -207,12 +209,7 @@ class Step:
     def density(self, factor: ir.Factor, parameters: list[str], scope: Scope) -> str:
         """log p or log q of a factor's node at a level."""
         node, name, soft = self.model.node(factor.node), factor.node, relaxed(self.plan, factor.node)
-        value = self.value(name)
-        if soft:
-            value = self.named.derived["soft", name]
-            if self.late and self.plan.groups and name not in self.plan.groups.late:
-                value = self.recombined(value, self.plan.groups.carriers.get(name, ()), self.plan.scopes[name])
-        value = self.raised(value, self.plan.scopes[name], scope)
+        value = self.raised(self.value(name, soft), self.plan.scopes[name], scope)
         present = self.raised(self.named.derived["present", name], (), scope) if node.type.partial else ""
         return calls.log_prob(factor, node, value, parameters, present, soft)
 

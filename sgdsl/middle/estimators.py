@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
 from math import prod
@@ -171,6 +171,14 @@ class Weighed:
 
 def weigh(graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, Choice], known: tuple[str, ...]) -> Weighed:
     """What the graph decides about one pattern (docs/objective.md, section 2)."""
+    before, above = before_and_above(graphs, draws, known)
+    return Weighed(tuple(known), before, above, tuple(v for v in above if choices[v].drawn))
+
+
+def before_and_above(
+    graphs: Graphs, draws: Sequence[str], known: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """B and A of one pattern, in q's order: see Weighed."""
     unknown = {v for v in draws if v not in known}
     before = tuple(v for v in draws if v in known and unknown & set(graphs.parents("q", v)))
     above: set[str] = set()
@@ -180,8 +188,7 @@ def weigh(graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, Choice],
         if node in unknown and node not in above:
             above.add(node)
             todo.extend(graphs.parents("q", node))
-    ordered = tuple(v for v in draws if v in above)
-    return Weighed(known, before, ordered, tuple(v for v in ordered if choices[v].drawn))
+    return before, tuple(v for v in draws if v in above)
 
 
 def samples(

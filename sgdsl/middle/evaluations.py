@@ -10,7 +10,7 @@ import networkx as nx
 
 from sgdsl.middle import ir
 from sgdsl.middle.estimators import entries
-from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, factor_reads, references
+from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, factor_reads, let_reads, networks
 from sgdsl.middle.plan import Plan
 
 
@@ -52,10 +52,10 @@ def _in_bayes(
     children = {n: factor_reads(model.factor("p", n)) for n in source.factors if _owns(model.factor("p", n))}
     read = {name for reads in children.values() for name in reads}
     calls = {
-        f"let_{h.name}": tuple(dict.fromkeys(ref.name for ref in references(h.value)))
+        f"let_{h.name}": let_reads(h)
         for h in model.lets
         if node in contracted([h.name], model, graphs.lets) and read & {h.name, *nx.descendants(graphs.lets, h.name)}
-        if ir.Apply in {type(e) for e in _inside(h.value)}
+        if any(networks(h.value))
     }
     calls |= {f"decode_{n}": reads for n, reads in children.items()}
     for method, reads in calls.items():
@@ -86,8 +86,8 @@ def _methods(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[tuple[str,
     read = {name for factor in (*q, *p) for name in factor_reads(factor)}
     for let in model.lets:
         used = read & {let.name, *nx.descendants(graphs.lets, let.name)}
-        if used and ir.Apply in {type(e) for e in _inside(let.value)}:
-            yield f"let_{let.name}", tuple(dict.fromkeys(ref.name for ref in references(let.value)))
+        if used and any(networks(let.value)):
+            yield f"let_{let.name}", let_reads(let)
     for factor in (*q, *p):
         if _owns(factor) or isinstance(factor.parameters[0].source, ir.Bayes):
             yield f"{'encode' if factor.side == 'q' else 'decode'}_{factor.node}", factor_reads(factor)
@@ -96,18 +96,4 @@ def _methods(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[tuple[str,
 def _owns(factor: ir.Factor) -> bool:
     """Whether a factor owns a network or a table."""
     tables = any(isinstance(p.source, ir.Table) for p in factor.parameters)
-    return tables or any(isinstance(e, ir.Apply) for whole in factor_expressions(factor) for e in _inside(whole))
-
-
-def _inside(expr: ir.Expr) -> Iterator[ir.Expr]:
-    """An expression and all its parts, networks' inputs not."""
-    yield expr
-    match expr:
-        case ir.Operation() | ir.Call():
-            for arg in expr.args:
-                yield from _inside(arg)
-        case ir.Vector():
-            for item in expr.items:
-                yield from _inside(item)
-        case _:
-            pass
+    return tables or any(any(networks(e)) for e in factor_expressions(factor))

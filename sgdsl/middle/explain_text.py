@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from sgdsl.middle import ir
 from sgdsl.middle.explain import Page, Pattern, TermRow
 from sgdsl.middle.formula import Formula, Notation
 from sgdsl.middle.objective import Density, Objective
@@ -95,7 +96,7 @@ def objective_text(objective: Objective) -> list[str]:
 
 def factor_text(factor: Density) -> str:
     """p(x | y, z)."""
-    return f"{factor.side}({factor.node}{' | ' if factor.given else ''}{', '.join(factor.given)})"
+    return ir.head(factor.side, factor.node, factor.given)
 
 
 def _wrapped(text: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 import networkx as nx
 
@@ -30,22 +31,32 @@ class Graphs:
         return tuple((self.p if side == "p" else self.q).predecessors(node))
 
 
+def walk(expr: ir.Expr) -> Iterator[ir.Expr]:
+    """An expression and all its parts, the inputs of networks among them, from the outside in and in order."""
+    yield expr
+    match expr:
+        case ir.Ref() | ir.Number() | ir.Weight():
+            inner: tuple[ir.Expr, ...] = ()
+        case ir.Operation() | ir.Call():
+            inner = expr.args
+        case ir.Vector():
+            inner = expr.items
+        case ir.Apply():
+            inner = expr.network.inputs
+        case _:
+            assert_never(expr)
+    for part in inner:
+        yield from walk(part)
+
+
 def references(expr: ir.Expr) -> Iterator[ir.Ref]:
     """Every node and let that an expression reads, in order."""
-    match expr:
-        case ir.Ref():
-            yield expr
-        case ir.Number() | ir.Weight():
-            return
-        case ir.Operation() | ir.Call():
-            for arg in expr.args:
-                yield from references(arg)
-        case ir.Vector():
-            for item in expr.items:
-                yield from references(item)
-        case ir.Apply():
-            for arg in expr.network.inputs:
-                yield from references(arg)
+    return (part for part in walk(expr) if isinstance(part, ir.Ref))
+
+
+def networks(expr: ir.Expr) -> Iterator[ir.Network]:
+    """Every network that an expression applies, in order."""
+    return (part.network for part in walk(expr) if isinstance(part, ir.Apply))
 
 
 def factor_expressions(factor: ir.Factor) -> Iterator[ir.Expr]:
@@ -83,13 +94,18 @@ def factor_reads(factor: ir.Factor) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(g for g in factor.given if g in found), *sorted(found - set(factor.given)))))
 
 
+def let_reads(let: ir.Let) -> tuple[str, ...]:
+    """The nodes and lets that a let reads, in order."""
+    return tuple(dict.fromkeys(ref.name for ref in references(let.value)))
+
+
 def let_graph(model: ir.Model) -> nx.DiGraph:
     """An edge a → h: the let h reads the node or let a."""
     graph = nx.DiGraph()
     graph.add_nodes_from(n.name for n in model.nodes)
     graph.add_nodes_from(h.name for h in model.lets)
     for let in model.lets:
-        graph.add_edges_from((ref.name, let.name) for ref in references(let.value))
+        graph.add_edges_from((name, let.name) for name in let_reads(let))
     return graph
 
 

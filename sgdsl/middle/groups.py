@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from sgdsl.middle.estimators import before_and_above
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.recombination import Recombination
 
@@ -22,19 +23,13 @@ class Group:
 def groups(graphs: Graphs, draws: Sequence[str], known: Collection[str]) -> tuple[Group, ...]:
     """The components of A, the unknown ancestors of B, in q's order; two members are joined where a factor q(a | pa),
     a in A, or q(b | pa), b in B, reads both, lets contracted. `draws`: q's nodes in order."""
-    unknown = set(draws) - set(known)
-    labels = [v for v in draws if v in known and unknown & set(graphs.parents("q", v))]
+    before, above = before_and_above(graphs, draws, known)
     joined = nx.Graph()
-    todo = list(labels)
-    while todo:
-        node = todo.pop()
-        above = [p for p in graphs.parents("q", node) if p in unknown]
-        todo += [p for p in above if p not in joined]
-        together = above if node in known else [node, *above]
-        nx.add_path(joined, together)
+    for node in (*before, *above):
+        nx.add_path(joined, [v for v in (node, *graphs.parents("q", node)) if v in above])
     found = []
     for component in nx.connected_components(joined):
-        readers = (v for v in labels if component & set(graphs.parents("q", v)))
+        readers = (v for v in before if component & set(graphs.parents("q", v)))
         found.append(Group(tuple(v for v in draws if v in component), tuple(readers)))
     return tuple(sorted(found, key=lambda group: draws.index(group.members[0])))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -160,6 +161,12 @@ class Made:
     prior: bool = False
 
 
+def head(side: Side, node: str, given: Iterable[str]) -> str:
+    """p(node | given)."""
+    parents = ", ".join(given)
+    return f"{side}({node} | {parents})" if parents else f"{side}({node})"
+
+
 @dataclass(frozen=True, slots=True)
 class Factor:
     """p(node | given) or q(node | given). `given`: names of nodes and lets as written; `trunk`: the one network that
@@ -176,6 +183,11 @@ class Factor:
     given_spans: tuple[Span, ...] = field(default=(), compare=False)
     text: str = field(default="", compare=False)  # the statement as written, comments and blanks normalised
     made: Made | None = field(default=None, compare=False)  # None: written in the file
+
+    @property
+    def head(self) -> str:
+        """p(node | given), as written."""
+        return head(self.side, self.node, self.given)
 
     @property
     def mixture(self) -> Mixture | None:

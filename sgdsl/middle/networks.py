@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.middle import ir
-from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, references
+from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, networks, references
 
 
 def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
@@ -49,25 +49,9 @@ def _check_bayes(model: ir.Model, nets: dict[str, tuple[ir.Part, ...]], sink: Si
 def _networks(factors: Iterable[ir.Factor], lets: Iterable[ir.Let]) -> Iterator[ir.Network]:
     for factor in factors:
         for expr in factor_expressions(factor):
-            yield from _inside(expr)
+            yield from networks(expr)
     for let in lets:
-        yield from _inside(let.value)
-
-
-def _inside(expr: ir.Expr) -> Iterator[ir.Network]:
-    match expr:
-        case ir.Apply():
-            yield expr.network
-            for arg in expr.network.inputs:
-                yield from _inside(arg)
-        case ir.Operation() | ir.Call():
-            for arg in expr.args:
-                yield from _inside(arg)
-        case ir.Vector():
-            for item in expr.items:
-                yield from _inside(item)
-        case _:
-            return
+        yield from networks(let.value)
 
 
 def _stages(parts: tuple[ir.Part, ...], nets: dict[str, tuple[ir.Part, ...]]) -> Iterator[ir.Stage]:

@@ -38,8 +38,7 @@ class Recombination:
 
     def union(self, names: Iterable[str]) -> Names:
         """The carriers of some values together, in q's order."""
-        found = {c for name in names for c in self.carriers.get(name, ())}
-        return tuple(v for v in self.weighed if v in found)
+        return self.ordered(c for name in names for c in self.carriers.get(name, ()))
 
     def term(self, side: ir.Side, node: str) -> Names:
         """The carriers of a factor."""
@@ -52,7 +51,7 @@ class Recombination:
 
     def product(self, product: Product) -> Names:
         """The carriers of a log-product."""
-        return self._ordered(c for key, _ in product.factors for c in self.key(key))
+        return self.ordered(c for key, _ in product.factors for c in self.key(key))
 
     def key(self, key: Key) -> Names:
         """The carriers of a log-factor."""
@@ -69,7 +68,8 @@ class Recombination:
         """Whether every pair is in one group wherever both are weighed."""
         return all(frozenset(pair) in self.pairs for pair in combinations(carriers, 2))
 
-    def _ordered(self, names: Iterable[str]) -> Names:
+    def ordered(self, names: Iterable[str]) -> Names:
+        """Weighed nodes in q's order."""
         found = set(names)
         return tuple(v for v in self.weighed if v in found)
 
@@ -87,6 +87,8 @@ def recombination(
     above_labels = {a for n in supervised for a in nx.ancestors(graphs.q, n)}
     varying = set(drawn)
     weighed = tuple(v for v in draws if v in above_labels and v in varying)
+    if len(weighed) < 2:
+        return None
     reads: dict[tuple[ir.Side, str], Names] = {(f.side, f.node): f.given for f in (*model.p, *model.q)}
     carriers: dict[str, Names] = {}
     above: dict[str, Names] = {}

@@ -111,12 +111,11 @@ def _inside(let: str, node: str, model: ir.Model, lets: nx.DiGraph) -> list[str]
 def _unavailable(factor: ir.Factor, other: ir.Factor, missing: list[str], whose: str, sink: Sink) -> None:
     names = ", ".join(f"`{n}`" for n in missing)
     parents = ", ".join((*factor.given, *missing))
-    written = f"p({other.node}{' | ' if other.given else ''}{', '.join(other.given)})"
     made = "bayes" if isinstance(factor.parameters[0].source, ir.Bayes) else "product(…)"
     hint = f"write `q({factor.node} | {parents}) = {made}`, if q draws {'it' if len(missing) == 1 else 'them'} before"
     sink.add(
         Diagnostic("E0512", f"{whose} needs {names}", factor.span, f"not among its parents: {', '.join(missing)}",
-                   (Label(other.span, f"{written} is one of its factors"),),
+                   (Label(other.span, f"{other.head} is one of its factors"),),
                    ("a p-factor can be evaluated where its nodes are parents, observed or given",),
                    f"{hint}; else write a network")
     )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sgdsl.middle import ir
-from sgdsl.middle.graphs import factor_reads, references
+from sgdsl.middle.graphs import factor_reads, let_reads
 from sgdsl.middle.plan import Plan, is_constant
 
 MOST = 96  # rows of a table
@@ -70,7 +70,7 @@ def _let(let: ir.Let) -> str:
     """An alias stays one; everything else is a network of what it reads."""
     if isinstance(let.value, ir.Ref):
         return let.value.name
-    reads = dict.fromkeys(ref.name for ref in references(let.value))
+    reads = let_reads(let)
     return f"mlp(2, act = tanh)({', '.join(reads)})" if reads else "learned(2)"
 
 

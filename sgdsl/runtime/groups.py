@@ -137,9 +137,7 @@ class Weights:
 
     def _of(self, by_group: Tensor, carriers: Sequence[str]) -> Tensor:
         """The slice of the group that these nodes are in, [S, rows]."""
-        rows = [self.groups[self.place[c]] for c in carriers]
-        group = torch.stack(rows).amax(0) if rows else torch.full_like(self.several, NONE, dtype=torch.int64)
-        group = group % len(by_group)
+        group = _group_of(self.groups, self.place, carriers)
         return by_group.gather(0, group.expand(1, *by_group.shape[1:]))[0]
 
 
@@ -153,14 +151,27 @@ def weigh(
     first = next(iter(units := list(units)))[0]
     log_w = first.new_zeros(count + 1, samples, rows)
     for unit, carriers in units:
-        of = torch.stack([groups[place[c]] for c in carriers]).amax(0) if carriers else torch.full_like(groups[0], NONE)
-        log_w = log_w.scatter_add(0, (of % (count + 1)).expand(1, samples, -1), unit.expand(1, samples, -1))
-    active = torch.stack([(groups == g).any(0) for g in range(count)])
+        group = _group_of(groups, place, carriers)
+        log_w = log_w.scatter_add(0, group.expand(1, samples, -1), unit.expand(1, samples, -1))
+    active = _active(groups)
     several = active.sum(0) > 1
     aligned = torch.arange(samples, device=groups.device)[:, None].expand(-1, rows)
     picks = [draws.resample((samples, rows), log_w[g].detach()) for g in range(count)]
     taken = [torch.where(several & active[g], pick, aligned) for g, pick in enumerate(picks)]
     return Weights(place, groups, log_w, torch.stack([*taken, aligned]), several)
+
+
+def _group_of(groups: Tensor, place: Mapping[str, int], carriers: Sequence[str]) -> Tensor:
+    """The group that these nodes are in, as a place in `log_w`: [rows], the last place for none."""
+    count = len(groups)
+    if not carriers:
+        return torch.full_like(groups[0], count)
+    return torch.stack([groups[place[c]] for c in carriers]).amax(0) % (count + 1)
+
+
+def _active(groups: Tensor) -> Tensor:
+    """Whether a row has each group, [weighed, rows]."""
+    return torch.stack([(groups == g).any(0) for g in range(len(groups))])
 
 
 def grouped(weights: Weights, parts: Sequence[Part], recombined: Tensor, alpha: float) -> Tensor:
@@ -214,9 +225,7 @@ def _apart(weights: Weights, recombined: Tensor) -> Tensor:
 
 def _spared(weights: Weights) -> Tensor:
     """The probability that a recombination other than s itself takes no group's sample s, [S, rows]."""
-    count = weights.log_w.shape[0] - 1
-    active = torch.stack([(weights.groups == g).any(0) for g in range(count)])
-    share = torch.where(active[:, None], weights.log_w[:count].softmax(1), 0.0)
+    share = torch.where(_active(weights.groups)[:, None], weights.log_w[:-1].softmax(1), 0.0)
     return (1 - share).prod(0)
 
 

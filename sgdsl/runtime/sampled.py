@@ -42,11 +42,6 @@ def log_portion(digit: Tensor, log_q: Tensor, log_rest: Tensor) -> Tensor:
     return torch.where(digit == 0, log_q, log_rest)
 
 
-def weight_of_samples(log_w: Tensor, samples: int) -> Tensor:
-    """w̄ of each sample, [S, rows], without gradient: log_w [S or 1, rows]."""
-    return log_w.detach().expand(samples, -1).softmax(0)
-
-
 def rest_score(level: Level, below: str, digit: Tensor, part: Tensor, log_rest: Tensor, log_q: Tensor) -> Tensor:
     """The score term of the class that was sampled, [S or 1, rows]: stop(what its entry adds to the bound, less what it would
     add with the value of the likeliest) · log q(class | not the likeliest).

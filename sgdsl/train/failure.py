@@ -75,7 +75,7 @@ def _factor_text(parameter: str, program: Program) -> str:
     side, _, node = parameter.partition(".")[0].partition("_")
     for factor in (*program.model.p, *program.model.q):
         if factor.side == side and factor.node == node:
-            return f"{side}({node}{' | ' if factor.given else ''}{', '.join(factor.given)})"
+            return factor.head
     return ""
 
 

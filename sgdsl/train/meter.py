@@ -50,11 +50,8 @@ class Meter:
         """A few steps of an epoch: everything by pattern, brought from the device at once."""
         log_w, like = step.log_w, batch.zeros[0]
         weight = normalised_weights(log_w) if self.weighed else None
-        ones, drawn = (
-            torch.ones_like(like),
-            self.samples / log_w.shape[-2],
-        )  # constant weights may have one sample for all
-        found = [ones, effective_sample_size(log_w) * drawn, chi_square(log_w), log_labels(log_w)]
+        drawn = self.samples / log_w.shape[-2]  # constant weights may have one sample for all
+        found = [torch.ones_like(like), effective_sample_size(log_w) * drawn, chi_square(log_w), log_labels(log_w)]
         found += [term.rows(weight).to(like.device) for term in step.terms.values()]
         table = torch.stack([value.double().expand(batch.rows) for value in found], 1)
         totals = (self.patterns.indicator(batch.known, like) @ table).tolist()
