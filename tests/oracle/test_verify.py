@@ -53,6 +53,30 @@ def test_a_q_that_reads_nothing_and_has_no_weights(y: str, c: str) -> None:
     assert report.right, wrong(report)
 
 
+NAMES = """model names
+observed   x          : class(3)
+supervised parts      : class(2)
+supervised recombined : class(2)
+latent     weights    : class(2)
+latent     late_gain  : class(2)
+p(weights)   = Categorical(learned)
+p(late_gain) = Categorical(learned)
+p(parts | weights) = Categorical(table)
+p(recombined)      = Categorical
+p(x | weights, late_gain, recombined) = Categorical(table)
+q(weights | x)   = Categorical(table) by score
+q(late_gain | x) = Categorical(table) by score
+q(parts | weights)        = Categorical(table)
+q(recombined | late_gain) = Categorical(table)
+"""
+
+
+def test_nodes_called_like_the_variables_of_a_grouped_step() -> None:
+    """Protects the step's own names: recombined draws, the level of a node called recombined, weights, parts, gains."""
+    report = verify(Source("names.sgm", NAMES))
+    assert report.right, wrong(report)
+
+
 @pytest.mark.parametrize(
     "path", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in LARGE else []) for p in GALLERY]
 )
