@@ -22,9 +22,11 @@ def runtime_family(factor: ir.Factor) -> str:
     return f"mixture_{prefix}" if factor.mixture else prefix
 
 
-def log_prob(factor: ir.Factor, node: ir.Node, value: str, parameters: Sequence[str], present: str, soft: bool) -> str:
+def log_prob(
+    factor: ir.Factor, node: ir.Node, value: str, parameters: Sequence[str], present: str, soft: bool, entry: str = ""
+) -> str:
     """log p or log q, [S or 1, entries]. `present`: the mask of a partial node, whose missing cells leave the sum; `soft`:
-    the value is a vector of weights."""
+    the value is a vector of weights; `entry`: the index of the parameters' entries, "" where they stand at the value's."""
     prefix, dims = FAMILIES[factor.family].runtime, len(node.type.event)
     if soft and node.type.one_hot:
         prefix = "categorical_soft"
@@ -36,7 +38,8 @@ def log_prob(factor: ir.Factor, node: ir.Node, value: str, parameters: Sequence[
     if present:
         cells = f"{prefix}_log_prob({value}, {', '.join(parameters)})"
         return f"over_present({present}, {cells}, event={dims})"
-    return f"{prefix}_log_prob({value}, {', '.join(parameters)}, event={dims})"
+    at, where = ("_at", f"{entry}, ") if entry else ("", "")
+    return f"{prefix}_log_prob{at}({value}, {', '.join(parameters)}, {where}event={dims})"
 
 
 def draw(factor: ir.Factor, node: ir.Node, prefix: str, entries: str, parameters: Sequence[str], options: str) -> str:

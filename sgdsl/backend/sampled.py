@@ -41,7 +41,7 @@ def infer_sampled(step: Step, factor: ir.Factor, term: Term) -> None:
     say(f"{likeliest}, {rest}, {log_rest} = split({logits})")
     say(f"{other} = draws.categorical((samples, {entries}), {rest})")
     digit = f'{step.level(scope)}.values["{node.name}"]'
-    raised = [step.raised(text, above, scope) for text in (likeliest, other, log_rest, logits)]
+    raised = [step.raised(text, above, scope) for text in (likeliest, other, log_rest)]
     first = f" + {node.type.first}" if node.type.first else ""
     drawn = f"either({digit}, {raised[0]}, {raised[1]}){first}"
     if node.role == "supervised":
@@ -51,7 +51,7 @@ def infer_sampled(step: Step, factor: ir.Factor, term: Term) -> None:
     say(f"{value} = {drawn}")
     log_q = step.named.derived["log_q", node.name]
     index = f"{value} - {node.type.first}" if node.type.first else value
-    say(f"{log_q} = categorical_log_prob({index}, {raised[3]}, event=0)")
+    say(f"{log_q} = categorical_log_prob_at({index}, {logits}, {step.index(scope, above)}, event=0)")
     share = step.factors[Key("q", node.name)] = new(f"log_portion_{node.name}")
     say(f"{share} = log_portion({digit}, {log_q}, {raised[2]})")
     step.rests[node.name] = raised[2]

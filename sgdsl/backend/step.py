@@ -137,17 +137,25 @@ class Step:
             self.say(self.call(self.methods["let", name], self.named.values[name]))
             self.late = outer
 
-    def parameters(self, factor: ir.Factor, scope: Scope) -> list[str]:
-        """The texts of a factor's parameters at a level."""
+    def parameters(self, factor: ir.Factor, scope: Scope, lifted: bool = True) -> list[str]:
+        """The texts of a factor's parameters at a level, or where its method computes them."""
         method = self.methods[factor.side, factor.node]
         if not method.name:
             return list(method.constants)
         names = [self.named.locals.new(f"{factor.side}_{factor.node}_{n}") for n in calls.parameter_names(factor)]
         self.say(self.call(method, ", ".join(names)))
         return [
-            name if free else self.raised(name, method.level, scope)
+            name if free or not lifted else self.raised(name, method.level, scope)
             for name, free in zip(names, method.free, strict=True)
         ]
+
+    def entry(self, factor: ir.Factor, scope: Scope) -> str:
+        """The index of the entry whose logits a class is looked up in, where these stand below `scope`; else ""."""
+        method, node = self.methods[factor.side, factor.node], self.model.node(factor.node)
+        plain = factor.family == "Categorical" and not factor.mixture and not node.type.partial
+        if not plain or not method.name or method.free[0] or method.level == scope or relaxed(self.plan, node.name):
+            return ""
+        return self.index(scope, method.level)
 
     def infer(self, factor: ir.Factor, term: Term | None) -> None:
         """A node of q: its parameters, its value, its log q."""
@@ -157,7 +165,8 @@ class Step:
         value, node = self.named.values[name], self.model.node(name)
         scope = self.plan.scopes[name]
         at = term.scope if term else scope
-        parameters = self.parameters(factor, at)
+        entry = self.entry(factor, at)
+        parameters = self.parameters(factor, at, lifted=not entry)
         if choice.name == "enumerate":
             self.say(f'{value} = {self.level((name,))}.values["{name}"]')
         elif choice.name == "delta":
@@ -166,7 +175,7 @@ class Step:
             self.draw(factor, node, parameters, scope)
         if term:
             self.factors[Key("q", name)] = self.named.derived["log_q", name]
-            self.say(f"{self.factors[Key('q', name)]} = {self.density(factor, parameters, at)}")
+            self.say(f"{self.factors[Key('q', name)]} = {self.density(factor, parameters, at, entry)}")
 
     def draw(self, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
         """Known rows keep their label, the others draw."""
@@ -206,12 +215,12 @@ class Step:
             soft = f"where_known({mask}, {label}, {soft})"
         self.say(f"{self.named.derived['soft', node.name]} = {soft}")
 
-    def density(self, factor: ir.Factor, parameters: list[str], scope: Scope) -> str:
-        """log p or log q of a factor's node at a level."""
+    def density(self, factor: ir.Factor, parameters: list[str], scope: Scope, entry: str = "") -> str:
+        """log p or log q of a factor's node at a level; `entry`: where its parameters stand below."""
         node, name, soft = self.model.node(factor.node), factor.node, relaxed(self.plan, factor.node)
         value = self.raised(self.value(name, soft), self.plan.scopes[name], scope)
         present = self.raised(self.named.derived["present", name], (), scope) if node.type.partial else ""
-        return calls.log_prob(factor, node, value, parameters, present, soft)
+        return calls.log_prob(factor, node, value, parameters, present, soft, entry)
 
     def generate(self, factor: ir.Factor, term: Term) -> None:
         """A factor of p: its parameters and its log p."""
@@ -219,8 +228,9 @@ class Step:
             return
         self.heading(factor)
         self.late = self.is_late("p", term.node)
-        parameters = self.parameters(factor, term.scope)
-        self.say(f"{self.text_of(term)} = {self.density(factor, parameters, term.scope)}")
+        entry = self.entry(factor, term.scope)
+        parameters = self.parameters(factor, term.scope, lifted=not entry)
+        self.say(f"{self.text_of(term)} = {self.density(factor, parameters, term.scope, entry)}")
 
     def text_of(self, term: Term) -> str:
         """The variable of a term, or the number it is."""

@@ -7,7 +7,12 @@ from sgdsl.runtime.densities_count import (
     poisson_log_prob,
     zero_inflated_negative_binomial_log_prob,
 )
-from sgdsl.runtime.densities_finite import bernoulli_log_prob, categorical_log_prob, categorical_soft_log_prob
+from sgdsl.runtime.densities_finite import (
+    bernoulli_log_prob,
+    categorical_log_prob,
+    categorical_log_prob_at,
+    categorical_soft_log_prob,
+)
 from sgdsl.runtime.densities_moments import (
     bernoulli_mean,
     categorical_mean,
@@ -27,6 +32,7 @@ __all__ = [
     "bernoulli_log_prob",
     "bernoulli_mean",
     "categorical_log_prob",
+    "categorical_log_prob_at",
     "categorical_mean",
     "categorical_soft_log_prob",
     "delta_mean",

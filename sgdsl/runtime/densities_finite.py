@@ -74,6 +74,19 @@ def categorical_log_prob(value: Tensor, logits: Tensor, event: int = 0) -> Tenso
     return sum_event(chosen.squeeze(-1), event)
 
 
+def categorical_log_prob_at(value: Tensor, logits: Tensor, entry: Tensor, event: int = 0) -> Tensor:
+    """categorical_log_prob of value [S or 1, entries, *event] from logits [S or 1, entries below, *event, k], entry[i] of
+    them for the value i: each is normalised once, and no table of entries × k is made."""
+    log_probs = logits.log_softmax(-1)
+    cells = log_probs[0, 0, ..., 0].numel()
+    cell = torch.arange(cells, device=value.device)
+    place = (entry[:, None] * cells + cell) * log_probs.shape[-1] + value.reshape(*value.shape[:2], cells)
+    table, shape = log_probs.flatten(1), (max(len(value), len(log_probs)), *value.shape[1:])
+    if len(value) == 1:
+        return sum_event(table.index_select(1, place.flatten()).reshape(shape), event)
+    return sum_event(table.expand(len(value), -1).gather(1, place.flatten(1)).reshape(shape), event)
+
+
 def categorical_soft_log_prob(weights: Tensor, logits: Tensor, event: int = 0) -> Tensor:
     """Σ weights·log softmax(logits): weights and logits […, *event, k] → […]."""
     return sum_event((weights * logits.log_softmax(-1)).sum(-1), event)

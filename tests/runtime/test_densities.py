@@ -11,6 +11,7 @@ import torch.distributions as td
 from sgdsl.runtime import densities, densities_moments
 from sgdsl.runtime.densities import (
     categorical_log_prob,
+    categorical_log_prob_at,
     categorical_soft_log_prob,
     range_mean,
     zero_inflated_negative_binomial_log_prob,
@@ -142,6 +143,23 @@ def test_classes(event: int) -> None:
     few = logits[:1, :, :1].detach()
     value = torch.randint(4, (6, 5, 3))
     torch.testing.assert_close(categorical_log_prob(value, few), td.Categorical(logits=few).log_prob(value))
+
+
+@pytest.mark.parametrize("event", [(), (2,), (2, 3)])
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_class_looked_up_below_equals_the_lifted_one(event: tuple[int, ...], drawn: bool) -> None:
+    """Protects enumerated classes, value and gradient: logits of 3 rows, values at 7 entries, shared by 4 samples or not."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn((4, 3, *event, 5), generator=generator, dtype=torch.float64).requires_grad_()
+    entry = torch.tensor([0, 0, 0, 1, 2, 2, 2])
+    value = torch.randint(0, 5, (4 if drawn else 1, 7, *event), generator=generator)
+    found = categorical_log_prob_at(value, logits, entry, event=len(event))
+    wanted = categorical_log_prob(value, logits.index_select(1, entry), event=len(event))
+    torch.testing.assert_close(found, wanted)
+    weights = torch.randn(found.shape, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(
+        *(torch.autograd.grad((v * weights).sum(), logits)[0] for v in (found, wanted)), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_soft_classes_are_linear_in_their_weights() -> None:
