@@ -26,6 +26,7 @@ from sgdsl.middle import (
     graphs,
     ir,
     networks,
+    optimise,
     plan,
     recognition,
     sides,
@@ -90,7 +91,7 @@ def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
     model = sides.complete(model, sink)
     sink.barrier()
     dags = graphs.build(model)
-    step = plan.plan(model, dags, sink)
+    step = optimise.optimise(model, dags, plan.plan(model, dags, sink))
     networks.check_norms(model, dags, sink)
     sink.barrier()
     return Checked(source, tree, model, dags, step, tuple(sink.found))

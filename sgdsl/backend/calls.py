@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sgdsl.backend.writer import tuple_of
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 
@@ -40,6 +41,12 @@ def log_prob(
         return f"over_present({present}, {cells}, event={dims})"
     at, where = ("_at", f"{entry}, ") if entry else ("", "")
     return f"{prefix}_log_prob{at}({value}, {', '.join(parameters)}, {where}event={dims})"
+
+
+def expected_log_prob(node: ir.Node, q: Sequence[str], p: Sequence[str]) -> str:
+    """log p, or log q where `p` is empty, averaged over a Normal q with parameters `q`, [S or 1, entries]."""
+    name = "normal_expected_log_prob" if p else "normal_negative_entropy"
+    return f"{name}({', '.join((*q, *p))}, event={tuple_of(map(str, node.type.event))})"
 
 
 def draw(factor: ir.Factor, node: ir.Node, prefix: str, entries: str, parameters: Sequence[str], options: str) -> str:

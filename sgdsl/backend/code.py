@@ -36,11 +36,13 @@ SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 
 @dataclass(slots=True)
 class Code:
-    """The body of one method, and the modules it owns: `owner` is where they live, `whole`: the one network is the owner."""
+    """The body of one method, and the modules it owns: `owner` is where they live, `whole`: the one network is the owner;
+    `split`: first layers are computed a part an input."""
 
     inputs: dict[str, Input]
     nets: dict[str, tuple[str, tuple[ir.Part, ...]]]
     owner: str
+    split: bool
     whole: bool = False
     body: list[str] = field(default_factory=list)
     modules: dict[str, str] = field(default_factory=dict)
@@ -81,7 +83,7 @@ class Code:
         for run in runs:
             if isinstance(run, str):
                 module, inner = self.nets[run]
-                declared = Code(self.inputs, self.nets, "self", False, self.body, {}, self.counts)
+                declared = Code(self.inputs, self.nets, "self", self.split, False, self.body, {}, self.counts)
                 features = declared._through(inner, features, module)
             else:
                 here = layers(run)
@@ -107,7 +109,7 @@ class Code:
             if len(features) == 1 and features[0].plain:
                 text = self.assign(called(path, flat(features[0]), start + at, start + end, whole and at == 0))
             else:
-                h = self.assign(affine(f"{path}[{start + at}]", features))
+                h = self.assign(affine(f"{path}[{start + at}]", features, self.split))
                 text = self.assign(called(path, h, start + at + 1, start + end, False)) if at + 1 < end else h
             features = [after(run[at:end], text)]
         return features

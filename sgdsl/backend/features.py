@@ -43,10 +43,13 @@ class Feature:
         return not (self.classes or self.up or self.cast)
 
 
-def affine(layer: str, features: Sequence[Feature]) -> str:
-    """A linear layer on inputs that may stand on different levels: each input's part is computed on its own level."""
+def affine(layer: str, features: Sequence[Feature], split: bool) -> str:
+    """A linear layer on inputs that may stand on different levels. `split`: each input's part is computed on its own
+    level; else they are lifted and put together."""
     if len(features) == 1 and features[0].plain:
         return f"{layer}({flat(features[0])})"
+    if not split:
+        return f"dense({layer}, joined({', '.join(map(lone, features))}, dim=-1), 0) + {layer}.bias"
     terms, start = [], 0
     for f in features:
         text = (

@@ -50,7 +50,7 @@ def factor_method(
     attribute = f"{factor.side}_{factor.node}"
     reads = factor_reads(factor)
     level, lifts = level_of(reads, plan)
-    code = Code(inputs_of(reads, lifts, plan, named, types), nets, "net")
+    code = Code(inputs_of(reads, lifts, plan, named, types), nets, "net", plan.is_split(factor.side, factor.node))
     partial = zero_missing(code)
     match factor.parameters[0].source:
         case ir.Product() | ir.Mixture() as source:
@@ -91,7 +91,9 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
     level, lifts = level_of(reads, plan)
     attribute = named.modules[let.name]
     whole = isinstance(let.value, ir.Apply)
-    code = Code(inputs_of(reads, lifts, plan, named, types), nets, f"self.{attribute}", whole)
+    code = Code(
+        inputs_of(reads, lifts, plan, named, types), nets, f"self.{attribute}", plan.is_split("let", let.name), whole
+    )
     partial = zero_missing(code)
     if isinstance(let.value, ir.Ref):
         text = code.inputs[let.value.name].lifted
@@ -134,4 +136,4 @@ def inputs_of(
 
 def relaxed(plan: Plan, name: str) -> bool:
     """Whether a node's value is a vector of weights in the step."""
-    return name in plan.choices and plan.choices[name].name in ("gumbel", "straight_through")
+    return name in plan.choices and plan.choices[name].relaxed

@@ -110,7 +110,7 @@ def _head(code: Code, parameter: ir.Parameter, network: ir.Network | None, featu
         return f"shaped({layer}({features[0].text}), {sizes(parameter.shape)})"
     width = sum(f.width for f in features)
     code.modules[parameter.name] = f"nn.Linear({width}, {math.prod(parameter.shape)})"
-    return f"shaped({', '.join(t for t in (affine(layer, features), sizes(parameter.shape)) if t)})"
+    return f"shaped({', '.join(t for t in (affine(layer, features, code.split), sizes(parameter.shape)) if t)})"
 
 
 def _table(code: Code, parameter: ir.Parameter, table: ir.Table) -> str:

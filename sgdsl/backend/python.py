@@ -10,6 +10,7 @@ from sgdsl.backend.bound import emit_bound
 from sgdsl.backend.calls import parameter_names
 from sgdsl.backend.facts import emit_facts
 from sgdsl.backend.grouped import emit_grouped, emit_weights
+from sgdsl.backend.infer import infer
 from sgdsl.backend.lookup import emit_lookup
 from sgdsl.backend.methods import Method, factor_method, let_method, net_module
 from sgdsl.backend.names import Named, name_all
@@ -185,5 +186,5 @@ def _infer(step: Step, name: str, term: Term | None) -> None:
     if step.plan.choices[name].name == "sum_and_sample" and term:
         infer_sampled(step, step.model.factor("q", name), term)
     else:
-        step.infer(step.model.factor("q", name), term)
+        infer(step, step.model.factor("q", name), term)
         predict(step, name)

@@ -11,7 +11,7 @@ RUNTIME = {
     "sgdsl.runtime.batch": ("Batch", "NodeInfo", "Step", "Term", "present_cells"),
     "sgdsl.runtime.bounds": ("clamped", "iw", "jensen", "leave_one_out", "normalised_weights", "snis", "with_score"),
     "sgdsl.runtime.densities": (
-        "categorical_log_prob_at", "categorical_soft_log_prob",
+        "normal_expected_log_prob", "normal_negative_entropy", "categorical_log_prob_at", "categorical_soft_log_prob",
         *(f"{row.runtime}_log_prob" for row in FAMILIES.values() if row.name != "Delta"),
     ),
     "sgdsl.runtime.domains": (

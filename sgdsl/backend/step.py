@@ -13,7 +13,6 @@ from sgdsl.backend import calls
 from sgdsl.backend.methods import Method, relaxed
 from sgdsl.backend.names import Named
 from sgdsl.backend.writer import Writer, quoted
-from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key, Scope
 from sgdsl.middle.plan import Plan, Term
@@ -35,6 +34,7 @@ class Step:
     levels: dict[Scope, str] = field(default_factory=dict)
     factors: dict[Key, str] = field(default_factory=dict)
     rests: dict[str, str] = field(default_factory=dict)  # log mass of the classes of which one is sampled
+    inferred: dict[str, list[str]] = field(default_factory=dict)  # q's parameters of closed nodes
     late: bool = False  # after recombination
 
     def say(self, text: str) -> None:
@@ -151,76 +151,30 @@ class Step:
 
     def entry(self, factor: ir.Factor, scope: Scope) -> str:
         """The index of the entry whose logits a class is looked up in, where these stand below `scope`; else ""."""
-        method, node = self.methods[factor.side, factor.node], self.model.node(factor.node)
-        plain = factor.family == "Categorical" and not factor.mixture and not node.type.partial
-        if not plain or not method.name or method.free[0] or method.level == scope or relaxed(self.plan, node.name):
+        if not self.plan.is_looked_up(factor.side, factor.node):
             return ""
-        return self.index(scope, method.level)
-
-    def infer(self, factor: ir.Factor, term: Term | None) -> None:
-        """A node of q: its parameters, its value, its log q."""
-        self.heading(factor)
-        self.late = self.is_late("q", factor.node)
-        name, choice = factor.node, self.plan.choices[factor.node]
-        value, node = self.named.values[name], self.model.node(name)
-        scope = self.plan.scopes[name]
-        at = term.scope if term else scope
-        entry = self.entry(factor, at)
-        parameters = self.parameters(factor, at, lifted=not entry)
-        if choice.name == "enumerate":
-            self.say(f'{value} = {self.level((name,))}.values["{name}"]')
-        elif choice.name == "delta":
-            self.say(f"{value} = {parameters[0]}")
-        else:
-            self.draw(factor, node, parameters, scope)
-        if term:
-            self.factors[Key("q", name)] = self.named.derived["log_q", name]
-            self.say(f"{self.factors[Key('q', name)]} = {self.density(factor, parameters, at, entry)}")
-
-    def draw(self, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
-        """Known rows keep their label, the others draw."""
-        value, choice = self.named.values[node.name], self.plan.choices[node.name]
-        entries = f"{self.level(scope)}.entries" if scope else "rows"
-        prefix = FAMILIES[factor.family].runtime
-        options = ""
-        if choice.name in ("gumbel", "straight_through"):
-            prefix = choice.name if prefix == "categorical" else f"binary_{choice.name}"
-            options = "".join(f", {v!r}" for _, v in choice.options)
-        drawn = calls.draw(factor, node, prefix, entries, parameters, options)
-        drawn += ".detach()" if choice.name == "score" and FAMILIES[factor.family].reparameterised else ""
-        drawn += f" + {node.type.first}" if node.type.first and not relaxed(self.plan, node.name) else ""
-        if node.role != "supervised":
-            self.say(f"{value} = {drawn}")
-        else:
-            label = f'batch.values["{node.name}"]'
-            label = f"{self.level(scope)}.up({label})" if scope else label
-            if relaxed(self.plan, node.name) and node.type.one_hot:
-                shift = f", {node.type.first}" if node.type.first else ""
-                label = f"one_hot({label}, {node.type.values}{shift})"
-            known = self.named.derived["label", node.name]
-            self.say(f"{known} = {label}")
-            self.say(f"{value} = where_known({self.known(node.name, scope)}, {known}, {drawn})")
-        if relaxed(self.plan, node.name):
-            self.soften(factor, node, parameters[0], entries)
-
-    def soften(self, factor: ir.Factor, node: ir.Node, logits: str, entries: str) -> None:
-        """The probabilities of a relaxed node, one-hot where known: what its log p and log q are averaged over."""
-        method = self.methods["q", factor.node]
-        if not method.name and not node.type.one_hot:
-            logits = f"constant(self, {', '.join(map(str, (logits, *node.type.event)))})"
-        soft = f"{logits}.softmax(-1)" if node.type.one_hot else f"{logits}.sigmoid()"
-        soft = f"on_entries({soft}, {entries})" if method.free[0] else soft
-        if node.role == "supervised":
-            mask, label = self.known(node.name, self.plan.scopes[node.name]), self.named.derived["label", node.name]
-            soft = f"where_known({mask}, {label}, {soft})"
-        self.say(f"{self.named.derived['soft', node.name]} = {soft}")
+        return self.index(scope, self.methods[factor.side, factor.node].level)
 
     def density(self, factor: ir.Factor, parameters: list[str], scope: Scope, entry: str = "") -> str:
         """log p or log q of a factor's node at a level; `entry`: where its parameters stand below."""
+        if self.plan.is_closed(factor.node):
+            return self.expected(factor, parameters, scope)
         node, name, soft = self.model.node(factor.node), factor.node, relaxed(self.plan, factor.node)
         value = self.raised(self.value(name, soft), self.plan.scopes[name], scope)
         present = self.raised(self.named.derived["present", name], (), scope) if node.type.partial else ""
         return calls.log_prob(factor, node, value, parameters, present, soft, entry)
+
+    def expected(self, factor: ir.Factor, parameters: list[str], scope: Scope) -> str:
+        """log p or log q of a closed node, averaged over q."""
+        node, lifted = self.model.node(factor.node), self.plan.scopes[factor.node]
+        if factor.side == "q":
+            self.inferred[node.name] = parameters
+        free = self.methods["q", node.name].free
+        own = [
+            text if constant else self.raised(text, lifted, scope)
+            for text, constant in zip(self.inferred[node.name], free, strict=True)
+        ]
+        return calls.expected_log_prob(node, own, parameters if factor.side == "p" else ())
 
     def generate(self, factor: ir.Factor, term: Term) -> None:
         """A factor of p: its parameters and its log p."""

@@ -64,6 +64,15 @@ OBJECTIVE = (
     SettingRow("alpha", "float", "auto", "extra weight α of log q(labels | x)", ("auto",), low=0),
     SettingRow("gamma", "float", 1.0, "weight γ of a labelled row", low=0, open_low=True),
     SettingRow("supervision_rate", "float", "auto", "share ρ of the labelled rows in the loss", (), 0, 1, True, True),
+    SettingRow(
+        "optimise",
+        "int",
+        1,
+        "rewrites of the step: 0 none, 1 those that keep its numbers, 2 closed forms too",
+        (),
+        0,
+        2,
+    ),
     SettingRow("gradient", "word", "plain", "the gradient of q", ("plain",), planned=("dreg",)),
 )
 TRAIN = (

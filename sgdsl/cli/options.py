@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ Command = Callable[..., Any]
 pass_talk = click.make_pass_decorator(Talk, ensure=True)
 model = click.argument("model", type=click.Path(path_type=Path))
 run_folder = click.argument("run", type=click.Path(path_type=Path))
-overrides = click.option(
+_set = click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="SECTION.NAME=VALUE",
     help="Replace a setting of the file: --set train.lr=1e-3. May be given again.",
+)
+_level = click.option(
+    "-O", "level", type=click.IntRange(0, 2), help="Rewrites of the step: 0 none, 2 closed forms too."
 )
 seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Start of all random numbers; else train.seed.")
 data = click.option(
@@ -40,6 +44,17 @@ def _flag(field: str, value_help: str, *names: str) -> Callable[[Command], Comma
 as_json = _flag("json", "Print the result as JSON, errors included.", "--json")
 _quiet = _flag("quiet", "Say less: results and errors only.", "-q", "--quiet")
 _verbose = _flag("verbose", "Say more: a fault of ours with its traceback.", "-v", "--verbose")
+
+
+def overrides(command: Command) -> Command:
+    """--set, and -O as one of them."""
+
+    @functools.wraps(command)
+    def together(*args: Any, overrides: tuple[str, ...], level: int | None, **options: Any) -> Any:
+        more = () if level is None else (f"objective.optimise={level}",)
+        return command(*args, overrides=(*overrides, *more), **options)
+
+    return _set(_level(together))
 
 
 def talking(command: Command) -> Command:

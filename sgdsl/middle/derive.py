@@ -18,6 +18,7 @@ from sgdsl.middle.objective import (
     Addend,
     Average,
     Density,
+    Divergence,
     Draw,
     Exp,
     Expr,
@@ -33,8 +34,8 @@ from sgdsl.middle.objective import (
 )
 from sgdsl.middle.plan import Plan
 
-Signed = tuple[int, Density]
-RELAXED = ("gumbel", "straight_through")
+Term = Density | Divergence
+Signed = tuple[int, Term]
 
 
 def derive(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...], alpha: bool = True) -> Objective:
@@ -77,16 +78,18 @@ class Row:
 
     def soft(self, node: str) -> bool:
         """Whether log p and log q of the node are averaged over its probabilities instead of read at the draw."""
-        return node in self.drawn and self.plan.choices[node].name in RELAXED
+        return node in self.drawn and self.plan.choices[node].relaxed
 
-    def family(self, density: Density) -> tuple[str, ...]:
-        """The node of a factor and its parents, lets contracted."""
-        return (density.node, *self.graphs.parents(density.side, density.node))
+    def family(self, term: Term) -> tuple[str, ...]:
+        """The nodes of a factor and their parents, lets contracted; what a divergence depends on."""
+        if isinstance(term, Divergence):
+            return tuple(v for d in (term.q, term.p) for v in self.family(d) if v != d.node)
+        return (term.node, *self.graphs.parents(term.side, term.node))
 
-    def level(self, density: Density) -> tuple[str, ...]:
-        """The nodes that the log of a factor is summed over, in q's order."""
-        found = {c for v in self.family(density) for c in self.scope[v]}
-        found |= {density.node} if self.soft(density.node) else set()
+    def level(self, term: Term) -> tuple[str, ...]:
+        """The nodes that a term is summed over, in q's order."""
+        found = {c for v in self.family(term) for c in self.scope[v]}
+        found |= {term.node} if isinstance(term, Density) and self.soft(term.node) else set()
         return tuple(v for v in self.plan.draws if v in found)
 
     def terms(self, side: ir.Side) -> list[Density]:
@@ -134,9 +137,13 @@ def _weighting(model: ir.Model, plan: Plan, drawn: Collection[str], part: Group)
 
 
 def _f(row: Row, labels: Iterable[str]) -> list[Signed]:
-    """log p − log q: with the densities of what is unknown, and of `labels`."""
+    """log p − log q: with the densities of what is unknown, and of `labels`; −KL of what is averaged over q."""
     q = [t for t in map(row.q, row.plan.draws) if t in row.terms("q") or t.node in labels]
-    return [*((1, t) for t in row.terms("p")), *((-1, t) for t in q)]
+    found: list[Signed] = []
+    for term in row.terms("p"):
+        closed = row.plan.is_closed(term.node)
+        found.append((-1, Divergence(row.q(term.node), term)) if closed else (1, term))
+    return [*found, *((-1, t) for t in q if not row.plan.is_closed(t.node))]
 
 
 def _snis(row: Row) -> list[Addend]:
@@ -198,7 +205,7 @@ def _opened(addend: Addend) -> tuple[Addend, ...]:
     return addend.of.addends if plain and isinstance(addend.of, Sum) else (addend,)
 
 
-def _mean(row: Row, body: Expr, terms: Iterable[Density]) -> Expr:
+def _mean(row: Row, body: Expr, terms: Iterable[Term]) -> Expr:
     """The mean over the samples, where a term or the weight of its level depends on a draw."""
     todo, seen = [v for t in terms for v in (*row.family(t), *row.level(t))], set(row.known)
     while todo:
@@ -219,11 +226,11 @@ def _over_group(row: Row, group: int) -> Expr:
 
 
 def _levelled(row: Row, terms: Iterable[Signed], bound: Collection[str]) -> Expr:
-    """Logs of factors, each under the weighted sum over its own level; `bound`: nodes that are summed outside."""
+    """Logs of factors and divergences, each under the weighted sum over its own level; `bound`: nodes that are summed outside."""
     levels: dict[tuple[str, ...], list[Addend]] = {(): []}
     for sign, term in terms:
         level = tuple(c for c in row.level(term) if c not in bound)
-        levels.setdefault(level, []).append(Addend(Log(term), sign))
+        levels.setdefault(level, []).append(Addend(Log(term) if isinstance(term, Density) else term, sign))
     addends = levels.pop(())
     for level, inner in levels.items():
         addends.append(Addend(Total(level, Product((*_weight(row, level, bound), Sum(tuple(inner)))))))

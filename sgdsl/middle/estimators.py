@@ -36,6 +36,11 @@ class Choice:
         return self.name in ("enumerate", "sum_and_sample")
 
     @property
+    def relaxed(self) -> bool:
+        """Whether its value is a vector of weights, or stands for one."""
+        return self.name in ("gumbel", "straight_through")
+
+    @property
     def drawn(self) -> bool:
         """Whether its value varies from sample to sample."""
         return self.name not in ("enumerate", "delta")

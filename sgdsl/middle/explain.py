@@ -121,7 +121,8 @@ def nodes_in_words(model: ir.Model, plan: Plan) -> list[str]:
 
 def _how(model: ir.Model, plan: Plan, name: str) -> str:
     choice, size = plan.choices[name], model.node(name).type.cardinality
-    return f"enumerated, {size} values" if choice.name == "enumerate" else _drawn(choice)
+    closed = ", its KL in closed form" if plan.is_closed(name) else ""
+    return f"enumerated, {size} values" if choice.name == "enumerate" else _drawn(choice) + closed
 
 
 def _terms(model: ir.Model, plan: Plan, emitted: Mapping[tuple[str, str], int]) -> tuple[TermRow, ...]:

@@ -10,6 +10,7 @@ from sgdsl.middle.objective import (
     Addend,
     Average,
     Density,
+    Divergence,
     Exp,
     Expr,
     Log,
@@ -34,6 +35,8 @@ class Notation:
     given: str
     log: str
     exp: str
+    divergence: str
+    against: str
     mean: str
     alpha: str
     minus: str
@@ -110,6 +113,8 @@ class Formula:
         match expr:
             case Density():
                 return self.density(expr)
+            case Divergence():
+                return f"{n.divergence}({self.density(expr.q)}{n.against}{self.density(expr.p)})"
             case Weight():
                 return self._weight(expr.group)
             case Log():

@@ -24,6 +24,14 @@ class Density:
 
 
 @dataclass(frozen=True, slots=True)
+class Divergence:
+    """KL(q ‖ p) of a node: log q − log p averaged over q."""
+
+    q: Density
+    p: Density
+
+
+@dataclass(frozen=True, slots=True)
 class Weight:
     """ω of a group of weights, a number for each sample and each value of the group's enumerated members."""
 
@@ -99,7 +107,7 @@ class Average:
     of: Expr
 
 
-Expr = Density | Weight | Log | Exp | Product | Quotient | Sum | Total | Mean | Average
+Expr = Density | Divergence | Weight | Log | Exp | Product | Quotient | Sum | Total | Mean | Average
 
 
 def parts(expr: Expr) -> Iterator[Expr]:
@@ -117,6 +125,8 @@ def parts(expr: Expr) -> Iterator[Expr]:
         case Quotient():
             yield from parts(expr.above)
             yield from parts(expr.below)
+        case Divergence():
+            yield from (expr.q, expr.p)
         case Density() | Weight():
             pass
         case _:

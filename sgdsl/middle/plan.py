@@ -12,6 +12,7 @@ from sgdsl.middle import estimators, ir
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs, factor_reads
 from sgdsl.middle.recombination import Recombination, recombination
+from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
 from sgdsl.middle.scopes import Scopes, scopes_of
 
 
@@ -31,7 +32,7 @@ class Plan:
     node or let depends on; `levels`: every level in use; `log_w`, `shares`: the log weight of a sample, and of each
     entry of a level within it; `drawn_shares`: the shares under the proposal (for jensen and clamped); `labels`: the
     known part of each log q; `log_v`: p over the density of what was drawn (for iw). `samples`: S; `groups`: what is
-    recombined, None where there is one group of weights at most."""
+    recombined, None where there is one group of weights at most; `rewrites`: what the optimiser changed."""
 
     draws: tuple[str, ...]
     choices: Mapping[str, estimators.Choice]
@@ -48,6 +49,19 @@ class Plan:
     marginal: str
     samples: int
     groups: Recombination | None = None
+    rewrites: tuple[Rewrite, ...] = ()
+
+    def is_split(self, kind: str, name: str) -> bool:
+        """Whether the first layers of a factor (kind "p" or "q") or let are computed a part an input."""
+        return Split(kind, name) in self.rewrites
+
+    def is_looked_up(self, side: ir.Side, node: str) -> bool:
+        """Whether a class is looked up in log probabilities below its level."""
+        return any(isinstance(r, LookUp) and (r.side, r.node) == (side, node) for r in self.rewrites)
+
+    def is_closed(self, node: str) -> bool:
+        """Whether log p and log q of a node are averaged over q in closed form."""
+        return Closed(node) in self.rewrites
 
     @property
     def scored(self) -> tuple[str, ...]:

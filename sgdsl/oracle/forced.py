@@ -9,6 +9,7 @@ from sgdsl import driver
 from sgdsl.base.diagnostics import Sink
 from sgdsl.middle import plan
 from sgdsl.middle.estimators import Choice, entries
+from sgdsl.middle.optimise import optimise
 from sgdsl.middle.scopes import Scopes
 
 LAID_OUT = ("enumerate", "sum_and_sample", "delta")  # estimators that decide on levels; all others draw
@@ -19,16 +20,16 @@ def forced(small: driver.Checked, full: driver.Checked) -> driver.Checked:
     sizes = {n: entries(full.model, full.plan.choices, n) for n in full.plan.draws}
     model = replace(small.model, data=full.model.data)
     sink = Sink(small.source)
-    made = plan.plan(model, small.graphs, sink, sizes)
+    made = optimise(model, small.graphs, plan.plan(model, small.graphs, sink, sizes))
     sink.barrier()
     return replace(small, model=model, plan=made)
 
 
 def differences(small: plan.Plan, full: plan.Plan) -> list[str]:
-    """Every part of the plans that differs, in words: empty when they are identical but for how a node is drawn, and for
-    S, which is at least 2 where anything is scored."""
+    """Every part of the plans that differs, in words: empty when they are identical but for how a node is drawn, for S,
+    which is at least 2 where anything is scored, and for rewrites, which go by families and networks."""
     found = []
-    for part in fields(full):
+    for part in (f for f in fields(full) if f.name != "rewrites"):
         mine, wanted = (_plain(p, getattr(p, part.name)) for p in (small, full))
         if part.name == "samples":
             wanted = max(full.samples, 2 if small.scored else 1)

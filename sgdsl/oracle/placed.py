@@ -54,7 +54,17 @@ class Placed:
         if factor.family == "Delta":
             return self.zeros
         found = self.reader.log_prob(factor, self.values, self.soft)
+        if factor.node in self.compiled.closed:
+            found = self._averaged(factor)
         return found.expand(math.prod(self.shape)).reshape(self.shape)
+
+    def _averaged(self, factor: ir.Factor) -> Tensor:
+        """log p or log q of a Normal node averaged over q: quadratic in each cell, so the mean of its values at loc ± scale."""
+        q = self.reader.parameters(self.compiled.ir.factor("q", factor.node), self.values)
+        loc, scale = torch.broadcast_tensors(q["loc"], q["scale"], self.values[factor.node])[:2]
+        ends = ({**self.values, factor.node: value} for value in (loc + scale, loc - scale))
+        high, low = (self.reader.log_prob(factor, values, self.soft) for values in ends)
+        return (high + low) / 2
 
     def kind(self, name: str) -> str:
         """Of a node of q: known, enumerate or drawn."""

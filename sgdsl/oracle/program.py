@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sgdsl import driver
 from sgdsl.middle import ir
+from sgdsl.middle.rewrites import Closed
 from sgdsl.oracle import exact
 from sgdsl.oracle.grid import POINTS, Grid, make_grid
 from sgdsl.oracle.groups import Groups, groups_of
@@ -36,7 +37,7 @@ _count = itertools.count()
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """The IR of a program, its emitted model in float64, and as planned each inferred node's estimator, the groups of
-    weights, and the baseline of each scored node."""
+    weights, the baseline of each scored node, and the nodes whose log p and log q are averaged over q."""
 
     ir: ir.Model
     module: Any
@@ -44,6 +45,7 @@ class Compiled:
     chosen: Mapping[str, str]
     groups: Groups
     baselines: Mapping[str, str]
+    closed: frozenset[str]
 
     @property
     def reader(self) -> Reader:
@@ -104,7 +106,8 @@ def build(program: driver.Program, bound: str) -> Compiled:
     groups = groups_of(program.model, plan)
     scored = {n: dict(choice.options) for n, choice in plan.choices.items() if choice.name == "score"}
     baselines = {n: str(options.get("baseline", "loo")) for n, options in scored.items()}
-    return Compiled(program.model, module, bound, groups.planned, groups, baselines)
+    closed = frozenset(r.node for r in plan.rewrites if isinstance(r, Closed))
+    return Compiled(program.model, module, bound, groups.planned, groups, baselines, closed)
 
 
 def wave(shape: Sequence[int], seed: int) -> Tensor:

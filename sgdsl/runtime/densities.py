@@ -26,7 +26,14 @@ from sgdsl.runtime.densities_moments import (
     student_t_mean,
     zero_inflated_negative_binomial_mean,
 )
-from sgdsl.runtime.densities_real import laplace_log_prob, log_normal_log_prob, normal_log_prob, student_t_log_prob
+from sgdsl.runtime.densities_real import (
+    laplace_log_prob,
+    log_normal_log_prob,
+    normal_expected_log_prob,
+    normal_log_prob,
+    normal_negative_entropy,
+    student_t_log_prob,
+)
 
 __all__ = [
     "bernoulli_log_prob",
@@ -42,8 +49,10 @@ __all__ = [
     "log_normal_mean",
     "negative_binomial_log_prob",
     "negative_binomial_mean",
+    "normal_expected_log_prob",
     "normal_log_prob",
     "normal_mean",
+    "normal_negative_entropy",
     "poisson_log_prob",
     "poisson_mean",
     "range_mean",

@@ -7,6 +7,7 @@ are summed. The value has all event dimensions, whatever the parameters have.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -71,6 +72,34 @@ def normal_log_prob(value: Tensor, loc: Tensor | float, scale: Tensor | float, e
         return sum_event(-0.5 * z.square() - scale.log() - HALF_LOG_2PI, event)
     cells = math.prod(z.shape[z.dim() - event :])
     return -0.5 / scale**2 * sum_event(z.square(), event) - cells * (math.log(scale) + HALF_LOG_2PI)
+
+
+def normal_expected_log_prob(
+    q_loc: Tensor | float, q_scale: Tensor | float, loc: Tensor | float, scale: Tensor | float, event: Sequence[int]
+) -> Tensor:
+    """∫ N(v; q_loc, q_scale) log N(v; loc, scale) dv over the cells of an event of shape `event`: […, *event] each → […].
+
+    −½ ((q_loc − loc)² + q_scale²) / scale² − log scale − ½ log 2π a cell (Kingma and Welling 2014, appendix B, for N(0, 1))."""
+    distance = q_loc if isinstance(loc, float | int) and loc == 0 else q_loc - loc
+    spread = distance * distance + q_scale * q_scale
+    if not isinstance(scale, Tensor):
+        return _over(spread, event) * (-0.5 / scale**2) - math.prod(event) * (math.log(scale) + HALF_LOG_2PI)
+    return _over(-0.5 * spread / (scale * scale) - scale.log(), event) - math.prod(event) * HALF_LOG_2PI
+
+
+def normal_negative_entropy(q_loc: Tensor | float, q_scale: Tensor | float, event: Sequence[int]) -> Tensor:
+    """∫ N(v; q_loc, q_scale) log N(v; q_loc, q_scale) dv over an event: −log q_scale − ½ log 2πe a cell; […, *event] → […]."""
+    cells = math.prod(event) * (HALF_LOG_2PI + 0.5)
+    if isinstance(q_scale, Tensor):
+        return -_over(q_scale.log(), event) - cells
+    like = torch.as_tensor(q_loc)
+    return like.new_full(like.shape[: like.dim() - len(event)], -math.prod(event) * math.log(q_scale) - cells)
+
+
+def _over(term: Tensor | float, event: Sequence[int]) -> Tensor:
+    """The sum over an event of a term that may lack cells of it."""
+    term = torch.as_tensor(term)
+    return sum_event(term.expand(*term.shape[: term.dim() - len(event)], *event), len(event))
 
 
 def laplace_log_prob(value: Tensor, loc: Tensor | float, scale: Tensor | float, event: int = 0) -> Tensor:

@@ -1,0 +1,72 @@
+"""A node of q in a step: its factor comes in; statements that find its parameters, its value and its log q go out."""
+
+from __future__ import annotations
+
+from sgdsl.backend import calls
+from sgdsl.backend.methods import relaxed
+from sgdsl.backend.step import Step
+from sgdsl.catalog.families import FAMILIES
+from sgdsl.middle import ir
+from sgdsl.middle.elimination import Key, Scope
+from sgdsl.middle.plan import Term
+
+
+def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
+    """A node of q: its parameters, its value, its log q."""
+    step.heading(factor)
+    step.late = step.is_late("q", factor.node)
+    name, choice = factor.node, step.plan.choices[factor.node]
+    value, node = step.named.values[name], step.model.node(name)
+    scope = step.plan.scopes[name]
+    at = term.scope if term else scope
+    entry = step.entry(factor, at)
+    parameters = step.parameters(factor, at, lifted=not entry)
+    if choice.name == "enumerate":
+        step.say(f'{value} = {step.level((name,))}.values["{name}"]')
+    elif choice.name == "delta":
+        step.say(f"{value} = {parameters[0]}")
+    else:
+        _draw(step, factor, node, parameters, scope)
+    if term:
+        step.factors[Key("q", name)] = step.named.derived["log_q", name]
+        step.say(f"{step.factors[Key('q', name)]} = {step.density(factor, parameters, at, entry)}")
+
+
+def _draw(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
+    """Known rows keep their label, the others draw."""
+    value, choice = step.named.values[node.name], step.plan.choices[node.name]
+    entries = f"{step.level(scope)}.entries" if scope else "rows"
+    prefix = FAMILIES[factor.family].runtime
+    options = ""
+    if choice.relaxed:
+        prefix = choice.name if prefix == "categorical" else f"binary_{choice.name}"
+        options = "".join(f", {v!r}" for _, v in choice.options)
+    drawn = calls.draw(factor, node, prefix, entries, parameters, options)
+    drawn += ".detach()" if choice.name == "score" and FAMILIES[factor.family].reparameterised else ""
+    drawn += f" + {node.type.first}" if node.type.first and not relaxed(step.plan, node.name) else ""
+    if node.role != "supervised":
+        step.say(f"{value} = {drawn}")
+    else:
+        label = f'batch.values["{node.name}"]'
+        label = f"{step.level(scope)}.up({label})" if scope else label
+        if relaxed(step.plan, node.name) and node.type.one_hot:
+            shift = f", {node.type.first}" if node.type.first else ""
+            label = f"one_hot({label}, {node.type.values}{shift})"
+        known = step.named.derived["label", node.name]
+        step.say(f"{known} = {label}")
+        step.say(f"{value} = where_known({step.known(node.name, scope)}, {known}, {drawn})")
+    if relaxed(step.plan, node.name):
+        _soften(step, factor, node, parameters[0], entries)
+
+
+def _soften(step: Step, factor: ir.Factor, node: ir.Node, logits: str, entries: str) -> None:
+    """The probabilities of a relaxed node, one-hot where known: what its log p and log q are averaged over."""
+    method = step.methods["q", factor.node]
+    if not method.name and not node.type.one_hot:
+        logits = f"constant(self, {', '.join(map(str, (logits, *node.type.event)))})"
+    soft = f"{logits}.softmax(-1)" if node.type.one_hot else f"{logits}.sigmoid()"
+    soft = f"on_entries({soft}, {entries})" if method.free[0] else soft
+    if node.role == "supervised":
+        mask, label = step.known(node.name, step.plan.scopes[node.name]), step.named.derived["label", node.name]
+        soft = f"where_known({mask}, {label}, {soft})"
+    step.say(f"{step.named.derived['soft', node.name]} = {soft}")

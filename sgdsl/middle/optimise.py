@@ -1,0 +1,73 @@
+"""The optimiser: a plan comes in, the same plan with its rewrites goes out (docs/architecture.md, the optimiser).
+
+Split and LookUp move work to the level where its inputs vary and leave every number as it is, up to rounding. Closed replaces
+an estimate by its expectation: the bound's value at given draws changes, its expectation and that of its gradient do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import networkx as nx
+
+from sgdsl.catalog.settings import resolve
+from sgdsl.middle import ir
+from sgdsl.middle.graphs import Graphs, factor_expressions, factor_reads, networks
+from sgdsl.middle.plan import Plan
+from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
+
+
+def optimise(model: ir.Model, graphs: Graphs, plan: Plan) -> Plan:
+    """The plan with the rewrites of its level: 0 none, 1 those that keep its numbers, 2 closed forms too."""
+    level = int(str(resolve(model.objective, "objective")["optimise"]))
+    found: list[Rewrite] = []
+    if level > 0:
+        found += [*_splits(model, plan), *_look_ups(model, plan)]
+    if level > 1:
+        found += _closed(model, graphs, plan)
+    return replace(plan, rewrites=tuple(found))
+
+
+def _splits(model: ir.Model, plan: Plan) -> Iterator[Split]:
+    for factor in (*model.p, *model.q):
+        if any(_is_joined(n) for expr in factor_expressions(factor) for n in networks(expr)):
+            yield Split(factor.side, factor.node)
+    for let in model.lets:
+        if any(_is_joined(n) for n in networks(let.value)):
+            yield Split("let", let.name)
+    yield from (Split("baseline", v) for v in plan.scored)
+
+
+def _is_joined(network: ir.Network) -> bool:
+    """Whether its input is put together, from several values or from a class."""
+    return len(network.inputs) > 1 or any(isinstance(e, ir.Ref) and e.type.one_hot for e in network.inputs)
+
+
+def _look_ups(model: ir.Model, plan: Plan) -> Iterator[LookUp]:
+    for term in plan.terms:
+        factor, node = model.factor(term.side, term.node), model.node(term.node)
+        below = plan.scopes.union(factor_reads(factor))
+        relaxed = term.node in plan.choices and plan.choices[term.node].relaxed
+        plain = factor.family == "Categorical" and not (factor.mixture or node.type.partial or relaxed)
+        if plain and factor_reads(factor) and below != term.scope:
+            yield LookUp(term.side, term.node, below, term.scope)
+
+
+def _closed(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[Closed]:
+    """Latent Normals whose draw neither a weight, a share nor a parameter of their own prior depends on (docs/objective.md,
+    closed forms)."""
+    if plan.bound == "iw" or plan.groups is not None:
+        return
+    weighing = {n.name for n in model.nodes if n.role == "supervised"} | {
+        v for v, c in plan.choices.items() if c.listed
+    }
+    for name in plan.draws:
+        node, choice = model.node(name), plan.choices[name]
+        if node.role != "latent" or node.type.partial or choice.name != "reparam":
+            continue
+        p, q = model.factor("p", name), model.factor("q", name)
+        below = {name, *nx.descendants(graphs.q, name)}
+        normal = all(f.family == "Normal" and not f.mixture for f in (p, q))
+        if normal and not below & (weighing | set(graphs.parents("p", name))):
+            yield Closed(name)
