@@ -139,11 +139,9 @@ def _weighting(model: ir.Model, plan: Plan, drawn: Collection[str], part: Group)
 def _f(row: Row, labels: Iterable[str]) -> list[Signed]:
     """log p − log q: with the densities of what is unknown, and of `labels`; −KL of what is averaged over q."""
     q = [t for t in map(row.q, row.plan.draws) if t in row.terms("q") or t.node in labels]
-    found: list[Signed] = []
-    for term in row.terms("p"):
-        closed = row.plan.is_closed(term.node)
-        found.append((-1, Divergence(row.q(term.node), term)) if closed else (1, term))
-    return [*found, *((-1, t) for t in q if not row.plan.is_closed(t.node))]
+    closed = row.plan.is_closed
+    p: list[Signed] = [(-1, Divergence(row.q(t.node), t)) if closed(t.node) else (1, t) for t in row.terms("p")]
+    return [*p, *((-1, t) for t in q if not closed(t.node))]
 
 
 def _snis(row: Row) -> list[Addend]:
