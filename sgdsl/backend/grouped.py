@@ -12,7 +12,7 @@ from sgdsl.backend.weights import product, score, share
 from sgdsl.backend.writer import quoted, tuple_of
 from sgdsl.middle.elimination import Product, Scope
 from sgdsl.middle.plan import Term
-from sgdsl.middle.recombination import Names, Recombination
+from sgdsl.middle.recombination import Names, Recombination, share_keys
 
 Shares = dict[tuple[Scope, bool], str]
 
@@ -86,12 +86,7 @@ def _carriers(step: Step, groups: Recombination, term: Term) -> Names | None:
     """What a term and the shares of its level read; None where it is recombined."""
     if term.constant:
         return ()
-    own = dict(next((p.factors for p in step.plan.shares if p.scope == term.scope), ()))
-    log_w = dict(step.plan.log_w.factors)
-    keys = [k for k in (*own, *log_w) if (k in own) != (k in log_w)] if term.scope else []
-    carriers = groups.ordered((*groups.term(term.side, term.node), *(c for k in keys for c in groups.key(k))))
-    late = groups.is_late(term.side, term.node) or any(groups.late_key(k) for k in keys)
-    return None if late or not groups.together(carriers) else carriers
+    return groups.carried(term.side, term.node, share_keys(term.scope, step.plan.shares, step.plan.log_w))
 
 
 def _summands(step: Step, groups: Recombination) -> dict[tuple[Scope, Names, bool], list[Term]]:

@@ -19,7 +19,8 @@ RUNTIME = {
     ),
     "sgdsl.runtime.draws": ("Draws",),
     "sgdsl.runtime.experts": ("among", "mixture_log_prob", "mixture_of", "product_of_normals"),
-    "sgdsl.runtime.groups": ("Grouping", "grouped", "grouped_gains", "recombined_gain", "weigh"),
+    "sgdsl.runtime.grouping": ("Grouping",),
+    "sgdsl.runtime.groups": ("grouped", "grouped_gains", "recombined_gain", "weigh"),
     "sgdsl.runtime.masks": ("over_present", "told", "with_mask", "zeroed"),
     "sgdsl.runtime.networks": (
         "BatchNorm1d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "LayerNorm2d", "Parts", "circle", "clamped_to",

@@ -50,10 +50,11 @@ def as_emitted(
 
 
 def _joins(plan: Recombination, members: Collection[str], known: Collection[str]) -> Iterator[set[str]]:
-    """For each factor of log w the weighed draws of this pattern that it reads."""
-    bears: dict[str, set[str]] = {}
-    for v in plan.weighed:
-        above = {u for a in plan.above[v] for u in bears[a]}
-        bears[v] = set() if v in known else {v} if v in members else above
-    for join in plan.joins:
-        yield {u for v in join for u in bears[v]}
+    """The weighed draws of this pattern that factors read together, directly or through draws that no weight bears on."""
+    drawn = [(v, *plan.above[v]) for v in plan.weighed if v not in known]
+    units = [set(unit).difference(known) for unit in (*plan.joins, *drawn)]
+    for unit in units:
+        joined = set(unit)
+        while more := [u for u in units if u & joined.difference(members) and not u <= joined]:
+            joined.update(*more)
+        yield joined.intersection(members)

@@ -11,7 +11,7 @@ from sgdsl.catalog.settings import resolve
 from sgdsl.middle import estimators, ir
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs, factor_reads
-from sgdsl.middle.recombination import Recombination, recombination
+from sgdsl.middle.recombination import Recombination, recombination, share_keys
 from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
 from sgdsl.middle.scopes import Scopes, scopes_of
 
@@ -120,7 +120,13 @@ def _groups(model: ir.Model, graphs: Graphs, plan: Plan) -> Recombination | None
     if (plan.bound, plan.marginal) != ("snis", "lse") or plan.samples == 1:
         return None
     varying = [v for v in plan.draws if plan.choices[v].drawn]
-    return recombination(model, graphs, plan.draws, varying, plan.log_w, {m.name: m for m in plan.messages})
+    found = recombination(model, graphs, plan.draws, varying, plan.log_w, {m.name: m for m in plan.messages})
+    for term in plan.terms if found else ():
+        assert found is not None
+        mixed = term.side == "p" and not term.constant and found.mixed((term.node, *found.reads["p", term.node]))
+        if mixed and found.carried("p", term.node, share_keys(term.scope, plan.shares, plan.log_w)) is None:
+            found.late_terms.add(term.node)
+    return found
 
 
 def _terms(model: ir.Model, graphs: Graphs, scopes: Scopes) -> tuple[Term, ...]:

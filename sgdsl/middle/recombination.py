@@ -3,7 +3,8 @@ must be evaluated on draws recombined by group, go out (docs/objective.md, secti
 
 Which groups a row has depends on its labels and is found at run time; what is decided here holds for every pattern. The
 carriers of a value are the weighed draws that it depends on, up to the next weighed one. Carriers are together when no
-pattern of labels ever puts them into two groups. What reads carriers that are not together is late.
+pattern of labels ever puts them into two groups. What reads carriers that are not together is late. So is what reads carriers
+and draws that have none, where it would be moved as one: those draws are read elsewhere too, as they stand.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from itertools import combinations
 import networkx as nx
 
 from sgdsl.middle import ir
-from sgdsl.middle.elimination import Key, Message, Product
+from sgdsl.middle.elimination import Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs, contracted
 
 Names = tuple[str, ...]
@@ -25,7 +26,8 @@ Names = tuple[str, ...]
 class Recombination:
     """`weighed`: the drawn nodes that labels may weigh, in q's order; `above`: the carriers that each reads; `joins`: the
     carriers of each factor of log w, which are one group wherever they are weighed; `carriers`: of the value of every
-    node and let; `late`: nodes and lets that are computed after recombination; `pairs`: carriers that are together."""
+    node and let; `late`: nodes and lets that are computed after recombination; `free`: values that vary and have no carriers;
+    `late_terms`: factors of p that only their shares put after recombination; `pairs`: carriers that are together."""
 
     weighed: Names
     above: Mapping[str, Names]
@@ -35,6 +37,8 @@ class Recombination:
     pairs: frozenset[frozenset[str]] = field(repr=False)
     carriers: dict[str, Names] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
+    free: set[str] = field(default_factory=set)
+    late_terms: set[str] = field(default_factory=set)
 
     def union(self, names: Iterable[str]) -> Names:
         """The carriers of some values together, in q's order."""
@@ -47,7 +51,21 @@ class Recombination:
     def is_late(self, side: ir.Side, node: str) -> bool:
         """Whether a factor is evaluated on recombined draws."""
         names = (node, *self.reads[side, node])
-        return any(n in self.late for n in names) or not self.together(self.union(names))
+        if any(n in self.late for n in names) or not self.together(self.union(names)):
+            return True
+        return self.mixed(names) if side == "q" else node in self.late_terms
+
+    def carried(self, side: ir.Side, node: str, keys: Iterable[Key]) -> Names | None:
+        """What a factor and the log-factors of its shares read; None where they are recombined."""
+        keys = tuple(keys)
+        carriers = self.ordered((*self.term(side, node), *(c for key in keys for c in self.key(key))))
+        late = self.is_late(side, node) or any(self.late_key(key) for key in keys)
+        return None if late or not self.together(carriers) else carriers
+
+    def mixed(self, names: Iterable[str]) -> bool:
+        """Whether some of these values have carriers, and others vary without any."""
+        read = set(names)
+        return bool(self.union(read)) and not self.free.isdisjoint(read)
 
     def product(self, product: Product) -> Names:
         """The carriers of a log-product."""
@@ -62,7 +80,14 @@ class Recombination:
         if key.kind != "message":
             return self.is_late("q", key.node)
         factors = self.messages[key.node].product.factors
-        return any(self.late_key(k) for k, _ in factors) or not self.together(self.key(key))
+        if any(self.late_key(k) for k, _ in factors) or not self.together(self.key(key)):
+            return True
+        return bool(self.key(key)) and self._reads_free(key)
+
+    def _reads_free(self, key: Key) -> bool:
+        if key.kind == "message":
+            return any(self._reads_free(k) for k, _ in self.messages[key.node].product.factors)
+        return not self.free.isdisjoint((key.node, *self.reads["q", key.node]))
 
     def together(self, carriers: Names) -> bool:
         """Whether every pair is in one group wherever both are weighed."""
@@ -72,6 +97,15 @@ class Recombination:
         """Weighed nodes in q's order."""
         found = set(names)
         return tuple(v for v in self.weighed if v in found)
+
+
+def share_keys(scope: Scope, shares: Iterable[Product], log_w: Product) -> list[Key]:
+    """The log-factors that the share of an entry of a level is made of: what it has in common with log w cancels."""
+    if not scope:
+        return []
+    own = dict(next((p.factors for p in shares if p.scope == scope), ()))
+    common = own.keys() & dict(log_w.factors).keys()
+    return [key for key in (*own, *dict(log_w.factors)) if key not in common]
 
 
 def recombination(
@@ -128,17 +162,23 @@ def _pairs(
 
 
 def _find_late(found: Recombination, model: ir.Model, graphs: Graphs, draws: Names) -> None:
-    """Nodes below every label that read carriers which are not together, and all below them: they carry no weight."""
+    """Nodes below every label that read carriers which are not together, or carriers and values without any, and all below
+    them: they carry no weight."""
     for name in draws:
-        parents = graphs.parents("q", name)
         if name in found.carriers and name not in found.weighed:
-            late = any(p in found.late for p in parents)
-            found.carriers[name] = () if late else found.union(parents)
-            if late or not found.together(found.carriers[name]):
-                found.late.add(name)
-                found.carriers[name] = ()
+            varies = model.factor("q", name).family != "Delta"
+            _place(found, name, graphs.parents("q", name), varies)
     for let in model.lets:
-        inner = contracted([let.name], model, graphs.lets)
-        found.carriers[let.name] = found.union(inner)
-        if any(n in found.late for n in inner) or not found.together(found.carriers[let.name]):
-            found.late.add(let.name)
+        _place(found, let.name, contracted([let.name], model, graphs.lets), False)
+
+
+def _place(found: Recombination, name: str, read: Iterable[str], varies: bool) -> None:
+    """A value that reads others is late, free, or has their carriers; `varies`: with noise of its own."""
+    read = tuple(read)
+    carriers = found.union(read)
+    late = any(n in found.late for n in read) or not found.together(carriers) or found.mixed(read)
+    found.carriers[name] = () if late else carriers
+    if late:
+        found.late.add(name)
+    elif not carriers and (varies or not found.free.isdisjoint(read)):
+        found.free.add(name)

@@ -85,10 +85,7 @@ class Groups:
         scopes = static_scopes(self.model, self.chosen)
         joins = [({n} | self.above(n) | set(scopes[n])) & weighed for n in weighed]
         joins += [self.above(n) & weighed for n in known]
-        for name in self.plan.weighed if self.plan else ():
-            if name not in known:
-                joins.append(self.bears(name, known, weighed).union(*self._read(name, known, weighed)))
-        joins += [set().union(*(self.bears(n, known, weighed) for n in join)) for join in self.plan.joins]
+        joins += [set().union(*(self.bears(n, known, weighed) for n in unit)) for unit in self._units(known)]
         return _merged(joins)
 
     def picked(self, known: Sequence[str]) -> dict[str, Group]:
@@ -103,14 +100,22 @@ class Groups:
         return parents(self.model, self.model.factor("q", name).given) & self.chosen.keys()
 
     def bears(self, name: str, known: Sequence[str], weighed: set[str]) -> set[str]:
-        """The weighed nodes that a drawn node's samples go with in this row."""
+        """The weighed nodes that a drawn node's samples go with in this row: itself, or all that factors tie it to, directly or
+        through draws that no weight bears on either."""
         if name in known or name in weighed:
             return {name} & weighed
-        return set().union(*self._read(name, known, weighed))
+        reached = {name}
+        while True:
+            units = [unit - set(known) for unit in self._units(known) if unit & (reached - weighed)]
+            if reached.issuperset(set().union(*units)):
+                return reached & weighed
+            reached.update(*units)
 
-    def _read(self, name: str, known: Sequence[str], weighed: set[str]) -> list[set[str]]:
+    def _units(self, known: Sequence[str]) -> list[set[str]]:
+        """The weighed draws that one factor reads: of log w, or of a draw that is unknown."""
         assert self.plan is not None
-        return [self.bears(n, known, weighed) for n in self.plan.above[name]]
+        own = [{n, *self.plan.above[n]} for n in self.plan.weighed if n not in known]
+        return [*map(set, self.plan.joins), *own]
 
     def expectation(self, grid: Grid, alpha: float, samples: int) -> Tensor:
         """E[snis] over all draws and recombinations of S samples."""

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from sgdsl.runtime.groups import Grouping, group_table
+from sgdsl.runtime.grouping import Grouping, group_table
 from sgdsl.runtime.levels import Level, make_level, value_table
 
 DUMMIES = {"positive": 1.0, "unit": 0.5}

@@ -9,74 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sgdsl.runtime.bounds import log_labels
 from sgdsl.runtime.draws import Draws
-
-NONE = -1  # the group of a value that no weight bears on
-
-
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """Of an emitted model. `weighed`: nodes whose draws may bear a weight, in q's order; `above`: those that each reads;
-    `joins`: those that one factor of log w reads."""
-
-    weighed: tuple[str, ...]
-    above: Mapping[str, tuple[str, ...]]
-    joins: tuple[tuple[str, ...], ...]
-
-
-class Inferred(Protocol):
-    """What is asked of a node here."""
-
-    @property
-    def parents_q(self) -> tuple[str, ...]: ...
-
-
-def group_table(
-    grouping: Grouping,
-    nodes: Mapping[str, Inferred],
-    order: Sequence[str],
-    known: Mapping[str, Tensor],
-    rows: int,
-    device: torch.device,
-) -> Tensor:
-    """The group of each weighed node in each row, named by its first member; NONE without one: [weighed, rows] int64."""
-    names = list(known)
-    masks = torch.stack([known[n] for n in names], 1) if names else torch.zeros(rows, 0, dtype=torch.bool)
-    patterns, which = masks.cpu().unique(dim=0, return_inverse=True)
-    columns = [
-        groups_of(grouping, nodes, order, {n for n, is_known in zip(names, pattern, strict=True) if is_known})
-        for pattern in patterns.tolist()
-    ]
-    return torch.tensor(columns).reshape(len(columns), -1)[which].t().to(device)
-
-
-def groups_of(
-    grouping: Grouping, nodes: Mapping[str, Inferred], order: Sequence[str], known: set[str]
-) -> tuple[int, ...]:
-    """The group of each weighed node, for one pattern of labels."""
-    above_label: set[str] = set()  # unknown ancestors of known nodes, through unknown nodes
-    for name in reversed(order):
-        if name in known or name in above_label:
-            above_label |= {p for p in nodes[name].parents_q if p in order and p not in known}
-    place = {v: i for i, v in enumerate(grouping.weighed)}
-    group = {v: place[v] for v in grouping.weighed if v in above_label}
-    bears: dict[str, set[str]] = {}  # the weighed draws of this row that a value depends on
-    joins: list[set[str]] = []
-    for v in grouping.weighed:
-        read = set().union(*(bears[a] for a in grouping.above[v]))
-        bears[v] = set() if v in known else {v} if v in group else read
-        joins.append(bears[v] | read if v not in known else set())
-    joins += [set().union(*(bears[v] for v in join)) for join in grouping.joins]
-    for join in joins:
-        joined = {group[v] for v in join}
-        group = {v: min(joined) if g in joined else g for v, g in group.items()}
-    return tuple(min((group[v] for v in bears[name]), default=NONE) for name in grouping.weighed)
+from sgdsl.runtime.grouping import Grouping
 
 
 class Part(NamedTuple):

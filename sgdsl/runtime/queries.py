@@ -24,7 +24,7 @@ from sgdsl.runtime.densities import (
 from sgdsl.runtime.densities_moments import MIXTURE
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.experts import among, mixture_log_prob
-from sgdsl.runtime.groups import Grouping
+from sgdsl.runtime.grouping import Grouping
 from sgdsl.runtime.masks import over_present
 from sgdsl.runtime.networks import unknown, where_known
 

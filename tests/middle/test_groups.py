@@ -14,7 +14,7 @@ from sgdsl.base.source import Source
 from sgdsl.middle.derive import derive
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.groups import groups
-from sgdsl.runtime.groups import NONE, groups_of
+from sgdsl.runtime.grouping import NONE, groups_of
 from sgdsl.runtime.load import load
 from tests.middle.test_derive import random_model
 

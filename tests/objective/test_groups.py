@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.groups import errors
-from sgdsl.runtime.groups import Grouping, groups_of
+from sgdsl.runtime.grouping import Grouping, groups_of
 from tests.objective.outcomes import Everything, everything, gradient, model_of
 
 ALPHA = 0.4
