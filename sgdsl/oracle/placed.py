@@ -98,6 +98,8 @@ class Placed:
                 self.values[name] = self.values[name] + kind.first
 
     def _again(self, name: str, at: Mapping[str, Tensor]) -> Tensor:
-        """The recorded draw of each sample and assignment, made anew from these parameters."""
+        """The recorded draw of each sample and assignment, made anew from these parameters; that of a scored node is a value
+        without a path, whatever its family."""
         copies = self._copies(name).expand(self.shape[1])
-        return self.drawn[name].map(lambda t: t[:, copies].flatten(0, 1)).again(at).double()
+        draw = self.drawn[name].map(lambda t: t[:, copies].flatten(0, 1))
+        return (draw.value if self.compiled.chosen[name] == "score" else draw.again(at)).double()

@@ -53,6 +53,33 @@ def test_a_q_that_reads_nothing_and_has_no_weights(y: str, c: str) -> None:
     assert report.right, wrong(report)
 
 
+SCORED = """model scored
+observed   x : real
+supervised y : class(2)
+latent     z : {kind}
+p(y)        = Categorical(learned)
+p(z)        = {prior}
+p(x | y, z) = Normal(mlp(2, act = tanh))
+q(z | x)    = {q} by score
+q(y | x, z) = Categorical(mlp(2, act = tanh))
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "prior", "q"),
+    [
+        ("real", "Normal", "Normal(linear)"),
+        ("positive", "LogNormal", "LogNormal(linear)"),
+        ("real", "Laplace", "StudentT(linear)"),
+        ("real", "Normal", "mixture(Normal(mlp(2, act = tanh)(x)), Normal(0, 2))"),
+    ],
+)
+def test_a_scored_draw_has_no_path_whatever_its_family(kind: str, prior: str, q: str) -> None:
+    """Protects verify from false alarms: a draw that could be reparameterised has no gradient of its own where it is scored."""
+    report = verify(Source("scored.sgm", SCORED.format(kind=kind, prior=prior, q=q)))
+    assert report.right, wrong(report)
+
+
 NAMES = """model names
 observed   x          : class(3)
 supervised parts      : class(2)
