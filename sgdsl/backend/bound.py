@@ -42,7 +42,8 @@ def emit_bound(step: Step) -> None:
         objective = f"with_score({objective}, 1.0, {rest})"
     used = {**drawn, **shares} if plan.bound != "clamped" else drawn
     emit_terms(step, {t: (step.text_of(t), used.get(t.scope, "")) for t in plan.terms})
-    step.say(f"return Step(bound, {objective}, log_w, terms)")
+    plain = ", drawn_log_w" if "drawn_log_w" in call else ""
+    step.say(f"return Step(bound, {objective}, log_w, terms{plain})")
 
 
 def check_shapes(step: Step) -> None:

@@ -117,12 +117,14 @@ class Term:
 
 class Step(NamedTuple):
     """What `Model.forward` returns: `bound` [rows]; `objective` [rows], equal in value and the one to differentiate;
-    `log_w` [S or 1, rows], the log importance weights; `terms` by factor."""
+    `log_w` [S or 1, rows], the log importance weights; `terms` by factor; `drawn_log_w` [S or 1, rows], under `jensen` and
+    `clamped`: log w averaged over enumerated values, whose mean α multiplies there."""
 
     bound: Tensor
     objective: Tensor
     log_w: Tensor
     terms: dict[str, Term]
+    drawn_log_w: Tensor | None = None
 
 
 def dummy(info: NodeInfo, rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -37,11 +37,13 @@ class Meter:
     sums: dict[str, Sums] = field(default_factory=dict)
 
     def add(self, step: Step, means: Tensor, alpha: float) -> None:
-        """Every step; `means` [2, rows] and `alpha` as in Composition. The extra α log q(labels | x) is taken off again, so
-        that labelled and unlabelled rows can be compared."""
+        """Every step; `means` [2, rows] and `alpha` as in Composition. The extra α log q(labels | x) is taken off again, as the
+        bound estimates it, so that labelled and unlabelled rows can be compared."""
         bound = step.bound.detach()
         if alpha:
-            bound = bound - alpha * log_labels(step.log_w.detach())
+            plain = step.drawn_log_w
+            labels = log_labels(step.log_w) if plain is None else plain.mean(0)
+            bound = bound - alpha * labels.detach()
         self.bounds.addmv_(means, bound)
         self.steps += 1
 

@@ -169,6 +169,37 @@ def test_the_labelled_bound_is_shown_without_the_extra_weight_of_the_labels() ->
     assert found.summary(True, True)["bound"] == {"unlabelled": -5.0, "labelled": -7.0}
 
 
+@pytest.mark.parametrize("bound", ["bound=snis", "marginal=jensen", "bound=iw", "bound=clamped"])
+@pytest.mark.parametrize("by", ["", " by score"])
+def test_the_labelled_bound_is_that_of_alpha_0_under_every_bound(bound: str, by: str) -> None:
+    """Under jensen and clamped α multiplies the mean of log w, not the log of a mean: what is taken off is what was added. The
+    weights vary over draws, or over an enumerated node."""
+    text = """model shown
+observed   x : real[2]
+supervised y : class(3)
+latent     z : real
+latent     c : class(2)
+p(y) = Categorical
+p(z) = Normal
+p(c) = Categorical
+p(x | y, z, c) = Normal(mlp(4))
+q(z | x) = Normal(mlp(4))
+q(c | x) = Categorical(mlp(4)){by}
+q(y | z, c) = Categorical(mlp(4))
+"""
+    torch.manual_seed(0)
+    model = build(program(text.replace("{by}", by), f"objective.{bound}", "objective.samples=3").text, "shown")
+    rows = {"x": torch.randn(6, 2), "y": torch.arange(6) % 3}
+    data = make_batch(model, rows, {"y": torch.ones(6, dtype=torch.bool)})
+    found, means = meter(samples=3), torch.stack([torch.zeros(6), torch.full((6,), 1 / 6)])
+    steps = []
+    for alpha in (0.0, 5.0):
+        model.alpha = alpha  # type: ignore[assignment]
+        steps.append(model(data, Draws(torch.Generator().manual_seed(1))))
+    found.add(steps[1], means, 5.0)
+    assert found.summary(True, False)["bound"]["labelled"] == pytest.approx(steps[0].bound.mean().item(), abs=1e-4)
+
+
 def test_divergences_are_log_q_minus_log_p_where_a_node_is_inferred() -> None:
     """A known label has no divergence: only rows where it is unknown count, in the whole as by pattern."""
     assert divergences({"p(z)": -3.0, "q(z | x)": -1.0, "p(x | z)": -9.0}) == {"z": 2.0}
