@@ -145,7 +145,7 @@ class Definition:
 
     def groups(self, known: Row) -> list[set[str]]:
         """The unknown nodes that the labels weigh, in parts that no factor of q ties together; a label's factor ties what it
-        reads also where the label is unknown, through nodes that no weight bears on."""
+        reads also where the label is unknown, through nodes that no weight bears on, and an enumerated label where known."""
         weighed: set[str] = set()
         todo = [a for v in known for a in self.nodes[v].q]
         while todo:
@@ -155,7 +155,8 @@ class Definition:
                 todo += self.nodes[v].q
         labels = {v for v in self.order if self.nodes[v].role == "supervised"}
         ties = [{v, *self.nodes[v].q} for v in (*weighed, *labels, *self._over(labels))]
-        units = [{u for u in tie if u in self.order and u not in known} for tie in ties]
+        cut = {v for v in known if v in self.drawn}
+        units = [{u for u in tie if u in self.order and u not in cut} for tie in ties]
         found: list[set[str]] = []
         for unit in units:
             met = [g for g in found if g & unit]
