@@ -85,9 +85,11 @@ class Recombination:
         return bool(self.key(key)) and self._reads_free(key)
 
     def _reads_free(self, key: Key) -> bool:
+        """The known part of a label's log q does not vary with the label."""
         if key.kind == "message":
             return any(self._reads_free(k) for k, _ in self.messages[key.node].product.factors)
-        return not self.free.isdisjoint((key.node, *self.reads["q", key.node]))
+        own = () if key.kind == "label" else (key.node,)
+        return not self.free.isdisjoint((*own, *self.reads["q", key.node]))
 
     def together(self, carriers: Names) -> bool:
         """Whether every pair is in one group wherever both are weighed."""
