@@ -22,7 +22,8 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
     entry = step.entry(factor, at)
     parameters = step.parameters(factor, at, lifted=not entry)
     if choice.name == "enumerate":
-        step.say(f'{value} = {step.level((name,))}.values["{name}"]')
+        if not step.late:
+            list_values(step, name)
     elif choice.name == "delta":
         step.say(f"{value} = {parameters[0]}")
     else:
@@ -30,6 +31,11 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
     if term:
         step.factors[Key("q", name)] = step.named.derived["log_q", name]
         step.say(f"{step.factors[Key('q', name)]} = {step.density(factor, parameters, at, entry)}")
+
+
+def list_values(step: Step, name: str) -> None:
+    """The values of an enumerated node, which depend on no draw: where its factor is late, draws that are not may read them."""
+    step.say(f'{step.named.values[name]} = {step.level((name,))}.values["{name}"]')
 
 
 def _draw(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:

@@ -10,7 +10,7 @@ from sgdsl.backend.bound import emit_bound
 from sgdsl.backend.calls import parameter_names
 from sgdsl.backend.facts import emit_facts
 from sgdsl.backend.grouped import emit_grouped, emit_weights
-from sgdsl.backend.infer import infer
+from sgdsl.backend.infer import infer, list_values
 from sgdsl.backend.lookup import emit_lookup
 from sgdsl.backend.methods import Method, factor_method, let_method, net_module
 from sgdsl.backend.names import Named, name_all
@@ -168,6 +168,8 @@ def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: 
     for name in plan.draws:
         if name not in late:
             _infer(step, name, terms.get(("q", name)))
+        elif plan.choices[name].name == "enumerate":
+            list_values(step, name)
     if plan.groups:
         emit_weights(step)
     for name in late:

@@ -101,7 +101,7 @@ class Tables:
         probability = draws.log_prob.exp()[likely]
         torch.testing.assert_close(probability.sum(), torch.ones((), dtype=torch.float64))
         row = {n: 1 for n, node in self.nodes.items() if not node.inferred}
-        if self.bound == "snis" and self.samples > 1:
+        if self.bound == "snis" and self.model.GROUPS is not None:
             expected = self.definition.expected_by_groups(row, known, self.samples, self.alpha)
         else:
             expected = self.definition.expected(self.bound, row, known, self.samples, self.alpha)

@@ -50,6 +50,9 @@ CASES = {
     "the free one a label": two_groups(
         ("y3", "f", "z2"), Node("y3", "supervised", 2, (), ("z1", "f"), "score"), free="supervised"
     ),
+    "a draw beside an enumerated node of both groups": two_groups(
+        ("v", "f"), Node("u", "latent", 2, (), ("z1", "z2")), Node("v", "latent", 2, (), ("z1", "u"), "score")
+    ),
     "tied to both groups": two_groups(
         ("y3", "y4"), Node("y3", "supervised", 2, (), ("z1", "f")), Node("y4", "supervised", 2, (), ("z2", "f"))
     ),
