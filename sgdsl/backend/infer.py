@@ -22,17 +22,17 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
     entry = step.entry(factor, at)
     parameters = step.parameters(factor, at, lifted=not entry)
     if choice.name == "enumerate":
-        step.say(f'{value} = {step.level((name,))}.values["{name}"]')
+        step.say(f'{value} = {step.level(scope)}.values["{name}"]')
     elif choice.name == "delta":
         step.say(f"{value} = {parameters[0]}")
     else:
-        _draw(step, factor, node, parameters, scope)
+        draw(step, factor, node, parameters, scope)
     if term:
         step.factors[Key("q", name)] = step.named.derived["log_q", name]
         step.say(f"{step.factors[Key('q', name)]} = {step.density(factor, parameters, at, entry)}")
 
 
-def _draw(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
+def draw(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
     """Known rows keep their label, the others draw."""
     value, choice = step.named.values[node.name], step.plan.choices[node.name]
     entries = f"{step.level(scope)}.entries" if scope else "rows"
