@@ -31,14 +31,16 @@ class Trainer:
     ready: Prepared
 
 
-def trainer(text: str, rows: int, *overrides: str) -> Trainer:
-    """A model's training on made rows, every label present (the file says how many are used)."""
+def trainer(text: str, rows: int, *overrides: str, known: float = 1.0) -> Trainer:
+    """A model's training on made rows. Each label is there with probability `known`; a `data` line may use fewer."""
     program = driver.compile_source(Source("benchmark.sgm", text), overrides)
     settings = settings_of(program)
     with reproducible(settings):
         model = build(program.text, program.model.name)
         random = np.random.default_rng(0)
         arrays = {n: made(i, rows, random) for n, i in model.NODES.items() if i.role != "latent"}
+        labels = [n for n, i in model.NODES.items() if i.role == "supervised"] if known < 1 else []
+        arrays |= {f"{n}_known": random.random(rows) < known for n in labels}
         ready = prepare(program, model, settings, arrays, None)
         state, job = assemble(program, model, ready, settings)
     return Trainer(state, job, ready)

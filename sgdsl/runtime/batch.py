@@ -67,7 +67,7 @@ class Emitted(Protocol):
 @dataclass(frozen=True, slots=True)
 class Batch:
     """`values[node]` [1, rows, *event], a legal dummy where unknown or missing; `known[node]` [rows] for each supervised
-    node; `groups` [weighed, rows] where weights are averaged by group (runtime/groups.py); `present[node]` [1, rows, *event]
+    node; `groups` [weighed, rows] where weights are averaged by group (runtime/grouping.py); `present[node]` [1, rows, *event]
     for each partial node, which cells are there."""
 
     values: Mapping[str, Tensor]
