@@ -38,10 +38,12 @@ def trainer(text: str, rows: int, *overrides: str, known: float = 1.0) -> Traine
     with reproducible(settings):
         model = build(program.text, program.model.name)
         random = np.random.default_rng(0)
-        arrays = {n: made(i, rows, random) for n, i in model.NODES.items() if i.role != "latent"}
+        field = settings.data.names
+        arrays = {field.get(n, n): made(i, rows, random) for n, i in model.NODES.items() if i.role != "latent"}
         labels = [n for n, i in model.NODES.items() if i.role == "supervised"] if known < 1 else []
-        arrays |= {f"{n}_known": random.random(rows) < known for n in labels}
-        ready = prepare(program, model, settings, arrays, None)
+        arrays |= {f"{field.get(n, n)}_known": random.random(rows) < known for n in labels}
+        held_out = {name: values[:500] for name, values in arrays.items()}
+        ready = prepare(program, model, settings, arrays, held_out)
         state, job = assemble(program, model, ready, settings)
     return Trainer(state, job, ready)
 

@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from sgdsl.driver import Program
 from sgdsl.runtime.draws import Draws
@@ -84,11 +85,17 @@ def _fabric(device: torch.device, bf16: bool) -> Fabric:
     return fabric
 
 
-def _state(model: Queries, settings: Settings, job: Job) -> State:
+def learned(model: Queries) -> list[nn.Parameter]:
+    """The weights. Raises RunError: E0664 where there are none."""
     parameters = list(model.parameters())
     if not parameters:
         hint = "give a factor a network or `learned`"
         raise run_error("E0664", "the model has no weights: there is nothing to train", hint=hint)
+    return parameters
+
+
+def _state(model: Queries, settings: Settings, job: Job) -> State:
+    parameters = learned(model)
     device = parameters[0].device
     noise, draws = (
         torch.Generator(device).manual_seed((settings.train.seed + SEEDS // 3 * i) % SEEDS) for i in (NOISE, DRAWS)

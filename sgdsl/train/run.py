@@ -27,7 +27,7 @@ from sgdsl.train.diagnosis import Diagnosis
 from sgdsl.train.errors import RunError, run_error
 from sgdsl.train.evaluate import Evaluation, evaluate, rows_tensor
 from sgdsl.train.feed import read
-from sgdsl.train.measure import CHUNK
+from sgdsl.train.measure import portions
 from sgdsl.train.prepare import Prepared, build, device_of
 from sgdsl.train.sources import open_data, reopen
 
@@ -179,7 +179,7 @@ class Run:
         self._known_names(whole)
         optional = [n for n, info in nodes.items() if info.role == "supervised" or info.partial]
         table = bind(arrays(whole), nodes, replace(self._rules(optional), names={})).to(self.device)
-        batches = torch.arange(table.rows, device=self.device).split(CHUNK)
+        batches = portions(torch.arange(table.rows, device=self.device), samples)
         return [self._batch(table, index) for index in batches]
 
     def _batch(self, table: Table, index: Tensor) -> Question:
