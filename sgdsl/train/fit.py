@@ -16,6 +16,7 @@ from sgdsl.train.errors import Interrupted, TrainingError, run_error
 from sgdsl.train.interrupt import Stop
 from sgdsl.train.loop import Events, Job, Record, train
 from sgdsl.train.opening import describe, facts_of_checkpoint, new, resumed
+from sgdsl.train.pages import kept_pages
 from sgdsl.train.prepare import Prepared, build, device_of, prepare
 from sgdsl.train.progress import Watch, watch
 from sgdsl.train.run import Run
@@ -54,7 +55,8 @@ def fit(
         state, job = assemble(program, model, ready, settings)
         facts = describe(program, ready, settings, arguments, seed)
         folder = new(facts, out, force) if resume is None else resumed(facts, resume, out, state)
-        weights = _run(state, job, folder, ready, quiet)
+        with kept_pages(job.fabric.device):
+            weights = _run(state, job, folder, ready, quiet)
         model.load_state_dict(weights)
     _diagnose(job, ready, settings, model.eval(), folder)
     return Run(folder.path, program.model.name, model, run_folder.read_json(folder.config), ready, program)
