@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,8 @@ def made(info: NodeInfo, rows: int, random: np.random.Generator) -> Any:
     shape = (rows, *info.event)
     match info.support:
         case "class" | "range" | "binary":
-            return random.integers(info.first, info.first + info.classes, shape, dtype=np.uint8)
+            every = np.arange(math.prod(shape)) % info.classes + info.first  # each value often enough to be labelled
+            return random.permutation(every).reshape(shape)
         case "unit":
             return random.integers(0, 256, shape, dtype=np.uint8)
         case "count":

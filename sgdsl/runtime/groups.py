@@ -154,8 +154,9 @@ def _apart(weights: Weights, recombined: Tensor) -> Tensor:
     """For each sample the mean over the recombinations without it, over the probability that there is one: [S, rows]."""
     samples = recombined.shape[0]
     sample = torch.arange(samples, device=recombined.device)
-    # the last row of the index, the draws that no weight bears on, keeps s apart from recombination s
-    apart = (weights.index[None] != sample[:, None, None, None]).all(1)  # [sample, recombination, rows]
+    apart = sample.new_ones((), dtype=torch.bool)  # [sample, recombination, rows]
+    for taken in weights.index:  # the last one, the draws that no weight bears on, keeps s apart from recombination s
+        apart = apart & (taken != sample[:, None, None])
     mean = torch.where(apart, recombined, 0.0).sum(1) / apart.sum(1).clamp(min=1)
     spared = _spared(weights)
     found = -torch.expm1((samples - 1) * torch.log1p(-spared))
