@@ -67,7 +67,7 @@ class Memory:
 
 def pretended_model(program: Program, settings: Settings) -> tuple[FakeTensorMode, Queries]:
     """The program's module with weights that take no memory. Raises RunError: E0664, E0667."""
-    fake, device = FakeTensorMode(), device_of(settings.train.device)
+    fake, device = FakeTensorMode(allow_non_fake_inputs=True), device_of(settings.train.device)
     with fake, device:
         model = build(program.text, program.model.name)
     learned(model)
