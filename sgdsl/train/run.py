@@ -187,7 +187,8 @@ class Run:
         found = {n: _typed(read(c, index, None), nodes[n])[None] for n, c in table.columns.items()}
         for name, info in nodes.items():
             if info.partial and name not in found:
-                found[name] = _typed(torch.full((1, len(index), *info.event), -1 if info.integer else torch.nan), info)
+                missing = -1 if info.integer else torch.nan
+                found[name] = _typed(torch.full((1, len(index), *info.event), missing, device=index.device), info)
         return found, {n: c.known[index] for n, c in table.columns.items() if nodes[n].role == "supervised"}
 
     def _rules(self, optional: list[str]) -> Rules:
