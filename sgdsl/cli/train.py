@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder; else runs/MODEL-N.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Go on with this run folder; MODEL is then its own.")
 @click.option("--force", is_flag=True, help="Replace a run folder that is there.")
+@click.option("--dry-run", is_flag=True, help="Check model and data, and say what memory the run will take.")
 @options.as_json
 @options.talking
 @options.pass_talk
@@ -38,13 +39,20 @@ def command(
     out: Path | None,
     resume: Path | None,
     force: bool,
+    dry_run: bool,
 ) -> None:
     """Train a model; print its table, and leave a run folder with weights and pictures."""
+    if dry_run and resume is not None:
+        raise click.UsageError("--dry-run is about a new run; leave --resume away.")
     model, overrides = _which(model, overrides, resume)
     found = checked(talk, model, overrides, aloud=not talk.json)
     program = driver.emit(found)
     talk.say(f"{model}: ok; loading torch")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read as torch loads: spinning threads starve a busy machine
+
+    if dry_run:
+        _forecast(talk, program, data, seed)
+        return
 
     from sgdsl.train.conclude import conclude
     from sgdsl.train.diagnosis import as_diagnostic
@@ -62,6 +70,22 @@ def command(
     _table(result)
     talk.diagnostics(as_diagnostic(found, program) for found in result.diagnosis.warnings)
     talk.say(f"run folder: {run.folder}")
+
+
+def _forecast(talk: Talk, program: driver.Program, data: Path | None, seed: int | None) -> None:
+    """What the run would be, on standard output."""
+    from rich.console import Console
+
+    from sgdsl.train.dry_run import dry_run, table
+
+    forecast = dry_run(program, data, seed=seed)
+    if talk.json:
+        talk.document({"ok": True, "forecast": forecast.as_dict()})
+        return
+    for note in forecast.ready.notes:
+        talk.say(f"note: {note}")
+    talk.result(forecast.words)
+    Console(highlight=False).print(table(forecast))
 
 
 def _which(model: Path | None, overrides: tuple[str, ...], resume: Path | None) -> tuple[Path, tuple[str, ...]]:

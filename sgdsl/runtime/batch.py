@@ -67,7 +67,7 @@ class Emitted(Protocol):
 @dataclass(frozen=True, slots=True)
 class Batch:
     """`values[node]` [1, rows, *event], a legal dummy where unknown or missing; `known[node]` [rows] for each supervised
-    node; `groups` [weighed, rows] where weights are averaged by group (runtime/groups.py); `present[node]` [1, rows, *event]
+    node; `groups` [weighed, rows] where weights are averaged by group (runtime/grouping.py); `present[node]` [1, rows, *event]
     for each partial node, which cells are there."""
 
     values: Mapping[str, Tensor]
@@ -172,9 +172,9 @@ def make_batch(
             raise ValueError(f"{name} is {list(value.shape)}, expected {[rows, *info.event]}")
         kept = dummy(info, rows, dtype, device) if value is None else value.to(torch.int64 if info.integer else dtype)
         if info.role == "supervised":
-            mask = known.get(name, torch.zeros(rows, dtype=torch.bool, device=device))
-            mask = mask if value is not None else torch.zeros_like(mask)
-            kept = torch.where(mask.reshape(-1, *[1] * len(info.event)), kept, dummy(info, rows, dtype, device))
+            mask = known.get(name) if value is not None else None
+            mask = torch.zeros(rows, dtype=torch.bool, device=device) if mask is None else mask
+            kept = torch.where(mask.reshape(-1, *[1] * len(info.event)), kept, dummy(info, 1, dtype, device))
             masks[name] = mask
         full[name] = kept[None]
         if info.partial:
@@ -199,13 +199,14 @@ def make_levels(
     for node in {n for level in model.LEVELS for n in level}:
         info = model.NODES[node]
         if info.estimator == "sum_and_sample":  # the entries are the likeliest class and another (runtime/sampled.py)
-            table = torch.arange(2)
+            table = torch.arange(2, device=device)
         else:
-            table = value_table(info.first, info.classes, info.event, torch.int64 if info.integer else dtype)
-        tables[node] = table.to(device)
+            kind = torch.int64 if info.integer else dtype
+            table = value_table(info.first, info.classes, info.event, kind, device)
+        tables[node] = table
         counts[node] = torch.full((rows,), len(table), device=device)
         if node in known:
-            counts[node] = torch.where(known[node], 1, counts[node])
+            counts[node] = counts[node].masked_fill(known[node], 1)
     shown = {n: mask for n, mask in known.items() if model.NODES[n].estimator != "sum_and_sample"}
     made = {}
     for level in model.LEVELS:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 Estimate = Callable[..., Tensor]
+AT_ONCE = 1 << 24  # numbers of one term, all samples left out in turn
 
 
 def log_mean_exp(term: Tensor) -> Tensor:
@@ -53,13 +54,22 @@ def leave_one_out(estimate: Estimate, *terms: Tensor, alpha: float) -> Tensor:
     Times Σ log q of the sample's draws it is an unbiased score term: RLOO where the bound is linear, VIMCO under iw.
     A single sample has no baseline: the estimate itself."""
     with torch.no_grad():
-        full = [t.expand(max(u.shape[0] for u in terms), -1) for t in terms]
-        samples = full[0].shape[0]
+        full = torch.broadcast_tensors(*terms)
+        samples = len(full[0])
         if samples == 1:
             return estimate(*full, alpha=alpha)[None]
-        others = torch.arange(samples, device=full[0].device)
         bound = estimate(*full, alpha=alpha)
-        return torch.stack([bound - estimate(*(t[others != s] for t in full), alpha=alpha) for s in range(samples)])
+        without = [
+            estimate(*(t[index].flatten(1) for t in full), alpha=alpha).reshape(-1, *bound.shape)
+            for index in all_but_one(samples, full[0].device).split(max(1, AT_ONCE // full[0].numel()), 1)
+        ]
+        return bound - torch.cat(without)
+
+
+def all_but_one(samples: int, device: torch.device) -> Tensor:
+    """The samples without the s-th in column s, [S − 1, S]."""
+    index = torch.arange(samples - 1, device=device)[:, None]
+    return index + (index >= torch.arange(samples, device=device)).long()
 
 
 def with_score(bound: Tensor, gain: Tensor | float, score: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sgdsl.runtime.bounds import log_labels
+from sgdsl.runtime.bounds import all_but_one, log_labels
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.grouping import Grouping
 
@@ -137,8 +137,7 @@ def grouped_gains(weights: Weights, parts: Sequence[Part], recombined: Tensor, a
         if samples == 1:
             alone = whole[None] + torch.where(weights.several, recombined, 0.0)
             return alone, alone
-        others = torch.arange(samples, device=whole.device)
-        kept = [others != s for s in range(samples)]
+        kept = all_but_one(samples, whole.device).unbind(1)
         without = [_estimate([f[k] for f in fs], [w[k] for w in log_ws], weights.log_w[:, k], alpha) for k in kept]
         early = whole - torch.stack(without)
         gain = early + torch.where(weights.several, recombined.mean(0) - _apart(weights, recombined), 0.0)
@@ -155,8 +154,9 @@ def _apart(weights: Weights, recombined: Tensor) -> Tensor:
     """For each sample the mean over the recombinations without it, over the probability that there is one: [S, rows]."""
     samples = recombined.shape[0]
     sample = torch.arange(samples, device=recombined.device)
-    # the last row of the index, the draws that no weight bears on, keeps s apart from recombination s
-    apart = (weights.index[None] != sample[:, None, None, None]).all(1)  # [sample, recombination, rows]
+    apart = sample.new_ones((), dtype=torch.bool)  # [sample, recombination, rows]
+    for taken in weights.index:  # the last one, the draws that no weight bears on, keeps s apart from recombination s
+        apart = apart & (taken != sample[:, None, None])
     mean = torch.where(apart, recombined, 0.0).sum(1) / apart.sum(1).clamp(min=1)
     spared = _spared(weights)
     found = -torch.expm1((samples - 1) * torch.log1p(-spared))

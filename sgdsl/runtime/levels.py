@@ -7,6 +7,7 @@ The empty level is the rows themselves and has no object. Tensors at a level are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,13 +58,11 @@ def weighted(share: Tensor, term: Tensor) -> Tensor:
     return torch.where(share > 0, share * term, 0.0)
 
 
-def value_table(first: int, values: int, event: Sequence[int], dtype: torch.dtype) -> Tensor:
+def value_table(first: int, values: int, event: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Every value of a finite node, [values ** cells, *event], the last cell fastest."""
-    cells = 1
-    for size in event:
-        cells *= size
-    axis = torch.arange(first, first + values)
-    return torch.cartesian_prod(*[axis] * cells).reshape(values**cells, *event).to(dtype)
+    cells = math.prod(event)
+    axis = torch.arange(first, first + values, dtype=dtype, device=device)
+    return torch.cartesian_prod(*[axis] * cells).reshape(values**cells, *event)
 
 
 def make_level(
@@ -76,26 +75,36 @@ def make_level(
 ) -> Level:
     """The level of `nodes`. `below`: its smaller levels by name; `counts[node]` [rows]: entries of each row;
     `tables[node]` [values, *event]; `labels[node]` [1, rows, *event] and `known[node]` [rows] where supervised."""
-    total = torch.stack([counts[n] for n in nodes]).prod(0)
+    total = _product(counts, nodes)
     row = torch.repeat_interleave(total)
-    rest = torch.arange(len(row), device=row.device) - (total.cumsum(0) - total)[row]
+    rest = torch.arange(len(row), device=row.device) - (total.cumsum(0) - total).index_select(0, row)
     digit: dict[str, Tensor] = {}
-    for node in reversed(nodes):
-        radix = counts[node][row]
+    for node in reversed(nodes[1:]):
+        radix = counts[node].index_select(0, row)
         digit[node] = rest % radix
         rest = rest // radix
+    digit[nodes[0]] = rest
     index, sizes = {ROWS: row}, {ROWS: len(total)}
     for name, members in below.items():
-        part = torch.stack([counts[n] for n in members]).prod(0)
-        position = torch.zeros_like(row)
-        for node in members:
-            position = position * counts[node][row] + digit[node]
-        index[name], sizes[name] = (part.cumsum(0) - part)[row] + position, int(part.sum())
+        part = _product(counts, members)
+        position = digit[members[0]]
+        for node in members[1:]:
+            position = position * counts[node].index_select(0, row) + digit[node]
+        index[name] = (part.cumsum(0) - part).index_select(0, row) + position
+        sizes[name] = int(part.sum())
     values = {}
     for node in nodes:
-        value = tables[node][digit[node]][None]
+        value = tables[node].index_select(0, digit[node])[None]
         if node in known:
-            mask = known[node][row].reshape(1, -1, *[1] * (value.dim() - 2))
-            value = torch.where(mask, labels[node][:, row].to(value.dtype), value)
+            mask = known[node].index_select(0, row).reshape(1, -1, *[1] * (value.dim() - 2))
+            value = torch.where(mask, labels[node].index_select(1, row).to(value.dtype), value)
         values[node] = value
     return Level(index, sizes, values, len(row))
+
+
+def _product(counts: Mapping[str, Tensor], nodes: Sequence[str]) -> Tensor:
+    """The entries of each row in a level of these nodes, [rows]."""
+    total = counts[nodes[0]]
+    for node in nodes[1:]:
+        total = total * counts[node]
+    return total

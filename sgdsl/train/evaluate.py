@@ -14,6 +14,7 @@ from sgdsl.train.bind import Table
 from sgdsl.train.measure import Held, Score, log_likelihoods, scores
 
 FOR_LABELS = 32  # draws a row when labels are inferred
+FOR_BOUND = 50  # draws a row for the bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ class Evaluation:
         }
 
 
-def evaluate(model: Queries, name: str, source: str, table: Table, rows: Tensor, samples: int = 50) -> Evaluation:
+def evaluate(
+    model: Queries, name: str, source: str, table: Table, rows: Tensor, samples: int = FOR_BOUND
+) -> Evaluation:
     """Every held-out row once, labels hidden. `samples`: draws a row for the bound."""
     if not len(rows):
         return Evaluation(name, source, 0, {}, None, None, samples)

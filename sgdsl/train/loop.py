@@ -90,6 +90,9 @@ def train(state: State, job: Job, events: Events, stop: Stop) -> bool:
 
 def advance(state: State, job: Job, index: Tensor) -> None:
     """One step on the rows `index`: bound, gradient, optimiser, average."""
+    state.optimizer.zero_grad(
+        set_to_none=True
+    )  # before the forward pass: its activations then take the place of gradients
     values, known = job.feed.rows(index, state.noise)
     batch = make_batch(state.module, values, known)
     before = state.draws.state()
@@ -99,7 +102,6 @@ def advance(state: State, job: Job, index: Tensor) -> None:
         raise value_failure(step, index, state.module, job.program, job.dataset, state.step)
     if not loss.requires_grad:
         raise run_error("E0664", "the bound depends on no weight: there is nothing to train")
-    state.optimizer.zero_grad(set_to_none=True)
     job.fabric.backward(loss)
     norm = gradient_norm(state.module.parameters()).item()
     if not math.isfinite(norm):

@@ -16,7 +16,8 @@ from sgdsl.runtime.queries import Queries
 from sgdsl.train.bind import Table
 from sgdsl.train.feed import read
 
-CHUNK = 500  # rows at a time
+CHUNK = 500  # rows at a time, at most
+AT_ONCE = 4_000  # rows times draws: a decoder of images takes some 250 kB for each
 SEED = 20_251_124  # of everything drawn for a measurement: the same rows, the same noise
 
 
@@ -47,7 +48,7 @@ def scores(model: Queries, table: Table, held: Held) -> dict[str, Score]:
     names = [n for n in held.truth if n in table.columns]
     wrong, count = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0)
     draws = Draws(torch.Generator(held.rows.device).manual_seed(SEED))
-    for index in held.rows.split(CHUNK) if names and len(held.rows) else ():
+    for index in portions(held.rows, held.samples) if names and len(held.rows) else ():
         beliefs = ask.posterior(model, hidden(model, table, index, None), {}, draws, held.samples)
         for name in names:
             mask = held.truth[name].index_select(0, index)
@@ -55,6 +56,12 @@ def scores(model: Queries, table: Table, held: Held) -> dict[str, Score]:
             wrong[name] += float(loss[mask].sum())
             count[name] += int(mask.sum())
     return {n: _score(model.NODES[n], wrong[n] / count[n], count[n]) for n in names if count[n]}
+
+
+def portions(rows: Tensor, samples: int) -> tuple[Tensor, ...]:
+    """Rows that are evaluated together with `samples` draws each."""
+    parts: tuple[Tensor, ...] = rows.split(max(1, min(CHUNK, AT_ONCE // samples)))
+    return parts
 
 
 def label_errors(model: Queries, table: Table, held: Held) -> dict[str, dict[str, Any]]:
@@ -101,6 +108,6 @@ def log_likelihoods(model: Queries, table: Table, held: Held) -> Tensor:
     levels that were drawn in training are drawn once, from a fixed seed."""
     generator = torch.Generator(held.rows.device).manual_seed(SEED)
     draws, found = Draws(generator), []
-    for index in held.rows.split(CHUNK):
+    for index in portions(held.rows, held.samples):
         found.append(ask.log_prob(model, hidden(model, table, index, generator), {}, draws, held.samples))
     return torch.cat(found)

@@ -27,7 +27,7 @@ from sgdsl.train.diagnosis import Diagnosis
 from sgdsl.train.errors import RunError, run_error
 from sgdsl.train.evaluate import Evaluation, evaluate, rows_tensor
 from sgdsl.train.feed import read
-from sgdsl.train.measure import CHUNK
+from sgdsl.train.measure import portions
 from sgdsl.train.prepare import Prepared, build, device_of
 from sgdsl.train.sources import open_data, reopen
 
@@ -179,7 +179,7 @@ class Run:
         self._known_names(whole)
         optional = [n for n, info in nodes.items() if info.role == "supervised" or info.partial]
         table = bind(arrays(whole), nodes, replace(self._rules(optional), names={})).to(self.device)
-        batches = torch.arange(table.rows, device=self.device).split(CHUNK)
+        batches = portions(torch.arange(table.rows, device=self.device), samples)
         return [self._batch(table, index) for index in batches]
 
     def _batch(self, table: Table, index: Tensor) -> Question:
@@ -187,7 +187,8 @@ class Run:
         found = {n: _typed(read(c, index, None), nodes[n])[None] for n, c in table.columns.items()}
         for name, info in nodes.items():
             if info.partial and name not in found:
-                found[name] = _typed(torch.full((1, len(index), *info.event), -1 if info.integer else torch.nan), info)
+                missing = -1 if info.integer else torch.nan
+                found[name] = _typed(torch.full((1, len(index), *info.event), missing, device=index.device), info)
         return found, {n: c.known[index] for n, c in table.columns.items() if nodes[n].role == "supervised"}
 
     def _rules(self, optional: list[str]) -> Rules:

@@ -87,6 +87,19 @@ def test_resume_goes_on(folder: Path) -> None:
     assert run(["run", "--resume", str(out), "--set", "train.epochs=3", "-q"]) == 0
 
 
+def test_a_dry_run_says_what_memory_it_takes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Parts in MiB, or bytes as JSON; nothing is written; an old run cannot be looked at so."""
+    out = folder / "dry"
+    assert run(["run", str(folder / "tiny.sgm"), "--out", str(out), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert all(part in said for part in ("weights", "optimiser (adam)", "data", "activations", "training, at most"))
+    assert run(["run", str(folder / "tiny.sgm"), "--out", str(out), "--dry-run", "--json"]) == 0
+    forecast = json.loads(capsys.readouterr().out)["forecast"]
+    assert forecast["memory"]["rows"] > 300 * 16
+    assert not out.exists()
+    assert run(["run", "--resume", str(folder / "run"), "--dry-run"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -27,11 +27,22 @@ def test_bytes_are_one_with_their_grey_level_as_probability() -> None:
 
 
 def test_cells_are_drawn_independently() -> None:
-    """Four cells share one random number: neighbours must not be correlated."""
-    noise, grey = generator(), torch.full((4000, 8), 128, dtype=torch.uint8)
+    """Eight cells share one random number, and rows the byte that decides where the first is equal: neither cells of a row
+    nor rows of a cell may be correlated. 4 standard errors."""
+    noise, grey = generator(), torch.full((4000, 12), 128, dtype=torch.uint8)
     drawn = drawn_bytes(grey, noise)
-    correlation = torch.corrcoef(drawn.T) - torch.eye(8)
-    assert correlation.abs().max() < 4 / 4000**0.5
+    assert (torch.corrcoef(drawn.T) - torch.eye(12)).abs().max() < 4 / 4000**0.5
+    rows = torch.stack([drawn_bytes(grey[:6, :2], noise)[:, 0] for _ in range(4000)])
+    assert (torch.corrcoef(rows.T) - torch.eye(6)).abs().max() < 4 / 4000**0.5
+
+
+def test_a_second_byte_makes_the_probability_exact() -> None:
+    """The share of ink at 254 is 254 / 255, and not 254 / 256, to within 4 standard errors of 2²⁴ cells."""
+    cells = 1 << 24
+    share = drawn_bytes(torch.full((64, cells // 64), 254, dtype=torch.uint8), generator()).double().mean()
+    error = (cells * (254 / 255) * (1 / 255)) ** 0.5 / cells
+    assert abs(share - 254 / 255) < 4 * error + 1 / 65536
+    assert abs(share - 254 / 256) > 4 * error + 1 / 65536
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 5), (7, 1, 3, 3)])

