@@ -118,6 +118,8 @@ def _log_v(step: Step) -> None:
         step.factors[key] = step.named.locals.new("_".join(("v", *(scope or ("rows",)))))
         step.say(f"{step.factors[key]} = {total(parts)}")
     step.say(f"log_v = {product(step, plan.log_v)}")
+    if plan.gradient == "dreg":
+        step.say("gate.weigh(log_v)")
 
 
 def _drawn_log_w(step: Step, drawn: dict[Scope, str]) -> None:

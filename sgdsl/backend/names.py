@@ -22,7 +22,7 @@ MODULE_WORDS = frozenset(
 )
 STEP_WORDS = frozenset(
     """self torch math nn F Tensor batch draws samples rows alpha bound terms objective score gain f log_w log_v
-    drawn_log_w weights parts recombined late_gain late_score mean_score sample_weight net h v values known""".split()  # noqa: SIM905
+    drawn_log_w weights parts recombined late_gain late_score mean_score sample_weight gate still net h v values known""".split()  # noqa: SIM905
 )
 
 

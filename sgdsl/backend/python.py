@@ -8,6 +8,7 @@ from sgdsl.backend.baselines import baseline_method, predict, scored_by
 from sgdsl.backend.bayes import bayes_method
 from sgdsl.backend.bound import emit_bound
 from sgdsl.backend.calls import parameter_names
+from sgdsl.backend.doubly import Doubly
 from sgdsl.backend.facts import emit_facts
 from sgdsl.backend.grouped import emit_grouped, emit_weights
 from sgdsl.backend.infer import infer, list_values
@@ -158,29 +159,44 @@ def _model(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan, methods: Me
 
 
 def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, graphs: Graphs) -> None:
+    kind = ", jensen" * (plan.marginal == "jensen") + ", dreg" * (plan.gradient == "dreg")
     out.raw()
     out.raw("def forward(self, batch: Batch, draws: Draws) -> Step:", 4)
-    out.raw(f'"""The bound of each row ({plan.bound}{", jensen" if plan.marginal == "jensen" else ""}), [rows]."""', 8)
+    out.raw(f'"""The bound of each row ({plan.bound}{kind}), [rows]."""', 8)
     step = Step(model, plan, named, methods, out)
     step.start()
-    terms = {(t.side, t.node): t for t in plan.terms}
-    late = [v for v in plan.draws if step.is_late("q", v)]
-    for name in plan.draws:
-        if name not in late:
-            _infer(step, name, terms.get(("q", name)))
-        elif plan.choices[name].name == "enumerate":
-            list_values(step, name)
-    if plan.groups:
-        emit_weights(step)
-    for name in late:
-        _infer(step, name, terms.get(("q", name)))
+    if plan.gradient == "dreg":
+        doubly = Doubly(step)
+        doubly.start()
+        for name in plan.draws:
+            doubly.infer(model.factor("q", name))
+        step.view = doubly.in_log_p
+    else:
+        _inferred(step)
+    terms = {t.node: t for t in plan.terms if t.side == "p"}
     for name in graphs.order("p"):
-        if ("p", name) in terms:
-            step.generate(model.factor("p", name), terms["p", name])
+        if name in terms:
+            step.generate(model.factor("p", name), terms[name])
+    step.view = None
     if plan.groups:
         emit_grouped(step)
     else:
         emit_bound(step)
+
+
+def _inferred(step: Step) -> None:
+    """Every node of q; those that read several groups of weights after the others were recombined."""
+    terms = {t.node: t for t in step.plan.terms if t.side == "q"}
+    late = [v for v in step.plan.draws if step.is_late("q", v)]
+    for name in step.plan.draws:
+        if name not in late:
+            _infer(step, name, terms.get(name))
+        elif step.plan.choices[name].name == "enumerate":
+            list_values(step, name)
+    if step.plan.groups:
+        emit_weights(step)
+    for name in late:
+        _infer(step, name, terms.get(name))
 
 
 def _infer(step: Step, name: str, term: Term | None) -> None:

@@ -17,6 +17,7 @@ RUNTIME = {
     "sgdsl.runtime.domains": (
         "at_least", "bernoulli_logits", "categorical_logits", "clip_probability", "degrees", "positive", "probability",
     ),
+    "sgdsl.runtime.doubly": ("Gate", "fixed", "stopped"),
     "sgdsl.runtime.draws": ("Draws",),
     "sgdsl.runtime.experts": ("among", "mixture_log_prob", "mixture_of", "product_of_normals"),
     "sgdsl.runtime.grouping": ("Grouping",),

@@ -6,7 +6,7 @@ weights, then the bound.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sgdsl.backend import calls
@@ -36,6 +36,7 @@ class Step:
     rests: dict[str, str] = field(default_factory=dict)  # log mass of the classes of which one is sampled
     inferred: dict[str, list[str]] = field(default_factory=dict)  # q's parameters of closed nodes
     late: bool = False  # after recombination
+    view: Callable[[str], str] | None = None  # how a statement reads values, where not as they are (backend/doubly.py)
 
     def say(self, text: str) -> None:
         self.out.statement(text, INDENT)
@@ -86,6 +87,8 @@ class Step:
     def value(self, name: str, soft: bool = False) -> str:
         """The variable of a node or let, or of a relaxed node's probabilities, recombined where the statement is late and
         the value is not."""
+        if self.view:
+            return self.view(name)
         text, groups = self.named.derived["soft", name] if soft else self.named.values[name], self.plan.groups
         if not self.late or groups is None or name in groups.late:
             return text
@@ -120,18 +123,19 @@ class Step:
             elif node.role == "supervised":
                 self.say(f'{self.named.derived["known", node.name]} = batch.known["{node.name}"]')
 
-    def call(self, method: Method, target: str, detached: bool = False) -> str:
-        """A call of a factor's or let's method, each input lifted inside it; `detached`: no gradient reaches the inputs."""
+    def call(self, method: Method, target: str, detached: bool = False, owner: str = "self") -> str:
+        """A call of a factor's or let's method, each input lifted inside it; `detached`: no gradient reaches the inputs;
+        `owner`: whose weights."""
         for name in method.reads:
             self.let(name)
         args = [self.value(n) + ".detach()" * detached for n in method.reads]
         args += [self.named.derived["present", n] for n in method.partial]
         args += [f"{self.named.derived['up', n]}={self.index(method.level, self.plan.scopes[n])}" for n in method.lifts]
-        return f"{target} = self.{method.name}({', '.join(args)})"
+        return f"{target} = {owner}.{method.name}({', '.join(args)})"
 
     def let(self, name: str) -> None:
         """Compute a let, once, when it is first read."""
-        if ("let", name) in self.methods and (name, ()) not in self.made:
+        if ("let", name) in self.methods and (name, ()) not in self.made and self.view is None:
             self.made[name, ()] = self.named.values[name]
             outer, self.late = self.late, self.plan.groups is not None and name in self.plan.groups.late
             self.say(self.call(self.methods["let", name], self.named.values[name]))

@@ -25,7 +25,6 @@ class SettingRow:
     high: float = float("inf")
     open_low: bool = False
     open_high: bool = False
-    planned: tuple[str, ...] = ()
 
     def holds(self, value: float) -> bool:
         """Whether a number is in the range."""
@@ -73,7 +72,7 @@ OBJECTIVE = (
         0,
         2,
     ),
-    SettingRow("gradient", "word", "plain", "the gradient of q", ("plain",), planned=("dreg",)),
+    SettingRow("gradient", "word", "plain", "the gradient of q", ("plain", "dreg")),
 )
 TRAIN = (
     SettingRow("epochs", "int", 50, "passes over the training rows", low=1, high=1_000_000),

@@ -34,7 +34,6 @@ _INSTEAD: dict[str, str] = {
     "extern": "write `mlp`, `conv` or `deconv`",
     "crop": "crop the images in the data",
     "paste": "write a `deconv`",
-    "gradient = dreg": "leave `gradient` out",
 }
 PLANNED_FAMILIES = (
     "MultivariateNormal", "Exponential", "Gamma", "Beta", "ContinuousBernoulli", "DiscretizedLogistic", "Dirichlet",

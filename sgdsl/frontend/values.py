@@ -9,7 +9,6 @@ from sgdsl.catalog.settings import SettingRow
 from sgdsl.frontend import syntax
 from sgdsl.frontend.constants import constant
 from sgdsl.frontend.draft import Constants
-from sgdsl.frontend.planned import planned_at
 from sgdsl.frontend.report import Refused, closest, did_you_mean, refusal
 from sgdsl.middle import ir
 
@@ -21,7 +20,7 @@ _SYNONYMS = {
 
 
 def value_of(row: SettingRow, expr: syntax.Expr, consts: Constants, nodes: Mapping[str, ir.Node]) -> Value:
-    """Raises Refused: E0190, E0602, E0605 (labels of a node that is not supervised)."""
+    """Raises Refused: E0602, E0605 (labels of a node that is not supervised)."""
     if isinstance(expr, syntax.Name) and expr.text not in consts:
         return _word(row, expr)
     match row.kind:
@@ -42,8 +41,6 @@ def value_of(row: SettingRow, expr: syntax.Expr, consts: Constants, nodes: Mappi
 def _word(row: SettingRow, name: syntax.Name) -> str:
     if name.text in row.words:
         return name.text
-    if name.text in row.planned:
-        raise planned_at(f"{row.name} = {name.text}", name.span)
     meant = closest(name.text, row.words, _SYNONYMS)
     raise _illegal(row, name, f"did you mean `{meant}`?" if meant else "")
 

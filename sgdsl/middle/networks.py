@@ -15,8 +15,8 @@ def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
     fixed = {n.name for n in model.nodes if n.role in ("observed", "given")}
     nets = {n.name: n.parts for n in model.nets}
     for network in _networks((*model.p, *model.q), model.lets):
-        stages = list(_stages(network.parts, nets))
-        normed = next((s for s in stages if dict(s.options).get("norm") == "batch"), None)
+        found = list(stages(network.parts, nets))
+        normed = next((s for s in found if dict(s.options).get("norm") == "batch"), None)
         if normed is None:
             continue
         read = [ref.name for expr in network.inputs for ref in references(expr)]
@@ -37,11 +37,11 @@ def _check_bayes(model: ir.Model, nets: dict[str, tuple[ir.Part, ...]], sink: Si
         source = factor.parameters[0].source
         made = [f for f in model.p if isinstance(source, ir.Bayes) and f.node in source.factors]
         for network in _networks(made, ()):
-            stages = [s for s in _stages(network.parts, nets) if dict(s.options).get("norm") == "batch"]
-            if stages and not any(d.code == "E0504" and d.span == stages[0].span for d in sink.found):
+            normed = [s for s in stages(network.parts, nets) if dict(s.options).get("norm") == "batch"]
+            if normed and not any(d.code == "E0504" and d.span == normed[0].span for d in sink.found):
                 sink.add(
                     Diagnostic("E0504", f"batch normalisation in a factor that `bayes` of `{factor.node}` evaluates",
-                               stages[0].span, "norm = batch", (Label(factor.span, "evaluates it at every value"),),
+                               normed[0].span, "norm = batch", (Label(factor.span, "evaluates it at every value"),),
                                ("its rows would be counted once a value",), "write norm = layer")
                 )  # fmt: skip
 
@@ -54,9 +54,10 @@ def _networks(factors: Iterable[ir.Factor], lets: Iterable[ir.Let]) -> Iterator[
         yield from networks(let.value)
 
 
-def _stages(parts: tuple[ir.Part, ...], nets: dict[str, tuple[ir.Part, ...]]) -> Iterator[ir.Stage]:
+def stages(parts: tuple[ir.Part, ...], nets: dict[str, tuple[ir.Part, ...]]) -> Iterator[ir.Stage]:
+    """The stages of a network, those of named nets in their places."""
     for part in parts:
         if isinstance(part, ir.NetUse):
-            yield from _stages(nets[part.net], nets)
+            yield from stages(nets[part.net], nets)
         else:
             yield part

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import estimators, ir
+from sgdsl.middle.doubly import check_doubly
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs, factor_reads
 from sgdsl.middle.recombination import Recombination, recombination, share_keys
@@ -32,7 +33,8 @@ class Plan:
     node or let depends on; `levels`: every level in use; `log_w`, `shares`: the log weight of a sample, and of each
     entry of a level within it; `drawn_shares`: the shares under the proposal (for jensen and clamped); `labels`: the
     known part of each log q; `log_v`: p over the density of what was drawn (for iw). `samples`: S; `groups`: what is
-    recombined, None where there is one group of weights at most; `rewrites`: what the optimiser changed."""
+    recombined, None where there is one group of weights at most; `rewrites`: what the optimiser changed; `gradient`: plain
+    or dreg."""
 
     draws: tuple[str, ...]
     choices: Mapping[str, estimators.Choice]
@@ -49,6 +51,7 @@ class Plan:
     marginal: str
     samples: int
     groups: Recombination | None = None
+    gradient: str = "plain"
     rewrites: tuple[Rewrite, ...] = ()
 
     def is_split(self, kind: str, name: str) -> bool:
@@ -77,6 +80,7 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     choices = estimators.choose(model, graphs, draws, sink)
     scopes = scopes_of(model, graphs, draws, *estimators.listed(choices))
     _check_sampled(model, choices, scopes, sink)
+    gradient = check_doubly(model, graphs, choices, sink)
     terms = _terms(model, graphs, scopes)
     sizes = sizes or {n: estimators.entries(model, choices, n) for n in draws}
     maker = Eliminator(sizes, {n: i for i, n in enumerate(draws)})
@@ -95,7 +99,7 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     found = Plan(
         draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, samples
     )  # fmt: skip
-    return replace(found, groups=_groups(model, graphs, found))
+    return replace(found, groups=_groups(model, graphs, found), gradient=gradient)
 
 
 def _check_sampled(model: ir.Model, choices: Mapping[str, estimators.Choice], scopes: Scopes, sink: Sink) -> None:

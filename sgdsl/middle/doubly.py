@@ -1,0 +1,90 @@
+"""gradient = dreg: a model, its graphs and estimators come in; E0507 where the doubly reparameterised gradient cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import networkx as nx
+
+from sgdsl.base.diagnostics import Diagnostic, Label, Sink
+from sgdsl.base.source import NOWHERE
+from sgdsl.catalog.settings import resolve
+from sgdsl.middle import ir
+from sgdsl.middle.estimators import Choice
+from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, factor_reads, networks
+from sgdsl.middle.networks import stages
+
+HOW = {
+    "enumerate": "enumerated",
+    "sum_and_sample": "estimated by sum_and_sample",
+    "score": "drawn with a score gradient",
+    "gumbel": "relaxed",
+    "straight_through": "relaxed",
+}
+
+
+def check_doubly(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice], sink: Sink) -> str:
+    """The gradient that the file asks for. Adds E0507 where `dreg` has no bound, a node without a smooth draw, or a
+    network that may not run twice."""
+    settings = resolve(model.objective, "objective")
+    if settings["gradient"] != "dreg":
+        return "plain"
+    for found in (*_bound(model, str(settings["bound"])), *_nodes(model, choices), *_twice(model, graphs, choices)):
+        sink.add(found)
+    return "dreg"
+
+
+def _asked(model: ir.Model) -> tuple[Label, ...]:
+    """Where the file asks for it, if the command line does not."""
+    span = next(s.span for s in model.objective if s.name == "gradient")
+    return () if span == NOWHERE else (Label(span, "asked for here"),)
+
+
+def _bound(model: ir.Model, bound: str) -> Iterator[Diagnostic]:
+    if bound != "iw":
+        asked = _asked(model)
+        yield Diagnostic(
+            "E0507", f"`gradient = dreg` is not for the bound {bound}", asked[0].span if asked else None, f"{bound}", (),
+            ("it is a gradient of log mean_s p(x, v_s) / r_s, which is `iw` alone",),
+            "set `bound = iw`, or leave `gradient` out",
+        )  # fmt: skip
+
+
+def _nodes(model: ir.Model, choices: Mapping[str, Choice]) -> Iterator[Diagnostic]:
+    """Every draw is smooth in its parameters, and nothing is summed."""
+    for name, choice in choices.items():
+        if choice.name in HOW:
+            factor = model.factor("q", name)
+            place = factor.estimator.span if factor.estimator else factor.span
+            yield Diagnostic(
+                "E0507", f"`gradient = dreg` needs smooth draws, and `{name}` is {HOW[choice.name]}", place,
+                HOW[choice.name], _asked(model),
+                ("q's parameters are reached through draws that are smooth in them, and through nothing else",),
+                f"give `{name}` a Normal, Laplace, LogNormal or StudentT and let it be drawn, or leave `gradient` out",
+            )  # fmt: skip
+
+
+def _twice(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice]) -> Iterator[Diagnostic]:
+    """What reads a draw and is read by q runs again with weights that stand still: to the same value, or q's density is not
+    that of the draw."""
+    nets = {n.name: n.parts for n in model.nets}
+    drawn = {n for n, choice in choices.items() if choice.drawn}
+    drawn |= {n for n in choices if drawn & nx.ancestors(graphs.q, n)}
+    read = {name for f in model.q for name in factor_reads(f)}
+    lets = [h for h in model.lets if read & {h.name, *nx.descendants(graphs.lets, h.name)}]
+    owners = [(f"q of `{f.node}`", factor_reads(f), tuple(factor_expressions(f))) for f in model.q]
+    owners += [(f"the let `{h.name}`", (h.name,), (h.value,)) for h in lets]
+    for what, reads, found in owners:
+        if not drawn & set(contracted(reads, model, graphs.lets)):
+            continue
+        for stage in (s for e in found for network in networks(e) for s in stages(network.parts, nets)):
+            options = dict(stage.options)
+            again = "dropout" if options.get("dropout") else "norm = batch" if options.get("norm") == "batch" else ""
+            if again:
+                yield Diagnostic(
+                    "E0507", f"`gradient = dreg` cannot run a network with {again} twice", stage.span, again,
+                    _asked(model),
+                    (f"{what} reads a draw, so that its network runs once for draws and once, with fixed weights, in log q",
+                     "dropout would not repeat itself" if again == "dropout" else "the rows would be counted twice"),
+                    f"leave {again} out here, or leave `gradient` out",
+                )  # fmt: skip
