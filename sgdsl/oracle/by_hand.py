@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sgdsl.oracle import exact
 from sgdsl.oracle.by_group import grouped_row
+from sgdsl.oracle.doubly import doubly_row
 from sgdsl.oracle.grid import parents
 from sgdsl.oracle.noise import Drawn, Recorder
 from sgdsl.oracle.placed import Placed
@@ -67,6 +68,8 @@ def rows_by_hand(compiled: Compiled, rows: Rows, given: Sequence[Drawn], samples
                 own[draw.node.name] = part
         if compiled.groups.plan and samples > 1:
             found.append(grouped_row(compiled, row, known, own, picks))
+        elif compiled.doubly:
+            found.append(doubly_row(compiled, row, known, own, samples))
         else:
             found.append(_joint(Placed(compiled, row, known, own, samples)))
     return found

@@ -37,7 +37,8 @@ _count = itertools.count()
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """The IR of a program, its emitted model in float64, and as planned each inferred node's estimator, the groups of
-    weights, the baseline of each scored node, and the nodes whose log p and log q are averaged over q."""
+    weights, the baseline of each scored node, and the nodes whose log p and log q are averaged over q; `doubly`: gradient =
+    dreg."""
 
     ir: ir.Model
     module: Any
@@ -46,6 +47,7 @@ class Compiled:
     groups: Groups
     baselines: Mapping[str, str]
     closed: frozenset[str]
+    doubly: bool = False
 
     @property
     def reader(self) -> Reader:
@@ -107,7 +109,8 @@ def build(program: driver.Program, bound: str) -> Compiled:
     scored = {n: dict(choice.options) for n, choice in plan.choices.items() if choice.name == "score"}
     baselines = {n: str(options.get("baseline", "loo")) for n, options in scored.items()}
     closed = frozenset(r.node for r in plan.rewrites if isinstance(r, Closed))
-    return Compiled(program.model, module, bound, groups.planned, groups, baselines, closed)
+    doubly = plan.gradient == "dreg"
+    return Compiled(program.model, module, bound, groups.planned, groups, baselines, closed, doubly)
 
 
 def wave(shape: Sequence[int], seed: int) -> Tensor:

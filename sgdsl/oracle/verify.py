@@ -11,13 +11,15 @@ from sgdsl import driver
 from sgdsl.base.source import Source
 from sgdsl.oracle.as_it_is import check_as_it_is, check_real_draws, prepare
 from sgdsl.oracle.cases import Case, Report
+from sgdsl.oracle.doubly import gradient_in_the_mean
 from sgdsl.oracle.forced import differences, forced
 from sgdsl.oracle.program import BOUNDS, OVERRIDES, Compiled, build, fill
 from sgdsl.oracle.small import shrink
 from sgdsl.oracle.tables import check_tables
 
+PLAIN = ("objective.gradient=plain",)
 BIASED = ("gumbel", "straight_through")
-PLAIN = ("objective.optimise=0",)  # closed forms would hide the draws
+UNCLOSED = ("objective.optimise=0",)  # closed forms would hide the draws
 
 
 def verify(source: Source, overrides: Sequence[str] = ()) -> Report:
@@ -44,7 +46,8 @@ def _verified(source: Source, overrides: Sequence[str]) -> Report:
     skipped: dict[str, None] = {}
     unlike: list[str] = []
     for bound in _bounds_for(own):
-        full = driver.check(source, (*overrides, *OVERRIDES[bound]))
+        plain = PLAIN if own.plan.gradient == "dreg" and bound != "iw" else ()
+        full = driver.check(source, (*overrides, *OVERRIDES[bound], *plain))
         samples = (f"objective.samples={full.plan.samples}",)
         text = Source(f"{source.name} (finite)", small.text)
         tables = forced(driver.check(text, (*OVERRIDES[bound], *samples)), full)
@@ -54,8 +57,11 @@ def _verified(source: Source, overrides: Sequence[str]) -> Report:
             cases += found
             skipped.update(dict.fromkeys(large))
         if bound == _bound_of(own):
-            plain = driver.check(source, (*overrides, *OVERRIDES[bound], *PLAIN))
-            cases += check_real_draws(_as_written(plain, bound))
+            unclosed = driver.check(source, (*overrides, *OVERRIDES[bound], *UNCLOSED))
+            cases += check_real_draws(_as_written(unclosed, bound))
+        if as_written.doubly:
+            without = driver.check(source, (*overrides, *OVERRIDES[bound], *PLAIN))
+            cases += gradient_in_the_mean(as_written, _as_written(without, bound))
     biased = tuple(n for n, choice in own.plan.choices.items() if choice.name in BIASED)
     cases.sort(key=lambda case: ("tables", "as it is", "real draws").index(case.check))
     return Report(own.model.name, tuple(unlike), small.replaced, biased, tuple(cases), tuple(skipped))
