@@ -63,6 +63,7 @@ LATEX = Notation(
 def page_latex(page: Page) -> str:
     """Every pattern, with its title as a comment."""
     parts = [f"% {page.model}: needs \\usepackage{{amsmath}}"]
+    parts += [f"% gradient = {page.gradient}"] if page.gradient != "plain" else []
     for pattern in page.patterns:
         parts += ["", f"% {pattern.title}", objective_latex(pattern.objective)]
     return "\n".join(parts) + "\n"

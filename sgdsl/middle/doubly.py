@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 
 import networkx as nx
 
@@ -11,7 +12,7 @@ from sgdsl.base.source import NOWHERE
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
 from sgdsl.middle.estimators import Choice
-from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, factor_reads, networks
+from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, factor_reads, let_reads, networks
 from sgdsl.middle.networks import stages
 
 HOW = {
@@ -68,14 +69,13 @@ def _twice(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice]) -> It
     """What reads a draw and is read by q runs again with weights that stand still: to the same value, or q's density is not
     that of the draw."""
     nets = {n.name: n.parts for n in model.nets}
-    drawn = {n for n, choice in choices.items() if choice.drawn}
-    drawn |= {n for n in choices if drawn & nx.ancestors(graphs.q, n)}
+    moving = _moving(graphs, choices)
     read = {name for f in model.q for name in factor_reads(f)}
     lets = [h for h in model.lets if read & {h.name, *nx.descendants(graphs.lets, h.name)}]
     owners = [(f"q of `{f.node}`", factor_reads(f), tuple(factor_expressions(f))) for f in model.q]
     owners += [(f"the let `{h.name}`", (h.name,), (h.value,)) for h in lets]
     for what, reads, found in owners:
-        if not drawn & set(contracted(reads, model, graphs.lets)):
+        if not moving & set(contracted(reads, model, graphs.lets)):
             continue
         for stage in (s for e in found for network in networks(e) for s in stages(network.parts, nets)):
             options = dict(stage.options)
@@ -88,3 +88,41 @@ def _twice(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice]) -> It
                      "dropout would not repeat itself" if again == "dropout" else "the rows would be counted twice"),
                     f"leave {again} out here, or leave `gradient` out",
                 )  # fmt: skip
+
+
+def _moving(graphs: Graphs, choices: Mapping[str, Choice]) -> set[str]:
+    """What is drawn, and the Deltas of it."""
+    drawn = {n for n, choice in choices.items() if choice.drawn}
+    return drawn | {n for n in choices if drawn & nx.ancestors(graphs.q, n)}
+
+
+def passes(
+    model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice], scored: Collection[str]
+) -> dict[str, int]:
+    """How often a step runs `let_h` and `encode_v` of what reads a draw: for later draws, for log p, and with fixed weights
+    for log q. `scored`: the nodes whose log p is evaluated."""
+    moving, lets = _moving(graphs, choices), {h.name: let_reads(h) for h in model.lets}
+    deltas = {n: factor_reads(model.factor("q", n)) for n, choice in choices.items() if choice.name == "delta"}
+    read_by_p = {name for f in model.p if f.node in scored for name in (f.node, *factor_reads(f))}
+    read_by_q = {name for n, c in choices.items() if c.drawn for name in factor_reads(model.factor("q", n))}
+    uses = (
+        _reached({*read_by_q, *chain(*deltas.values())}, lets) | deltas.keys(),
+        _reached(read_by_p, {**lets, **deltas}),
+        _reached(read_by_q, {**lets, **deltas}),
+    )
+    found = {f"let_{h}": sum(h in use for use in uses) for h in lets if moving & set(contracted([h], model, graphs.lets))}
+    for n, choice in choices.items():
+        if moving & set(graphs.q.predecessors(n)):
+            found[f"encode_{n}"] = 2 if choice.drawn else sum(n in use for use in uses)
+    return found
+
+
+def _reached(names: Iterable[str], made: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """The names, and what they are made of."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        if (name := todo.pop()) not in found:
+            found.add(name)
+            todo += made.get(name, ())
+    return found

@@ -9,6 +9,7 @@ from math import prod
 import networkx as nx
 
 from sgdsl.middle import ir
+from sgdsl.middle.doubly import passes
 from sgdsl.middle.estimators import entries
 from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, factor_reads, let_reads, networks
 from sgdsl.middle.plan import Plan
@@ -30,11 +31,13 @@ class Evaluation:
 def evaluations(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) -> tuple[Evaluation, ...]:
     """The methods of a step that own a network or a table, lets first, then q's, then p's, in their order."""
     sampled = _sampled(model, graphs, plan)
+    scored = {t.node for t in plan.terms if t.side == "p" and not t.constant}
+    times = passes(model, graphs, plan.choices, scored) if plan.gradient == "dreg" else {}
     found = []
     for method, reads in _methods(model, graphs, plan):
         sizes = (1 if c in known else entries(model, plan.choices, c) for c in plan.scopes.union(reads))
         drawn = any(v in sampled for v in contracted(reads, model, graphs.lets))
-        found.append(Evaluation(method, prod(sizes), drawn))
+        found.append(Evaluation(method, prod(sizes) * times.get(method, 1), drawn))
         if method.startswith("encode_"):
             found += _in_bayes(
                 model, graphs, plan, model.factor("q", method.removeprefix("encode_")), found[-1], sampled

@@ -29,6 +29,9 @@ BOUNDS = {
     ("iw", "lse"): "log mean_s p(x, v_s) / r_s + α log mean_s w_s",
     ("clamped", "lse"): "mean_s (f_s + log w_s) + α mean_s log w_s",
 }
+GRADIENTS = {
+    "dreg": "d/dφ log mean_s R_s → Σ_s R̃_s² (∂ log R_s / ∂v_s) dv_s/dφ, R_s = p(x, v_s) / r_s, φ in q, R̃ = R / Σ R",
+}
 
 
 BASELINES = {"loo": "the leave-one-out baseline", "mean": "a running mean as baseline", "net": "a network as baseline"}
@@ -72,7 +75,7 @@ class Pattern:
 @dataclass(frozen=True, slots=True)
 class Page:
     """What `sgdsl explain MODEL` says. `alpha`: a number, or "auto" for 0.1/ρ; `formula`: the bound in general; `made`:
-    what the compiler made of q and why, in lines."""
+    what the compiler made of q and why, in lines; `gradient`: "dreg", or "plain"."""
 
     model: str
     bound: str
@@ -84,6 +87,7 @@ class Page:
     terms: tuple[TermRow, ...]
     patterns: tuple[Pattern, ...]
     made: tuple[str, ...]
+    gradient: str
 
 
 def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[str, str], int]) -> Page:
@@ -104,6 +108,7 @@ def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[
         _terms(model, plan, emitted),
         tuple(rows),
         tuple(recognition.in_words(model)),
+        plan.gradient,
     )
 
 

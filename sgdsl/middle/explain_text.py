@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from sgdsl.middle import ir
-from sgdsl.middle.explain import Page, Pattern, TermRow
+from sgdsl.middle.explain import GRADIENTS, Page, Pattern, TermRow
 from sgdsl.middle.formula import Formula, Notation
 from sgdsl.middle.objective import Density, Objective
 
@@ -18,7 +18,9 @@ def page_text(page: Page) -> str:
     alpha = "0.1 / ρ" if page.alpha == "auto" else f"{page.alpha:g}"
     jensen = ", jensen" if page.marginal == "jensen" else ""
     labelled = f", α = {alpha}" if any(p.known for p in page.patterns) else ""
-    lines = [f"{page.model}: bound {page.bound}{jensen}, S = {page.samples}{labelled}", f"    {page.formula}", ""]
+    gradient = "" if page.gradient == "plain" else f", gradient {page.gradient}"
+    lines = [f"{page.model}: bound {page.bound}{jensen}, S = {page.samples}{labelled}{gradient}", f"    {page.formula}"]
+    lines += [f"    {GRADIENTS[page.gradient]}", ""] if gradient else [""]
     width = max((len(n.name) for n in page.nodes), default=0)
     lines.append("nodes")
     for node in page.nodes:
