@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sgdsl.backend.calls import parameter_names
 from sgdsl.backend.methods import Method
-from sgdsl.backend.step import Step
+from sgdsl.backend.step import INDENT, Step
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key
 
@@ -28,6 +28,7 @@ class Doubly:
     def start(self) -> None:
         """The gate, and where something of q reads a draw, q with fixed weights."""
         again = any(self._moves(r) for f in self.step.model.q for r in self.step.methods["q", f.node].reads)
+        self.step.out.raw("# v reads draws behind their gates, and r, in it, weights that stand still: dreg", INDENT)
         self.step.say("gate, still = Gate(), fixed(self)" if again else "gate = Gate()")
 
     def infer(self, factor: ir.Factor) -> None:

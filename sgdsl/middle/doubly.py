@@ -96,9 +96,7 @@ def _moving(graphs: Graphs, choices: Mapping[str, Choice]) -> set[str]:
     return drawn | {n for n in choices if drawn & nx.ancestors(graphs.q, n)}
 
 
-def passes(
-    model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice], scored: Collection[str]
-) -> dict[str, int]:
+def passes(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice], scored: Collection[str]) -> dict[str, int]:
     """How often a step runs `let_h` and `encode_v` of what reads a draw: for later draws, for log p, and with fixed weights
     for log q. `scored`: the nodes whose log p is evaluated."""
     moving, lets = _moving(graphs, choices), {h.name: let_reads(h) for h in model.lets}
@@ -110,7 +108,9 @@ def passes(
         _reached(read_by_p, {**lets, **deltas}),
         _reached(read_by_q, {**lets, **deltas}),
     )
-    found = {f"let_{h}": sum(h in use for use in uses) for h in lets if moving & set(contracted([h], model, graphs.lets))}
+    found = {
+        f"let_{h}": sum(h in use for use in uses) for h in lets if moving & set(contracted([h], model, graphs.lets))
+    }
     for n, choice in choices.items():
         if moving & set(graphs.q.predecessors(n)):
             found[f"encode_{n}"] = 2 if choice.drawn else sum(n in use for use in uses)

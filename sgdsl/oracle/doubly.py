@@ -30,7 +30,12 @@ class Held(Placed):
     """The same row, its draws as numbers that no weight reaches."""
 
     def __init__(
-        self, compiled: Compiled, row: Mapping[str, Tensor], known: tuple[str, ...], drawn: Mapping[str, Drawn], samples: int
+        self,
+        compiled: Compiled,
+        row: Mapping[str, Tensor],
+        known: tuple[str, ...],
+        drawn: Mapping[str, Drawn],
+        samples: int,
     ) -> None:
         self.numbers: dict[str, Tensor] = {}
         super().__init__(compiled, row, known, drawn, samples)

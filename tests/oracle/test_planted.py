@@ -55,6 +55,13 @@ def concrete(value, logits):
 
 
 class Networks"""
+
+
+def doubly_alone(case: Case) -> bool:
+    """What a wrong doubly reparameterised gradient, and nothing else, puts off."""
+    return case.bound == "iw" and case.what in ("gradient", "mean gradient")
+
+
 FAULTS = {
     "a KL term dropped": Fault("gauss_after", sub(r"^( +f_rows = .*) - log_q_z\b", r"\1")),
     "a prior dropped": Fault("nine_before", sub(r"^( +f_\w+ = .*)log_p_z \+ ", r"\1")),
@@ -91,6 +98,13 @@ FAULTS = {
     "the choice of samples not scored": Fault(
         "two_groups", sub(r"late_score = weights.log_picked", "late_score = 0 * weights.log_picked"),
         lambda c: c.known == ("y1", "y2") and c.what == "gradient"),
+    "no gate, so that w̃ is not squared": Fault("doubly", sub(r"\bgate\((\w+)\)$", r"\1"), doubly_alone),
+    "one draw without a gate": Fault("doubly", sub(r"\bgate\(z1\)$", "z1"), doubly_alone),
+    "q's weights in log v, at parameters": Fault("doubly", sub(r"\bstopped\((.*)\)$", r"\1"), doubly_alone),
+    "q's weights in log v, in a network": Fault("doubly", sub(r"\bstill\.encode_z2", "self.encode_z2"), doubly_alone),
+    "r does not follow the draws that it reads": Fault("doubly", sub(r"(still\.encode_z2\(k_r)", r"\1.detach()"), doubly_alone),
+    "a let of p with q's fixed weights": Fault("doubly", sub(r"k_v = self.let_k", "k_v = still.let_k"), doubly_alone),
+    "later draws and the labels' weight behind a gate": Fault("doubly", sub(r"z2_v = gate", "z2_v = z2 = gate"), doubly_alone),
 }  # fmt: skip
 
 
