@@ -9,6 +9,7 @@ import networkx as nx
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.base.source import NOWHERE
+from sgdsl.catalog.families import FAMILIES
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
 from sgdsl.middle.estimators import Choice
@@ -45,7 +46,7 @@ def _bound(model: ir.Model, bound: str) -> Iterator[Diagnostic]:
     if bound != "iw":
         asked = _asked(model)
         yield Diagnostic(
-            "E0507", f"`gradient = dreg` is not for the bound {bound}", asked[0].span if asked else None, f"{bound}", (),
+            "E0507", f"`gradient = dreg` is not for the bound {bound}", asked[0].span if asked else None, "needs iw", (),
             ("it is a gradient of log mean_s p(x, v_s) / r_s, which is `iw` alone",),
             "set `bound = iw`, or leave `gradient` out",
         )  # fmt: skip
@@ -57,11 +58,13 @@ def _nodes(model: ir.Model, choices: Mapping[str, Choice]) -> Iterator[Diagnosti
         if choice.name in HOW:
             factor = model.factor("q", name)
             place = factor.estimator.span if factor.estimator else factor.span
+            smooth = FAMILIES[factor.family].reparameterised
+            way = f"draw `{name}` by reparam" if smooth else "give every unknown node a continuous family"
             yield Diagnostic(
                 "E0507", f"`gradient = dreg` needs smooth draws, and `{name}` is {HOW[choice.name]}", place,
                 HOW[choice.name], _asked(model),
                 ("q's parameters are reached through draws that are smooth in them, and through nothing else",),
-                f"give `{name}` a Normal, Laplace, LogNormal or StudentT and let it be drawn, or leave `gradient` out",
+                f"{way}, or leave `gradient` out",
             )  # fmt: skip
 
 
@@ -72,7 +75,7 @@ def _twice(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice]) -> It
     moving = _moving(graphs, choices)
     read = {name for f in model.q for name in factor_reads(f)}
     lets = [h for h in model.lets if read & {h.name, *nx.descendants(graphs.lets, h.name)}]
-    owners = [(f"q of `{f.node}`", factor_reads(f), tuple(factor_expressions(f))) for f in model.q]
+    owners = [(f"q of `{f.node}`", factor_reads(f), _evaluated(model, f)) for f in model.q]
     owners += [(f"the let `{h.name}`", (h.name,), (h.value,)) for h in lets]
     for what, reads, found in owners:
         if not moving & set(contracted(reads, model, graphs.lets)):
@@ -88,6 +91,13 @@ def _twice(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice]) -> It
                      "dropout would not repeat itself" if again == "dropout" else "the rows would be counted twice"),
                     f"leave {again} out here, or leave `gradient` out",
                 )  # fmt: skip
+
+
+def _evaluated(model: ir.Model, factor: ir.Factor) -> tuple[ir.Expr, ...]:
+    """The expressions of a factor of q; of a product with its prior, p's too."""
+    source = factor.parameters[0].source
+    prior = isinstance(source, ir.Product) and source.prior
+    return (*factor_expressions(factor), *(factor_expressions(model.factor("p", factor.node)) if prior else ()))
 
 
 def _moving(graphs: Graphs, choices: Mapping[str, Choice]) -> set[str]:
