@@ -124,8 +124,7 @@ class Step:
                 self.say(f'{self.named.derived["known", node.name]} = batch.known["{node.name}"]')
 
     def call(self, method: Method, target: str, detached: bool = False, owner: str = "self") -> str:
-        """A call of a factor's or let's method, each input lifted inside it; `detached`: no gradient reaches the inputs;
-        `owner`: whose weights."""
+        """A call of a factor's or let's method; `detached`: no gradient reaches its inputs; `owner`: whose weights."""
         for name in method.reads:
             self.let(name)
         args = [self.value(n) + ".detach()" * detached for n in method.reads]
