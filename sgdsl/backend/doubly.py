@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sgdsl.backend.calls import parameter_names
+from sgdsl.backend.infer import draw
 from sgdsl.backend.methods import Method
 from sgdsl.backend.step import INDENT, Step
 from sgdsl.middle import ir
@@ -40,7 +41,7 @@ class Doubly:
         if not step.plan.choices[name].drawn:
             step.say(f"{value} = {parameters[0]}")
             return
-        step.draw(factor, step.model.node(name), parameters, ())
+        draw(step, factor, step.model.node(name), parameters, ())
         self.gated[name] = step.named.locals.new(f"{value}_v")
         step.say(f"{self.gated[name]} = gate({value})")
         log_q = step.named.derived["log_q", name]

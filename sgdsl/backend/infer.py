@@ -27,7 +27,7 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
     elif choice.name == "delta":
         step.say(f"{value} = {parameters[0]}")
     else:
-        _draw(step, factor, node, parameters, scope)
+        draw(step, factor, node, parameters, scope)
     if term:
         step.factors[Key("q", name)] = step.named.derived["log_q", name]
         step.say(f"{step.factors[Key('q', name)]} = {step.density(factor, parameters, at, entry)}")
@@ -35,10 +35,10 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
 
 def list_values(step: Step, name: str) -> None:
     """The values of an enumerated node, which depend on no draw: where its factor is late, draws that are not may read them."""
-    step.say(f'{step.named.values[name]} = {step.level((name,))}.values["{name}"]')
+    step.say(f'{step.named.values[name]} = {step.level(step.plan.scopes[name])}.values["{name}"]')
 
 
-def _draw(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
+def draw(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
     """Known rows keep their label, the others draw."""
     value, choice = step.named.values[node.name], step.plan.choices[node.name]
     entries = f"{step.level(scope)}.entries" if scope else "rows"

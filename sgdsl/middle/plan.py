@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sgdsl.base.diagnostics import Diagnostic, Label, Sink
+from sgdsl.base.diagnostics import Sink
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import estimators, ir
 from sgdsl.middle.doubly import check_doubly
@@ -79,7 +79,6 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     draws = tuple(n for n in graphs.order("q") if model.node(n).role in ("latent", "supervised"))
     choices = estimators.choose(model, graphs, draws, sink)
     scopes = scopes_of(model, graphs, draws, *estimators.listed(choices))
-    _check_sampled(model, choices, scopes, sink)
     gradient = check_doubly(model, graphs, choices, sink)
     terms = _terms(model, graphs, scopes)
     sizes = sizes or {n: estimators.entries(model, choices, n) for n in draws}
@@ -100,23 +99,6 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
         draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, samples
     )  # fmt: skip
     return replace(found, groups=_groups(model, graphs, found), gradient=gradient)
-
-
-def _check_sampled(model: ir.Model, choices: Mapping[str, estimators.Choice], scopes: Scopes, sink: Sink) -> None:
-    """E0501 for a sum_and_sample node that an enumerated node reads in q: the sampled class would enter that node's shares
-    on levels where its score term does not look."""
-    _, sampled = estimators.listed(choices)
-    for name in sampled:
-        below = [v for v, c in choices.items() if c.listed and v != name and name in scopes.factor("q", v)]
-        if below:
-            factor = model.factor("q", name)
-            span = factor.estimator.span if factor.estimator else factor.span
-            sink.add(
-                Diagnostic("E0501", f"`{name}` cannot be estimated by sum_and_sample", span, "not possible here",
-                           (Label(model.factor("q", below[0]).span, "enumerated"),),
-                           (f"the enumerated `{below[0]}` reads it in q",),
-                           f"write `by enumerate` here, or `by score` on `{below[0]}`")
-            )  # fmt: skip
 
 
 def _groups(model: ir.Model, graphs: Graphs, plan: Plan) -> Recombination | None:

@@ -38,10 +38,12 @@ def scopes_of(
     sampled: Collection[str] = (),
 ) -> Scopes:
     """The scopes when some nodes are enumerated. `draws`: q's nodes in order; `sampled`: enumerated in part, so that their
-    values depend on their parents too."""
+    values depend on their parents too. An enumerated node below a sampled one has its values listed for each of that one's:
+    summed over the sampled node first, their shares would depend on which class was sampled, unseen by its score term."""
     found = Scopes(graphs, {n: i for i, n in enumerate(draws)}, {n.name: () for n in model.nodes})
     for name in draws:
-        above = () if name in enumerated else found.union(graphs.parents("q", name))
+        above = found.union(graphs.parents("q", name))
+        above = tuple(c for c in above if c in sampled) if name in enumerated else above
         found.values[name] = (*above, name) if name in (*enumerated, *sampled) else above
     for let in model.lets:
         found.values[let.name] = found.union(contracted([let.name], model, graphs.lets))

@@ -93,13 +93,13 @@ def sample(model: ir.Model, grid: Grid, chosen: Mapping[str, str]) -> Sample:
 def static_scopes(model: ir.Model, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """For each inferred node the enumerated ones its value depends on, through draws too: the same in every row, so that
     a row that knows a node in between has a draw below it for each value of what stands above it.
-    A class of which two values are taken depends on its parents too."""
+    A class of which two values are taken depends on its parents too, and what is enumerated below it on it."""
     scopes: dict[str, tuple[str, ...]] = {}
     order = q_order(model)
     for name in order:
         above = {c for parent in parents(model, model.factor("q", name).given) for c in scopes.get(parent, ())}
         listed = {name} if chosen[name] in ("enumerate", "sum_and_sample") else set()
-        above = set() if chosen[name] == "enumerate" else above
+        above = {c for c in above if chosen[c] == "sum_and_sample"} if chosen[name] == "enumerate" else above
         scopes[name] = tuple(c for c in order if c in above | listed)
     return scopes
 

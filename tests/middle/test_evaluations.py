@@ -63,13 +63,19 @@ q(t | z) = Normal(mlp(4))
 """
 PARTLY = MIXED.replace("q(y | h) = Categorical(mlp(4))", "q(y | h) = Categorical(mlp(4)) by sum_and_sample")
 PARTLY = PARTLY.replace("model mixed", "model partly").replace("q(t | z)", "q(t | h)")
-PARTLY = PARTLY.replace("q(c | h, y) = Categorical(mlp(4))", "q(c | h, y) = Categorical(mlp(4)) by score")
+SCORED = PARTLY.replace("q(c | h, y) = Categorical(mlp(4))", "q(c | h, y) = Categorical(mlp(4)) by score")
 GALLERY = ("mnist", "m1_m2", "adgm", "sdgm", "vfae", "gmvae", "ccvae", "diva", "scanvi")
 
 
 DOUBLY = (Path(__file__).parents[1] / "oracle" / "models" / "doubly.sgm").read_text()
 READ = DOUBLY.replace("q(d | z1, h)       = Delta(linear(1)(z1, h))", "q(d | h)           = Delta(linear(1)(h))")
-PROGRAMS = {"mixed": MIXED, "partly": PARTLY, "doubly": DOUBLY, "doubly, a Delta of no draw": READ}
+PROGRAMS = {
+    "mixed": MIXED,
+    "partly": PARTLY,
+    "partly, scored below": SCORED,
+    "doubly": DOUBLY,
+    "doubly, a Delta of no draw": READ,
+}
 
 
 @pytest.mark.parametrize("name", [*PROGRAMS, *GALLERY])

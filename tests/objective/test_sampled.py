@@ -52,7 +52,21 @@ q(y | a) = Categorical(table) by sum_and_sample
 GROUPS = WEIGHED.replace("observed ", "latent b : class(2)\nsupervised u : class(2)\nobserved ")
 GROUPS = GROUPS.replace("p(x | y, a)", "p(b) = Categorical\np(u) = Categorical\np(x | y, b)")
 GROUPS += "q(b | x) = Categorical(table) by score\nq(u | b) = Categorical(table)\n"
-MODELS = {"alone": ALONE, "parent": PARENT, "weighed": WEIGHED, "groups": GROUPS}
+# Above enumerated nodes, of which terms read that do not read y: their shares depend on y.
+BELOW = """model below
+observed   x : class(3)
+supervised y : class(4)
+latent     c : class(2)
+latent     e : class(2)
+p(y) = Categorical(learned)
+p(c) = Categorical(learned)
+p(e | c) = Categorical(table)
+p(x | c, e) = Categorical(table)
+q(y | x) = Categorical(table) by sum_and_sample
+q(c | x, y) = Categorical(table) by enumerate
+q(e | c) = Categorical(table) by enumerate
+"""
+MODELS = {"below": BELOW, "alone": ALONE, "parent": PARENT, "weighed": WEIGHED, "groups": GROUPS}
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +96,7 @@ def outcomes(model: Any, known: tuple[str, ...]) -> Everything:
 
 CASES = [
     ("alone", (), 1), ("alone", (), 2), ("alone", ("y",), 2),
+    ("below", (), 1), ("below", (), 2), ("below", ("y",), 1),
     ("parent", (), 1), ("parent", (), 2), ("parent", ("y",), 1),
     ("weighed", (), 2), ("weighed", ("t",), 2), ("weighed", ("t",), 3), ("weighed", ("t", "y"), 2),
     ("groups", ("t", "u"), 2), ("groups", ("u",), 2),

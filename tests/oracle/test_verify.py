@@ -137,7 +137,18 @@ def test_a_random_program(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sampled_groups", "groups_below", "relaxed", "families", "expressions", "maps", "missing", "mixed"]
+    "name",
+    [
+        "sampled_groups",
+        "sampled_above",
+        "groups_below",
+        "relaxed",
+        "families",
+        "expressions",
+        "maps",
+        "missing",
+        "mixed",
+    ],
 )
 def test_a_program(name: str) -> None:
     """Protects what the gallery has not: sum and sample, learned baselines, draws after recombination, relaxed nodes, every
