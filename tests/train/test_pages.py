@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import resource
 import subprocess
@@ -19,9 +20,17 @@ glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc is 
 
 def faults(times: int) -> int:
     """Pages that the kernel had to hand out for a buffer of 64 MiB, asked for and freed some times."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = (
+        ctypes.c_void_p,
+        [ctypes.c_size_t],
+        [ctypes.c_void_p],
+    )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(times):
-        torch.ones(1 << 24)
+        buffer = libc.malloc(1 << 26)
+        ctypes.memset(buffer, 1, 1 << 26)
+        libc.free(buffer)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
