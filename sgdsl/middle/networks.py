@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.middle import ir
-from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, networks, references
+from sgdsl.middle.graphs import Graphs, factor_expressions, networks, references
 
 
 def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
@@ -20,7 +20,7 @@ def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
         if normed is None:
             continue
         read = [ref.name for expr in network.inputs for ref in references(expr)]
-        varying = [n for n in contracted(read, model, graphs.lets) if n not in fixed]
+        varying = [n for n in graphs.lets.contracted(read) if n not in fixed]
         if varying:
             names = ", ".join(f"`{n}`" for n in varying)
             sink.add(

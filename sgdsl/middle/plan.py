@@ -164,13 +164,15 @@ class _Weights:
     def _collect(self, keep: Scope, with_labels: bool) -> dict[Key, Scope]:
         """The factors that matter at `keep`: an enumerated node that no other factor depends on sums to one."""
         factors: dict[Key, Scope] = {}
+        wanted = set(keep)
         for node in reversed([n for n in self.draws if n in self.q]):
-            wanted = node in keep or any(node in s for s in factors.values())
-            if self.choices[node].listed and wanted:
+            if self.choices[node].listed and node in wanted:
                 factors[Key("q" if with_labels or not self._supervised(node) else "draw", node)] = self.q[node]
+                wanted.update(self.q[node])
             elif with_labels and self._supervised(node):
                 key, scope = self.label(node)
                 factors[key] = scope
+                wanted.update(scope)
         return factors
 
     def log_w(self) -> Product:

@@ -12,11 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
-import networkx as nx
-
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key, Message, Product
-from sgdsl.middle.graphs import Graphs, contracted
+from sgdsl.middle.graphs import Graphs
 
 Names = tuple[str, ...]
 
@@ -84,7 +82,7 @@ def recombination(
 ) -> Recombination | None:
     """None where every pattern of labels has one group at most. `drawn`: the nodes that vary from sample to sample."""
     supervised = [n.name for n in model.nodes if n.role == "supervised"]
-    above_labels = {a for n in supervised for a in nx.ancestors(graphs.q, n)}
+    above_labels = graphs.q.ancestors(*supervised)
     varying = set(drawn)
     weighed = tuple(v for v in draws if v in above_labels and v in varying)
     if len(weighed) < 2:
@@ -99,7 +97,7 @@ def recombination(
         elif name in varying or model.factor("q", name).family == "Delta":
             carriers[name] = read
     for let in model.lets:
-        inner = [c for p in contracted([let.name], model, graphs.lets) for c in carriers.get(p, ())]
+        inner = [c for p in graphs.lets.contracted([let.name]) for c in carriers.get(p, ())]
         carriers[let.name] = tuple(v for v in weighed if v in inner)
     found = Recombination(weighed, above, (), messages, reads, frozenset(), carriers)
     joins = tuple(dict.fromkeys(found.key(key) for key, _ in log_w.factors if len(found.key(key)) > 1))
@@ -138,7 +136,7 @@ def _find_late(found: Recombination, model: ir.Model, graphs: Graphs, draws: Nam
                 found.late.add(name)
                 found.carriers[name] = ()
     for let in model.lets:
-        inner = contracted([let.name], model, graphs.lets)
+        inner = graphs.lets.contracted([let.name])
         found.carriers[let.name] = found.union(inner)
         if any(n in found.late for n in inner) or not found.together(found.carriers[let.name]):
             found.late.add(let.name)

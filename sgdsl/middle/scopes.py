@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Scope
-from sgdsl.middle.graphs import Graphs, contracted
+from sgdsl.middle.graphs import Graphs
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,5 +44,5 @@ def scopes_of(
         above = () if name in enumerated else found.union(graphs.parents("q", name))
         found.values[name] = (*above, name) if name in (*enumerated, *sampled) else above
     for let in model.lets:
-        found.values[let.name] = found.union(contracted([let.name], model, graphs.lets))
+        found.values[let.name] = found.union(graphs.lets.contracted([let.name]))
     return found

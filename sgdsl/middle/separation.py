@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Set
 
-import networkx as nx
+from sgdsl.middle.digraph import Digraph
 
 SHOWN = 3  # nodes of a path that are named
 
 
-def add_ancestors(p: nx.DiGraph, names: Iterable[str], ancestral: set[str]) -> None:
+def add_ancestors(p: Digraph, names: Iterable[str], ancestral: set[str]) -> None:
     """Bring a set that is closed under parents to one that holds the names too."""
     todo = list(names)
     while todo:
@@ -20,7 +20,7 @@ def add_ancestors(p: nx.DiGraph, names: Iterable[str], ancestral: set[str]) -> N
             todo.extend(p.predecessors(node))
 
 
-def blanket(p: nx.DiGraph, node: str, known: Set[str], ancestral: Set[str]) -> dict[str, str]:
+def blanket(p: Digraph, node: str, known: Set[str], ancestral: Set[str]) -> dict[str, str]:
     """{w ∈ known : node and w are not d-separated in p given the rest of known}, each with the reason in words.
 
     One breadth-first search in the moral graph of `ancestral`, the ancestors of known and the node and these
@@ -43,7 +43,7 @@ def blanket(p: nx.DiGraph, node: str, known: Set[str], ancestral: Set[str]) -> d
     return found
 
 
-def _moral_neighbours(p: nx.DiGraph, node: str, ancestral: Set[str], married: set[str]) -> Iterator[str]:
+def _moral_neighbours(p: Digraph, node: str, ancestral: Set[str], married: set[str]) -> Iterator[str]:
     """Parents, children and co-parents within `ancestral`; the parents of one child once a search."""
     yield from p.predecessors(node)
     for child in p.successors(node):
@@ -53,7 +53,7 @@ def _moral_neighbours(p: nx.DiGraph, node: str, ancestral: Set[str], married: se
             yield from p.predecessors(child)
 
 
-def _reason(p: nx.DiGraph, node: str, other: str, came: dict[str, str], ancestral: Set[str]) -> str:
+def _reason(p: Digraph, node: str, other: str, came: dict[str, str], ancestral: Set[str]) -> str:
     if p.has_edge(other, node):
         return f"a parent of {node} in p"
     if p.has_edge(node, other):
