@@ -11,8 +11,9 @@ from sgdsl.backend.step import Step
 from sgdsl.backend.weights import product, score, share
 from sgdsl.backend.writer import quoted, tuple_of
 from sgdsl.middle.elimination import Product, Scope
+from sgdsl.middle.kin import Names
 from sgdsl.middle.plan import Term
-from sgdsl.middle.recombination import Names, Recombination
+from sgdsl.middle.recombination import Recombination
 
 Shares = dict[tuple[Scope, bool], str]
 
@@ -86,9 +87,7 @@ def _carriers(step: Step, groups: Recombination, term: Term) -> Names | None:
     """What a term and the shares of its level read; None where it is recombined."""
     if term.constant:
         return ()
-    own = dict(next((p.factors for p in step.plan.shares if p.scope == term.scope), ()))
-    log_w = dict(step.plan.log_w.factors)
-    keys = [k for k in (*own, *log_w) if (k in own) != (k in log_w)] if term.scope else []
+    keys = step.plan.shares[term.scope].differing if term.scope else ()
     carriers = groups.ordered((*groups.term(term.side, term.node), *(c for k in keys for c in groups.key(k))))
     late = groups.is_late(term.side, term.node) or any(groups.late_key(k) for k in keys)
     return None if late or not groups.together(carriers) else carriers
@@ -114,8 +113,8 @@ def _text(step: Step, groups: Recombination, term: Term, late: bool) -> str:
 def _share(step: Step, shares: Shares, scope: Scope, late: bool) -> str:
     if (scope, late) not in shares:
         step.late = late
-        made = next(p for p in step.plan.shares if p.scope == scope)
-        shares[scope, late] = share(step, made, step.plan.log_w, "recombined_share" if late else "share")
+        made = step.plan.shares[scope]
+        shares[scope, late] = share(step, made.own, made.whole, "recombined_share" if late else "share")
         step.late = False
     return shares[scope, late]
 

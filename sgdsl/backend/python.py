@@ -163,7 +163,7 @@ def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: 
     out.raw(f'"""The bound of each row ({plan.bound}{", jensen" if plan.marginal == "jensen" else ""}), [rows]."""', 8)
     step = Step(model, plan, named, methods, out)
     step.start()
-    terms = {(t.side, t.node): t for t in plan.terms}
+    terms = step.terms
     late = [v for v in plan.draws if step.is_late("q", v)]
     for name in plan.draws:
         if name not in late:

@@ -203,7 +203,7 @@ def cases(
         ever[v] = max(passing[v], size.get(v, 1))
     children: dict[str, list[str]] = {v: [] for v in parents}
     member: dict[str, list[int]] = {v: [] for v in parents}
-    families = []
+    families: list[Family] = []
     for v, read in parents.items():
         for p in read:
             children[p].append(v)

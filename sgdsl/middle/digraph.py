@@ -78,15 +78,15 @@ class Digraph:
         """Topological, of what could come next always the one with the smallest key. Keys differ; no cycles."""
         waiting = {v: len(above) for v, above in self.above.items()}
         free: list[tuple[object, str]] = [(key(v), v) for v, count in waiting.items() if count == 0]
-        heapify(free)  # type: ignore[type-var]
+        heapify(free)
         found = []
         while free:
-            _, v = heappop(free)  # type: ignore[type-var]
+            _, v = heappop(free)
             found.append(v)
             for child in self.below[v]:
                 waiting[child] -= 1
                 if waiting[child] == 0:
-                    heappush(free, (key(child), child))  # type: ignore[type-var]
+                    heappush(free, (key(child), child))
         assert len(found) == len(self), "the graph has a cycle"
         return tuple(found)
 

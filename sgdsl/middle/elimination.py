@@ -49,7 +49,7 @@ class Eliminator:
     sizes: Mapping[str, int]
     place: Mapping[str, int]
     messages: dict[tuple[frozenset[Key], str], Message] = field(default_factory=dict)
-    summed: set[str] = field(default_factory=set)
+    named: dict[str, tuple[int, Message]] = field(default_factory=dict)
 
     def scope(self, *scopes: Scope) -> Scope:
         """The union of scopes, in q's order."""
@@ -96,8 +96,8 @@ class Eliminator:
         known = self.messages.get((frozenset(factors), node))
         if known is None:
             scope = tuple(n for n in joint if n != node)
-            name = f"sum_{node}" + f"_{len(self.messages) + 1}" * (node in self.summed)
+            name = f"sum_{node}" + f"_{len(self.messages) + 1}" * (f"sum_{node}" in self.named)
             known = Message(name, Product(joint, tuple(factors.items())), node, scope)
             self.messages[frozenset(factors), node] = known
-            self.summed.add(node)
+            self.named[name] = len(self.named), known
         return known

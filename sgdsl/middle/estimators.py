@@ -86,7 +86,7 @@ def _cases(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], choices: Map
     inner = set(draws)
     parents = {v: [p for p in graphs.parents("q", v) if p in inner] for v in draws}
     factors = ((f.node, graphs.parents(f.side, f.node), f.side == "q") for f in (*model.p, *model.q))
-    finite = {v: size for v in draws if (size := model.node(v).type.cardinality) is not None}
+    finite = [v for v in draws if model.node(v).type.cardinality is not None]
     size = {v: entries(model, choices, v) for v in finite if v not in choices or choices[v].listed}
     return cases(parents, factors, size, *listed(choices))
 

@@ -10,29 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key, Message, Product
 from sgdsl.middle.graphs import Graphs
-
-Names = tuple[str, ...]
+from sgdsl.middle.kin import Kin, Names, kin_of
 
 
 @dataclass(frozen=True, slots=True)
 class Recombination:
     """`weighed`: the drawn nodes that labels may weigh, in q's order; `above`: the carriers that each reads; `joins`: the
     carriers of each factor of log w, which are one group wherever they are weighed; `carriers`: of the value of every
-    node and let; `late`: nodes and lets that are computed after recombination; `pairs`: carriers that are together."""
+    node and let; `late`: nodes and lets that are computed after recombination; `sums`: the carriers of each message,
+    `late_sums`: those that are late; `kin`: which carriers are together."""
 
     weighed: Names
     above: Mapping[str, Names]
     joins: tuple[Names, ...]
     messages: Mapping[str, Message] = field(repr=False)
     reads: Mapping[tuple[ir.Side, str], Names] = field(repr=False)
-    pairs: frozenset[frozenset[str]] = field(repr=False)
+    kin: Kin = field(repr=False)
     carriers: dict[str, Names] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
+    sums: dict[str, Names] = field(default_factory=dict, repr=False)
+    late_sums: set[str] = field(default_factory=set, repr=False)
 
     def union(self, names: Iterable[str]) -> Names:
         """The carriers of some values together, in q's order."""
@@ -53,23 +54,31 @@ class Recombination:
 
     def key(self, key: Key) -> Names:
         """The carriers of a log-factor."""
-        return self.product(self.messages[key.node].product) if key.kind == "message" else self.term("q", key.node)
+        return self.sums[key.node] if key.kind == "message" else self.term("q", key.node)
 
     def late_key(self, key: Key) -> bool:
         """Whether a log-factor is made of recombined draws."""
-        if key.kind != "message":
-            return self.is_late("q", key.node)
-        factors = self.messages[key.node].product.factors
-        return any(self.late_key(k) for k, _ in factors) or not self.together(self.key(key))
+        return key.node in self.late_sums if key.kind == "message" else self.is_late("q", key.node)
 
     def together(self, carriers: Names) -> bool:
         """Whether every pair is in one group wherever both are weighed."""
-        return all(frozenset(pair) in self.pairs for pair in combinations(carriers, 2))
+        return self.kin.together(carriers)
 
     def ordered(self, names: Iterable[str]) -> Names:
         """Weighed nodes in q's order."""
-        found = set(names)
-        return tuple(v for v in self.weighed if v in found)
+        return self.kin.ordered(names)
+
+    def add_up(self) -> None:
+        """What messages read, each after those it is made of."""
+        for name, message in self.messages.items():
+            self.sums[name] = self.product(message.product)
+
+    def find_late_sums(self) -> None:
+        """The messages that are made of recombined draws."""
+        self.add_up()
+        for name, message in self.messages.items():
+            if any(self.late_key(key) for key, _ in message.product.factors) or not self.together(self.sums[name]):
+                self.late_sums.add(name)
 
 
 def recombination(
@@ -90,46 +99,33 @@ def recombination(
     reads: dict[tuple[ir.Side, str], Names] = {(f.side, f.node): f.given for f in (*model.p, *model.q)}
     carriers: dict[str, Names] = {}
     above: dict[str, Names] = {}
+    kin = Kin({v: i for i, v in enumerate(weighed)})
     for name in draws:  # what labels may weigh, and labels: never late
-        read = tuple(v for v in weighed if any(v in carriers.get(p, ()) for p in graphs.parents("q", name)))
-        if name in weighed:
+        read = kin.ordered(v for p in graphs.parents("q", name) for v in carriers.get(p, ()))
+        if name in kin.place:
             above[name], carriers[name] = read, (name,)
         elif name in varying or model.factor("q", name).family == "Delta":
             carriers[name] = read
     for let in model.lets:
-        inner = [c for p in graphs.lets.contracted([let.name]) for c in carriers.get(p, ())]
-        carriers[let.name] = tuple(v for v in weighed if v in inner)
-    found = Recombination(weighed, above, (), messages, reads, frozenset(), carriers)
+        inner = graphs.lets.contracted([let.name])
+        carriers[let.name] = kin.ordered(c for p in inner for c in carriers.get(p, ()))
+    found = Recombination(weighed, above, (), messages, reads, kin, carriers)
+    found.add_up()
     joins = tuple(dict.fromkeys(found.key(key) for key, _ in log_w.factors if len(found.key(key)) > 1))
-    pairs = _pairs(model, weighed, above, joins)
-    made = Recombination(weighed, above, joins, messages, reads, pairs, carriers)
-    if made.together(weighed):
+    kin = kin_of(model, weighed, above, joins)
+    if kin.together(weighed):
         return None
+    made = Recombination(weighed, above, joins, messages, reads, kin, carriers)
     _find_late(made, model, graphs, draws)
+    made.find_late_sums()
     return made
-
-
-def _pairs(
-    model: ir.Model, weighed: Names, above: Mapping[str, Names], joins: tuple[Names, ...]
-) -> frozenset[frozenset[str]]:
-    """The pairs that are together: a factor of log w or of a weighed node reads both, or latent ancestors of both, which
-    are weighed whenever these are."""
-    direct = {frozenset(p) for group in (*joins, *((v, *above[v]) for v in weighed)) for p in combinations(group, 2)}
-    upward: dict[str, set[str]] = {}
-    for v in weighed:
-        upward[v] = {v}.union(*(upward[a] for a in above[v] if model.node(a).role == "latent"))
-    return frozenset(
-        frozenset((u, v))
-        for u, v in combinations(weighed, 2)
-        if any(a == b or frozenset((a, b)) in direct for a in upward[u] for b in upward[v])
-    )
 
 
 def _find_late(found: Recombination, model: ir.Model, graphs: Graphs, draws: Names) -> None:
     """Nodes below every label that read carriers which are not together, and all below them: they carry no weight."""
     for name in draws:
         parents = graphs.parents("q", name)
-        if name in found.carriers and name not in found.weighed:
+        if name in found.carriers and name not in found.kin.place:
             late = any(p in found.late for p in parents)
             found.carriers[name] = () if late else found.union(parents)
             if late or not found.together(found.carriers[name]):

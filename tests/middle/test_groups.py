@@ -6,7 +6,6 @@ import itertools
 import random
 from typing import Any
 
-import networkx as nx
 import pytest
 
 from sgdsl import driver
