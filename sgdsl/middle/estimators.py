@@ -182,8 +182,9 @@ def before_and_above(
     graphs: Graphs, draws: Sequence[str], known: Collection[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """B and A of one pattern, in q's order: see Weighed."""
-    unknown = {v for v in draws if v not in known}
-    before = tuple(v for v in draws if v in known and unknown & set(graphs.parents("q", v)))
+    told = set(known)
+    unknown = {v for v in draws if v not in told}
+    before = tuple(v for v in draws if v in told and not unknown.isdisjoint(graphs.parents("q", v)))
     above: set[str] = set()
     todo = [p for v in before for p in graphs.parents("q", v)]
     while todo:

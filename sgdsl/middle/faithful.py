@@ -8,7 +8,7 @@ from sgdsl.base.diagnostics import Diagnostic
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.ordering import UNKNOWN
-from sgdsl.middle.separation import add_ancestors, blanket
+from sgdsl.middle.separation import add_ancestors, blanket, unfaithful
 
 LISTED = 4  # missing parents with their reasons in one note
 
@@ -23,11 +23,12 @@ def remarks(model: ir.Model, graphs: Graphs) -> tuple[Diagnostic, ...]:
     known = {name: i for i, name in enumerate(n.name for n in model.nodes if n.role not in UNKNOWN)}
     ancestral: set[str] = set()
     add_ancestors(graphs.p, known, ancestral)
-    for node in graphs.q.order(place.__getitem__):
-        if node in known:
-            continue
+    order = [v for v in graphs.q.order(place.__getitem__) if v not in known]
+    whole = len(ancestral) == len(graphs.p)
+    noted = unfaithful(graphs.p, order, graphs.q.predecessors) if whole else set(order)
+    for node in order:
         add_ancestors(graphs.p, (node,), ancestral)
-        if node not in made:
+        if node not in made and node in noted:
             why = blanket(graphs.p, node, known.keys(), ancestral)
             missing = {v: why[v] for v in sorted(why, key=known.__getitem__) if not graphs.q.has_edge(v, node)}
             if missing:

@@ -232,19 +232,23 @@ class Model:
     train: tuple[Setting, ...]
     data: Data | None
     source: Source = field(repr=False, compare=False)
-    _named: dict[tuple[str, str], Node | Let | Factor] = field(init=False, repr=False, compare=False)
+    _named: dict[tuple[str, str], Node | Let | Net | Factor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Of two factors of a node, which checks.py refuses, the first is found."""
         factors = {(f.side, f.node): f for f in reversed((*self.p, *self.q))}
-        named = {("node", n.name): n for n in self.nodes} | {("let", h.name): h for h in self.lets} | factors
-        object.__setattr__(self, "_named", named)
+        others = (("node", self.nodes), ("let", self.lets), ("net", self.nets))
+        named = {(kind, n.name): n for kind, found in others for n in found}
+        object.__setattr__(self, "_named", named | factors)
 
     def node(self, name: str) -> Node:
         return cast(Node, self._named["node", name])
 
     def let(self, name: str) -> Let:
         return cast(Let, self._named["let", name])
+
+    def net(self, name: str) -> Net:
+        return cast(Net, self._named["net", name])
 
     def factor(self, side: Side, node: str) -> Factor:
         return cast(Factor, self._named[side, node])

@@ -21,6 +21,7 @@ class Kin:
     latent: Mapping[str, Names] = field(default_factory=dict)
     factors: Mapping[str, frozenset[int]] = field(default_factory=dict)
     first: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    known: dict[str, frozenset[int]] = field(default_factory=dict, repr=False)
 
     def ordered(self, names: Iterable[str]) -> Names:
         """Weighed draws in q's order."""
@@ -30,23 +31,18 @@ class Kin:
         """Whether every pair of some draws is."""
         if len(draws) < 2 or frozenset.intersection(*(self.first[v] for v in draws)):
             return True
-        found: dict[str, frozenset[int]] = {}
-        for u, v in combinations(draws, 2):
-            for w in (u, v):
-                if w not in found:
-                    found[w] = self._above(w)
-            if found[u].isdisjoint(found[v]):
-                return False
-        return True
+        return not any(self._above(u).isdisjoint(self._above(v)) for u, v in combinations(draws, 2))
 
     def _above(self, draw: str) -> frozenset[int]:
         """The factors that read a draw or a latent ancestor of it."""
-        seen, todo = {draw}, [draw]
-        while todo:
-            new = [a for a in self.latent[todo.pop()] if a not in seen]
-            seen.update(new)
-            todo += new
-        return frozenset[int]().union(*(self.factors[v] for v in seen))
+        if draw not in self.known:
+            seen, todo = {draw}, [draw]
+            while todo:
+                new = [a for a in self.latent[todo.pop()] if a not in seen]
+                seen.update(new)
+                todo += new
+            self.known[draw] = frozenset[int]().union(*(self.factors[v] for v in seen))
+        return self.known[draw]
 
 
 def kin_of(model: ir.Model, weighed: Names, above: Mapping[str, Names], joins: Iterable[Names]) -> Kin:

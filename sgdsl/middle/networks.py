@@ -35,8 +35,8 @@ def _check_bayes(model: ir.Model, nets: dict[str, tuple[ir.Part, ...]], sink: Si
     """`bayes` evaluates the p-factors of its node's children once a value: their statistics would count rows again."""
     for factor in model.q:
         source = factor.parameters[0].source
-        made = [f for f in model.p if isinstance(source, ir.Bayes) and f.node in source.factors]
-        for network in _networks(made, ()):
+        made = source.factors if isinstance(source, ir.Bayes) else ()
+        for network in _networks((model.factor("p", name) for name in made), ()):
             stages = [s for s in _stages(network.parts, nets) if dict(s.options).get("norm") == "batch"]
             if stages and not any(d.code == "E0504" and d.span == stages[0].span for d in sink.found):
                 sink.add(

@@ -103,16 +103,20 @@ def _check_sampled(model: ir.Model, choices: Mapping[str, estimators.Choice], sc
     """E0501 for a sum_and_sample node that an enumerated node reads in q: the sampled class would enter that node's shares
     on levels where its score term does not look."""
     _, sampled = estimators.listed(choices)
-    for name in sampled:
-        below = [v for v, c in choices.items() if c.listed and v != name and name in scopes.factor("q", v)]
-        if below:
+    below: dict[str, str] = {}  # the first that reads it
+    for v in (v for v, c in choices.items() if sampled and c.listed):
+        for name in scopes.factor("q", v):
+            if name != v:
+                below.setdefault(name, v)
+    for name in choices:
+        if name in sampled and name in below:
             factor = model.factor("q", name)
             span = factor.estimator.span if factor.estimator else factor.span
             sink.add(
                 Diagnostic("E0501", f"`{name}` cannot be estimated by sum_and_sample", span, "not possible here",
-                           (Label(model.factor("q", below[0]).span, "enumerated"),),
-                           (f"the enumerated `{below[0]}` reads it in q",),
-                           f"write `by enumerate` here, or `by score` on `{below[0]}`")
+                           (Label(model.factor("q", below[name]).span, "enumerated"),),
+                           (f"the enumerated `{below[name]}` reads it in q",),
+                           f"write `by enumerate` here, or `by score` on `{below[name]}`")
             )  # fmt: skip
 
 

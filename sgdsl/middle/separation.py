@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 from sgdsl.middle.digraph import Digraph
 
@@ -40,6 +40,40 @@ def blanket(p: Digraph, node: str, known: Set[str], ancestral: Set[str]) -> dict
                 found[near] = _reason(p, node, near, came, ancestral)
             else:
                 queue.append(near)
+    return found
+
+
+def unfaithful(p: Digraph, order: Sequence[str], reads: Callable[[str], Iterable[str]]) -> set[str]:
+    """The nodes of an order whose blanket, given all that comes before, holds more than they read, where the ancestors of
+    what is known from the start are all of p.
+
+    From the end of the order: a node joins the parts of the moral graph that it borders on, and what these border on but
+    have not joined is its blanket. The smaller border is added to the larger one, so that all costs n log n."""
+    families = [(child, *p.predecessors(child)) for child in p]
+    within: dict[str, list[int]] = {v: [] for v in p}
+    for i, family in enumerate(families):
+        for v in family:
+            within[v].append(i)
+    part: dict[
+        int, int
+    ] = {}  # of a family with a node that has joined, towards the family that stands for all its part
+    border: dict[int, set[str]] = {}
+    found = set()
+    for node in reversed(order):
+        whole = -1
+        for i in within[node]:
+            if i not in part:
+                part[i], border[i] = i, set(families[i])
+            while part[i] != i:
+                part[i] = i = part[part[i]]
+            if whole not in (-1, i):
+                small, large = sorted((whole, i), key=lambda j: len(border[j]))
+                border[large] |= border.pop(small)
+                part[small] = i = large
+            whole = i
+        border[whole].discard(node)
+        if not border[whole].issubset(reads(node)):
+            found.add(node)
     return found
 
 

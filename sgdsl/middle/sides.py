@@ -3,7 +3,7 @@ product knowing the p-factors it is made of, and every expert the partial nodes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
@@ -15,7 +15,11 @@ def complete(model: ir.Model, sink: Sink) -> ir.Model:
     """Adds E0410 (a partial node that is a parent in p) and E0512 (a p-factor that q cannot evaluate)."""
     lets = graphs.let_graph(model)
     _check_partial(model, lets, sink)
-    return replace(model, q=tuple(_completed(factor, model, lets, sink) for factor in model.q))
+    within: dict[str, list[str]] = {}  # the p-factors that contain a node
+    for factor in model.p:
+        for name in dict.fromkeys((factor.node, *lets.contracted(factor_reads(factor)))):
+            within.setdefault(name, []).append(factor.node)
+    return replace(model, q=tuple(_completed(factor, within, model, lets, sink) for factor in model.q))
 
 
 def _check_partial(model: ir.Model, lets: Lets, sink: Sink) -> None:
@@ -33,11 +37,13 @@ def _check_partial(model: ir.Model, lets: Lets, sink: Sink) -> None:
                     )  # fmt: skip
 
 
-def _completed(factor: ir.Factor, model: ir.Model, lets: Lets, sink: Sink) -> ir.Factor:
+def _completed(
+    factor: ir.Factor, within: Mapping[str, list[str]], model: ir.Model, lets: Lets, sink: Sink
+) -> ir.Factor:
     source = factor.parameters[0].source
     match source:
         case ir.Bayes():
-            made = [f.node for f in model.p if factor.node in (f.node, *lets.contracted(factor_reads(f)))]
+            made = within.get(factor.node, [])
             reads = _available(factor, made, f"`bayes` of `{factor.node}`", model, lets, sink)
             return _with(factor, ir.Bayes(tuple(made), reads), reads, model, lets)
         case ir.Product():
