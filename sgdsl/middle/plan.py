@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.catalog.settings import resolve
-from sgdsl.middle import estimators, ir
+from sgdsl.middle import estimators, ir, samples
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs, factor_reads
 from sgdsl.middle.recombination import Recombination, recombination
@@ -91,10 +91,10 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     log_v = _log_v(terms, draws, choices, maker) if bound == "iw" else None
     messages = _used(maker, [log_w, *(s.own for s in shares.values()), *drawn, *([log_v] if log_v else [])])
     estimators.check_size(model, [*(m.product.scope for m in messages), *used], maker, sink)
-    samples = estimators.samples(model, graphs, draws, choices, settings, sink)
+    count = samples.samples(model, graphs, draws, choices, settings, sink)
     levels = _levels(model, terms, messages, needed, scopes, maker)
     found = Plan(
-        draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, samples
+        draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, count
     )  # fmt: skip
     return replace(found, groups=_groups(model, graphs, found))
 
