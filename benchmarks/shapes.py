@@ -78,9 +78,10 @@ def tree(nodes: int) -> str:
     return _file("tree", lines)
 
 
-def sparse(nodes: int) -> str:
-    """A random sparse graph: real, binary and class nodes, latents and labels, estimators mixed; up to three parents near by."""
-    dice, lines = random.Random(nodes), Lines()
+def sparse(nodes: int, seed: int = 0) -> str:
+    """A random sparse graph: real, binary and class nodes, latents and labels, estimators mixed; up to two parents near by.
+    A larger one continues a smaller one."""
+    dice, lines = random.Random(seed), Lines()
     kinds = {"real[2]": "Normal", "binary": "Bernoulli", "class(3)": "Categorical"}
     inner = nodes // 2
     for i in range(inner):
