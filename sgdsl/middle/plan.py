@@ -4,7 +4,7 @@ each term is evaluated, go out (docs/objective.md, sections 2 and 3)."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.catalog.settings import resolve
@@ -51,18 +51,23 @@ class Plan:
     samples: int
     groups: Recombination | None = None
     rewrites: tuple[Rewrite, ...] = ()
+    _rewritten: frozenset[Rewrite | tuple[str, str]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        looked_up = ((r.side, r.node) for r in self.rewrites if isinstance(r, LookUp))
+        object.__setattr__(self, "_rewritten", frozenset((*self.rewrites, *looked_up)))
 
     def is_split(self, kind: str, name: str) -> bool:
         """Whether the first layers of a factor (kind "p" or "q") or let are computed a part an input."""
-        return Split(kind, name) in self.rewrites
+        return Split(kind, name) in self._rewritten
 
     def is_looked_up(self, side: ir.Side, node: str) -> bool:
         """Whether a class is looked up in log probabilities below its level."""
-        return any(isinstance(r, LookUp) and (r.side, r.node) == (side, node) for r in self.rewrites)
+        return (side, node) in self._rewritten
 
     def is_closed(self, node: str) -> bool:
         """Whether log p and log q of a node are averaged over q in closed form."""
-        return Closed(node) in self.rewrites
+        return Closed(node) in self._rewritten
 
     @property
     def scored(self) -> tuple[str, ...]:

@@ -23,7 +23,11 @@ class Scopes:
 
     def union(self, names: Iterable[str]) -> Scope:
         """The scopes of some nodes and lets together."""
-        return tuple(sorted({c for name in names for c in self.values[name]}, key=self.place.__getitem__))
+        return self.ordered({c for name in names for c in self.values[name]})
+
+    def ordered(self, nodes: Iterable[str]) -> Scope:
+        """Nodes of q in its order."""
+        return tuple(sorted(nodes, key=self.place.__getitem__))
 
     def factor(self, side: ir.Side, node: str) -> Scope:
         """What a factor depends on: its node and the node's parents."""
