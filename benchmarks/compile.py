@@ -17,7 +17,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.shapes import SHAPES
@@ -40,10 +40,11 @@ def measure(text: str) -> dict[str, float]:
     """Seconds of each part for one model."""
     source = Source("shape.sgm", text)
     gc.collect()
-    whole = timed(lambda: driver.compile_source(source))
+    start = time.process_time()
     checked = driver.check(source)
+    driver.emit(checked)
     return {
-        "compile": whole,
+        "compile": time.process_time() - start,
         "notes": timed(lambda: driver.remarks(checked)),
         "graph": timed(lambda: dot(checked.model)),
     }
@@ -55,8 +56,8 @@ def exponent(nodes: Sequence[int], seconds: Sequence[float]) -> float | None:
     return statistics.linear_regression(*zip(*points, strict=True)).slope if len(points) > 1 else None
 
 
-def measured(nodes: Sequence[int], rounds: int) -> dict[str, dict[str, dict[str, object]]]:
-    """By shape and part: the median seconds of each size, their range, the exponent."""
+def measured(nodes: Sequence[int], rounds: int) -> Iterator[dict[str, dict[str, dict[str, object]]]]:
+    """After each round, by shape and part: the median seconds of each size, their range, the exponent."""
     found: dict[tuple[str, int], list[dict[str, float]]] = {}
     measure(SHAPES["plate"](10))  # the parser is built once
     gc.freeze()
@@ -65,6 +66,12 @@ def measured(nodes: Sequence[int], rounds: int) -> dict[str, dict[str, dict[str,
             for n in nodes:
                 found.setdefault((name, n), []).append(measure(shape(n)))
         print(f"round {done + 1} of {rounds}", file=sys.stderr)
+        yield _table(nodes, found)
+
+
+def _table(
+    nodes: Sequence[int], found: dict[tuple[str, int], list[dict[str, float]]]
+) -> dict[str, dict[str, dict[str, object]]]:
     table: dict[str, dict[str, dict[str, object]]] = {}
     for name in SHAPES:
         for part in PARTS:
@@ -85,19 +92,18 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)
-    found = measured(given.nodes, given.rounds)
+    machine = f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, one thread"
+    for done, found in enumerate(measured(given.nodes, given.rounds), 1):
+        if given.json:
+            data = {"machine": machine, "nodes": given.nodes, "rounds": done, "shapes": found}
+            given.json.write_text(json.dumps(data, indent=1) + "\n")
     print(f"| shape | {' | '.join(f'{n:,} nodes' for n in given.nodes)} | exponent | notes | graph |")
     print("| --- |" + " --- |" * (len(given.nodes) + 3))
-    last = given.nodes[-1]
     for name, parts in found.items():
         whole, notes, graph = ([*p["seconds"].values()] for p in (parts[k] for k in PARTS))  # type: ignore[attr-defined]
         slope = parts["compile"]["exponent"]
         shown = "" if slope is None else f"{slope:.2f}"
         print(f"| {name} | {' | '.join(f'{s:.3f}' for s in whole)} | {shown} | {notes[-1]:.3f} | {graph[-1]:.3f} |")
-    if given.json:
-        machine = f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, one thread"
-        data = {"machine": machine, "nodes": given.nodes, "rounds": given.rounds, "last": last, "shapes": found}
-        given.json.write_text(json.dumps(data, indent=1) + "\n")
 
 
 if __name__ == "__main__":

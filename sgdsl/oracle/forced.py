@@ -29,7 +29,7 @@ def differences(small: plan.Plan, full: plan.Plan) -> list[str]:
     """Every part of the plans that differs, in words: empty when they are identical but for how a node is drawn, for S,
     which is at least 2 where anything is scored, and for rewrites, which go by families and networks."""
     found = []
-    for part in (f for f in fields(full) if f.name != "rewrites"):
+    for part in (f for f in fields(full) if f.compare and f.name != "rewrites"):
         mine, wanted = (_plain(p, getattr(p, part.name)) for p in (small, full))
         if part.name == "samples":
             wanted = max(full.samples, 2 if small.scored else 1)
