@@ -22,7 +22,7 @@ def emit_bound(step: Step) -> None:
     if any(key.kind == "message" for key, _ in plan.log_w.factors):
         text = f"labelled(batch.labelled, {text})"
     step.say(f"log_w = {text or 'batch.zeros'}")
-    shares = {p.scope: share(step, p, plan.log_w, "share") for p in plan.shares}
+    shares = {scope: share(step, s.own, s.whole, "share") for scope, s in plan.shares.items()}
     drawn = {p.scope: share(step, p, None, "drawn_share") for p in plan.drawn_shares}
     out.raw()
     out.raw("# bound", 8)

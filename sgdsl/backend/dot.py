@@ -35,8 +35,9 @@ def dot(model: ir.Model, view: View = "both") -> str:
     graph = _canvas(model)
     for node in model.nodes:
         graph.node(node.name, label(node.name), tooltip=escape(_words(model, node)), **_ROLES[node.role])
+    ends = {name for edge in shown for name in edge}
     for let in model.lets:
-        if any(let.name in edge for edge in shown):
+        if let.name in ends:
             graph.node(let.name, label(let.name), tooltip=escape(_line(model, let.span)), **_LET)
     lets, placed = {let.name for let in model.lets}, {edge[1] for edge in generative}
     for tail, head in shown:
@@ -44,7 +45,7 @@ def dot(model: ir.Model, view: View = "both") -> str:
             graph.edge(tail, head)
         else:
             graph.edge(tail, head, **_RECOGNITION, **({} if view == "recognition" else _LOOSE))
-            if view == "both" and head in lets - placed:
+            if view == "both" and head in lets and head not in placed:
                 _beside(graph, tail, head)
                 placed.add(head)
     if view == "both":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sgdsl.backend.calls import runtime_family
 from sgdsl.backend.writer import Writer, quoted, tuple_of
 from sgdsl.middle import ir
@@ -14,9 +16,11 @@ def emit_facts(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan) -> None
     """NAME, NODES, LEVELS, the orders, GROUPS, samples and alpha."""
     out.raw(f"NAME = {quoted(model.name)}", 4)
     out.raw("NODES = {", 4)
+    p, q = ({f.node for f in factors} for factors in (model.p, model.q))
     for node in model.nodes:
         out.raw(f'"{node.name}": NodeInfo(', 8)
-        for line in _node_info(model, graphs, plan, node):
+        sides: dict[ir.Side, bool] = {"p": node.name in p, "q": node.name in q}
+        for line in _node_info(model, graphs, plan, node, sides):
             out.raw(f"{line},", 12)
         out.raw("),", 8)
     out.raw("}", 4)
@@ -38,11 +42,8 @@ def _grouping(out: Writer, groups: Recombination) -> None:
     out.statement(f"GROUPS = Grouping(weighed={weighed}, above={{{above}}}, joins={joins})", 4)
 
 
-def _node_info(model: ir.Model, graphs: Graphs, plan: Plan, node: ir.Node) -> list[str]:
-    prefix = {
-        side: next((runtime_family(f) for f in factors if f.node == node.name), "")
-        for side, factors in (("p", model.p), ("q", model.q))
-    }
+def _node_info(model: ir.Model, graphs: Graphs, plan: Plan, node: ir.Node, sides: Mapping[ir.Side, bool]) -> list[str]:
+    prefix = {side: runtime_family(model.factor(side, node.name)) if has else "" for side, has in sides.items()}
     numbers = [tuple_of(map(str, t)) for t in (node.type.sizes, node.type.shape, node.type.event)]
     parents = {s: tuple_of(quoted(n) for n in graphs.parents(s, node.name)) for s in ("p", "q")}
     estimator = plan.choices[node.name].name if node.name in plan.choices else ""

@@ -11,8 +11,9 @@ from sgdsl.backend.step import Step
 from sgdsl.backend.weights import product, score, share
 from sgdsl.backend.writer import quoted, tuple_of
 from sgdsl.middle.elimination import Product, Scope
+from sgdsl.middle.kin import Names
 from sgdsl.middle.plan import Term
-from sgdsl.middle.recombination import Names, Recombination, share_keys
+from sgdsl.middle.recombination import Recombination
 
 Shares = dict[tuple[Scope, bool], str]
 
@@ -86,7 +87,8 @@ def _carriers(step: Step, groups: Recombination, term: Term) -> Names | None:
     """What a term and the shares of its level read; None where it is recombined."""
     if term.constant:
         return ()
-    return groups.carried(term.side, term.node, share_keys(term.scope, step.plan.shares, step.plan.log_w))
+    keys = step.plan.shares[term.scope].differing if term.scope else ()
+    return groups.carried(term.side, term.node, keys)
 
 
 def _summands(step: Step, groups: Recombination) -> dict[tuple[Scope, Names, bool], list[Term]]:
@@ -109,8 +111,8 @@ def _text(step: Step, groups: Recombination, term: Term, late: bool) -> str:
 def _share(step: Step, shares: Shares, scope: Scope, late: bool) -> str:
     if (scope, late) not in shares:
         step.late = late
-        made = next(p for p in step.plan.shares if p.scope == scope)
-        shares[scope, late] = share(step, made, step.plan.log_w, "recombined_share" if late else "share")
+        made = step.plan.shares[scope]
+        shares[scope, late] = share(step, made.own, made.whole, "recombined_share" if late else "share")
         step.late = False
     return shares[scope, late]
 

@@ -81,11 +81,13 @@ def _docstring(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan) -> None
 
 
 def _line(model: ir.Model, kind: str, name: str) -> int:
-    span = (
-        model.factor("p" if kind == "p" else "q", name).span
-        if kind in ("p", "q")
-        else next(n.span for n in (model.lets if kind == "let" else model.nets) if n.name == name)
-    )
+    match kind:
+        case "p" | "q":
+            span = model.factor("p" if kind == "p" else "q", name).span
+        case "let":
+            span = model.let(name).span
+        case _:
+            span = model.net(name).span
     return model.source.position(span.start)[0]
 
 

@@ -14,7 +14,7 @@ from sgdsl.backend.methods import Method, relaxed
 from sgdsl.backend.names import Named
 from sgdsl.backend.writer import Writer, quoted
 from sgdsl.middle import ir
-from sgdsl.middle.elimination import Key, Scope
+from sgdsl.middle.elimination import Key, Message, Scope
 from sgdsl.middle.plan import Plan, Term
 
 INDENT = 8
@@ -37,6 +37,12 @@ class Step:
     inferred: dict[str, list[str]] = field(default_factory=dict)  # q's parameters of closed nodes
     late: bool = False  # after recombination
     view: Callable[[str], str] | None = None  # how a statement reads values, where not as they are (backend/doubly.py)
+    messages: dict[str, Message] = field(init=False)
+    terms: dict[tuple[str, str], Term] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.messages = {m.name: m for m in self.plan.messages}
+        self.terms = {(t.side, t.node): t for t in self.plan.terms}
 
     def say(self, text: str) -> None:
         self.out.statement(text, INDENT)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from sgdsl.backend.step import Step, repr_scope
 from sgdsl.middle.elimination import Key, Message, Product, Scope
 
+DEEPEST = 100
+
 
 def labelled_or_unknown(step: Step, key: Key, scope: Scope) -> str:
     """The variable of a node's log q, or of its known or drawn part, made when first needed."""
     if key not in step.factors:
         name = key.node
-        at = next((t.scope for t in step.plan.terms if t.side == "q" and t.node == name), ())
+        at = step.terms["q", name].scope if ("q", name) in step.terms else ()
         mask = step.known(name, at)
         call = "labelled" if key.kind == "label" else "unknown"
         log_q = step.named.derived["log_q", name] if key.kind == "label" else step.factors[Key("q", name)]
@@ -27,7 +29,8 @@ def log_factor(step: Step, key: Key, scope: Scope) -> str:
     groups, late = step.plan.groups, step.late
     step.late = late and groups is not None and groups.late_key(key)
     if key.kind == "message" and key not in step.factors:
-        message(step, next(m for m in step.plan.messages if m.name == key.node))
+        _deepest_first(step, key)
+        message(step, step.messages[key.node])
     text = labelled_or_unknown(step, key, scope)
     again = late and not step.late and groups is not None
     step.late = late
@@ -37,6 +40,21 @@ def log_factor(step: Step, key: Key, scope: Scope) -> str:
 def product(step: Step, made: Product) -> str:
     """A log-product at its level; messages are made on the way."""
     return " + ".join(step.raised(log_factor(step, k, s), s, made.scope) for k, s in made.factors)
+
+
+def _deepest_first(step: Step, key: Key) -> None:
+    """The messages that a message is made of, where they hang on each other in a chain that is too long to recurse into."""
+    chain, depth = [key], 0
+    late, groups = step.late, step.plan.groups
+    while depth < len(chain):
+        inner = (k for k, _ in step.messages[chain[depth].node].product.factors)
+        chain += [k for k in inner if k.kind == "message" and k not in step.factors]
+        depth += 1
+    for k in reversed(chain[1:]) if len(chain) > DEEPEST else ():
+        if k not in step.factors:
+            step.late = late and groups is not None and groups.late_key(k)
+            message(step, step.messages[k.node])
+    step.late = late
 
 
 def message(step: Step, made: Message) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 WIDTH = 120
 OPEN, CLOSE = "([{", ")]}"
+_BRACKETS = re.compile(r"[()\[\]{}]")
+_ASSIGNMENT = re.compile(r"[()\[\]{}]| = ")
+_MARKS = re.compile(r"""[()\[\]{}"']|, | \+ | - """)
 
 
 @dataclass(slots=True)
@@ -65,25 +69,32 @@ def broken(text: str, indent: int, tail: str = "") -> list[str]:
 def _assigned(text: str) -> tuple[str, str]:
     """`x = …` or `return …` as its head and value; ("", text) for an expression."""
     depth = 0
-    for i, c in enumerate(text):
-        depth += (c in OPEN) - (c in CLOSE)
-        if depth == 0 and text.startswith(" = ", i):
-            return text[: i + 3], text[i + 3 :]
+    for mark in _ASSIGNMENT.finditer(text):
+        if mark.group() == " = ":
+            if depth == 0:
+                return text[: mark.end()], text[mark.end() :]
+        else:
+            depth += 1 if mark.group() in OPEN else -1
     return ("return ", text[7:]) if text.startswith("return ") else ("", text)
 
 
 def _split(text: str, marks: tuple[str, ...]) -> list[str]:
     """At every mark outside brackets and strings; a term keeps the operator before it, an item loses its comma."""
     parts, depth, start, quoted = [], 0, 0, ""
-    for i, c in enumerate(text):
-        if quoted:
-            quoted = "" if c == quoted and text[i - 1] != "\\" else quoted
-        elif c in "\"'":
-            quoted = c
-        depth += 0 if quoted else (c in OPEN) - (c in CLOSE)
-        if not quoted and depth == 0 and (mark := next((m for m in marks if text.startswith(m, i)), "")):
-            parts.append(text[start:i])
-            start = i + (2 if mark == ", " else 1)
+    for mark in _MARKS.finditer(text):
+        found = mark.group()
+        if found in "\"'":
+            if not quoted:
+                quoted = found
+            elif found == quoted and text[mark.start() - 1] != "\\":
+                quoted = ""
+        elif not quoted and found in OPEN:
+            depth += 1
+        elif not quoted and found in CLOSE:
+            depth -= 1
+        elif not quoted and depth == 0 and found in marks:
+            parts.append(text[start : mark.start()])
+            start = mark.start() + (2 if found == ", " else 1)
     return [p.strip() for p in [*parts, text[start:]] if p.strip()]
 
 
@@ -92,10 +103,10 @@ def _last_bracket(text: str) -> int:
     if not text or text[-1] not in CLOSE:
         return -1
     depth = 0
-    for i in range(len(text) - 1, -1, -1):
-        depth += (text[i] in CLOSE) - (text[i] in OPEN)
+    for mark in reversed(list(_BRACKETS.finditer(text))):
+        depth += 1 if mark.group() in CLOSE else -1
         if depth == 0:
-            return i
+            return mark.start()
     return -1
 
 

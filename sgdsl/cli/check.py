@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sgdsl import driver
+from sgdsl import checked
 from sgdsl.base.diagnostics import Diagnostic, DiagnosticError
 from sgdsl.base.render import as_dict
 from sgdsl.base.source import Source
@@ -43,8 +43,8 @@ def _check(path: Path, overrides: tuple[str, ...]) -> tuple[Source | None, bool,
     """The source, whether it is right, and what there is to say."""
     source = None
     try:
-        source = driver.read(path)
-        checked = driver.check(source, overrides)
-        return source, True, (*checked.notes, *driver.remarks(checked))
+        source = checked.read(path)
+        found = checked.check(source, overrides)
+        return source, True, (*found.notes, *checked.remarks(found))
     except DiagnosticError as error:
         return source, False, error.diagnostics

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sgdsl import driver
+from sgdsl.checked import Checked, check, read
 from sgdsl.cli.talk import Talk
 
 
-def checked(talk: Talk, path: Path, overrides: Sequence[str] = (), *, aloud: bool = False) -> driver.Checked:
+def checked(talk: Talk, path: Path, overrides: Sequence[str] = (), *, aloud: bool = False) -> Checked:
     """Reads and checks; mistakes show the file's lines. `aloud`: warnings too."""
-    talk.source = driver.read(path)
-    found = driver.check(talk.source, overrides)
+    talk.source = read(path)
+    found = check(talk.source, overrides)
     if aloud:
         talk.diagnostics(found.notes)
     return found

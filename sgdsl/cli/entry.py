@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import traceback
 from collections.abc import Sequence
 
@@ -43,6 +42,8 @@ def _fault(error: Exception, arguments: Sequence[str]) -> int:
     if {"-v", "--verbose"} & set(arguments):
         click.echo(text, err=True)
         return OURS
+    import tempfile
+
     handle, path = tempfile.mkstemp(prefix="sgdsl-fault-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
         file.write(text)

@@ -61,7 +61,7 @@ def wrong_character(flat: str, at: int) -> Refused:
 
 def wrong_token(flat: str, statement: Span, token: Token, expected: frozenset[str]) -> Refused:
     """E0101 (or E0111 for a number like `1.` or `.5`) for a word or sign in the wrong place."""
-    at = statement.end if token.type == "$END" else (token.start_pos or 0)
+    at = statement.end if token.type == "$END" else statement.start + (token.start_pos or 0)
     text = "" if token.type == "$END" else str(token)
     if token.type == "_NL":
         text = ""

@@ -1,13 +1,14 @@
-"""A Lark tree of one statement comes in, a frozen syntax node goes out, bottom-up and without recursion."""
+"""What the parser reads of one statement comes in, rule by rule; a frozen syntax node goes out."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
-from lark import Token, Tree
+from lark import Token
 
 from sgdsl.base.source import Span
 from sgdsl.frontend import syntax
@@ -16,33 +17,75 @@ from sgdsl.frontend.report import refusal
 DEEPEST = 100
 _BLANKS = re.compile(r"(?<=[(\[]) | (?=[)\],])")
 
-Raw = Tree[Token] | Token
+_KEPT = frozenset(("NAME", "NUMBER", "STRING", "ROLE", "SECTION", "SIDE", "AUTO", "PARTIAL"))
 Built = Any  # what a rule's builder returns: a syntax node, or a tuple of them
 
 
-def build(tree: Tree[Token], flat: str) -> Built:
-    """The statement or expression of a parse tree; `flat` is the text it was parsed from. Raises Refused: E0107, E0111."""
-    built: dict[int, Built] = {}
-    depth: dict[int, int] = {}
-    for part in tree.iter_subtrees():
-        below = 1 + max((depth[id(c)] for c in part.children if isinstance(c, Tree)), default=0)
-        if below > DEEPEST:
-            hint = "name the inner parts by `let` or `net`"
-            raise refusal("E0107", f"an expression is nested deeper than {DEEPEST}", _span(part), hint=hint)
-        depth[id(part)] = below
-        children = [built[id(c)] if isinstance(c, Tree) else _token(c) for c in part.children]
-        built[id(part)] = _RULES[str(part.data)](children, _span(part), flat)
-    return built[id(tree)]
+class Part:
+    """What the parser makes of a rule: offsets `start` to `end` in the text that it read, `first` to `last` with the
+    brackets around it. Plain: some 20 of them are made a statement."""
+
+    __slots__ = ("children", "depth", "end", "first", "last", "rule", "start")
+
+    def __init__(self, rule: str, children: list[Part | Token], depth: int, start: int, end: int) -> None:
+        self.rule, self.children, self.depth = rule, children, depth
+        self.start = self.first = start
+        self.end = self.last = end
 
 
-def _span(part: Tree[Token]) -> Span:
-    return Span(part.meta.start_pos, part.meta.end_pos)
+def _part(rule: str) -> Callable[[list[Part | Token]], Part]:
+    """What the parser calls when it has read a rule, with every token of it."""
+    kept = _KEPT | {"ALL"} if rule == "items" else _KEPT  # elsewhere `*` is a sign
+
+    def made(found: list[Part | Token]) -> Part:
+        children = [c for c in found if isinstance(c, Part) or c.type in kept]
+        depth = 1 + max((c.depth for c in children if isinstance(c, Part)), default=0)
+        left, right = found[0], found[-1]
+        start = left.first if isinstance(left, Part) else left.start_pos
+        end = right.last if isinstance(right, Part) else right.end_pos
+        assert start is not None
+        assert end is not None
+        return Part(rule, children, depth, start, end)
+
+    return made
 
 
-def _token(token: Token) -> Built:
+def _bracketed(found: list[Part | Token]) -> Part:
+    """`( expr )` is the expression, in brackets."""
+    left, inner, right = found
+    assert isinstance(inner, Part)
+    assert isinstance(left, Token)
+    assert isinstance(right, Token)
+    again = Part(inner.rule, inner.children, inner.depth, inner.start, inner.end)
+    again.first, again.last = left.start_pos or 0, right.end_pos or 0
+    return again
+
+
+def callbacks() -> SimpleNamespace:
+    """For the parser, by rule."""
+    return SimpleNamespace(**{rule: _part(rule) for rule in _RULES}, atom=_bracketed)
+
+
+def build(part: Part, flat: str, start: int) -> Built:
+    """The statement or expression of a part; the parser read `flat` from `start` on. Raises Refused: E0107, E0111."""
+    if part.depth > DEEPEST:
+        while part.depth > DEEPEST + 1:
+            part = max((c for c in part.children if isinstance(c, Part)), key=lambda c: c.depth)
+        hint = "name the inner parts by `let` or `net`"
+        span = Span(start + part.start, start + part.end)
+        raise refusal("E0107", f"an expression is nested deeper than {DEEPEST}", span, hint=hint)
+    return _built(part, flat, start)
+
+
+def _built(part: Part, flat: str, start: int) -> Built:
+    children = [_built(c, flat, start) if isinstance(c, Part) else _token(c, start) for c in part.children]
+    return _RULES[part.rule](children, Span(start + part.start, start + part.end), flat)
+
+
+def _token(token: Token, start: int) -> Built:
     assert token.start_pos is not None
     assert token.end_pos is not None
-    span = Span(token.start_pos, token.end_pos)
+    span = Span(start + token.start_pos, start + token.end_pos)
     match token.type:
         case "NUMBER":
             return syntax.Number(_number(str(token), span), span)

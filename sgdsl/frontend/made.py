@@ -31,9 +31,10 @@ def write_made(draft: Draft, proposals: Sequence[ir.Made], sink: Sink) -> Draft:
                        hint="remove it, or the lines that it should replace", severity="warning")
         )  # fmt: skip
     factors: list[syntax.Factor] = []
+    priors = {f.node.text: f for f in reversed(draft.factors) if f.side == "p"}
     for made in proposals:
         try:
-            factors.append(_prior(draft, made) if made.prior else _posterior(draft, made))
+            factors.append(_prior(draft, made, priors[made.node]) if made.prior else _posterior(draft, made))
         except Refused as refused:
             report(sink, refused)
     place = draft.auto.place
@@ -50,9 +51,8 @@ def _place(draft: Draft, node: ir.Node) -> Span:
     return draft.auto.span or node.span
 
 
-def _prior(draft: Draft, made: ir.Made) -> syntax.Factor:
+def _prior(draft: Draft, made: ir.Made, p: syntax.Factor) -> syntax.Factor:
     """q is p: the same right-hand side."""
-    p = next(f for f in draft.factors if (f.side, f.node.text) == ("p", made.node))
     place = _place(draft, draft.nodes[made.node])
     return replace(p, side="q", by=None, head=place, text=f"q{p.text[1:]}", span=place)
 

@@ -4,7 +4,7 @@ are unknown, or stand where something else must."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sgdsl.base.diagnostics import Label, Sink
 from sgdsl.base.source import Span
@@ -101,11 +101,20 @@ def reads(expr: syntax.Expr, declared: Mapping[str, Declaration]) -> tuple[str, 
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """The names that an expression may read: `nodes` and `lets` of a factor or let; consts and nets always."""
+    """What an expression may read: `names`, and those `lets` that read none but `nodes`; consts and nets always."""
 
     names: frozenset[str]
     reader: str  # "this factor", "a let", "a net"
     head: Span | None = None  # where the parents are listed
+    lets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    nodes: frozenset[str] = frozenset()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names or (name in self.lets and self.lets[name] <= self.nodes)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.names
+        yield from (let for let in self.lets if let not in self.names and let in self)
 
 
 def check_names(expr: syntax.Expr, visible: Visible, declared: Mapping[str, Declaration], sink: Sink) -> None:
@@ -134,7 +143,7 @@ def _check_name(name: syntax.Name, called: bool, visible: Visible, declared: Map
             raise refusal("E0205", f"`{text}` is a function: it needs arguments", name.span, "a function",
                           hint=f"write `{text}(…)`")  # fmt: skip
     elif text not in NETWORKS and text not in SOURCES:
-        candidates = [*visible.names, *(n for n, d in declared.items() if isinstance(d, syntax.Const | syntax.Net))]
+        candidates = [*visible, *(n for n, d in declared.items() if isinstance(d, syntax.Const | syntax.Net))]
         if called:
             candidates = [n for n in candidates if n in declared and isinstance(declared[n], syntax.Net)]
             candidates += [*NETWORKS, *SOURCES, *FUNCTIONS]
@@ -154,7 +163,7 @@ def _check_declared(name: syntax.Name, called: bool, visible: Visible, declarati
     if called and not isinstance(declaration, syntax.Net):
         raise refusal("E0205", f"`{text}` is {kind_of(declaration)}: it cannot be applied", name.span,
                       "not a network or function", labels=[here], hint="write `*` for a product")  # fmt: skip
-    if isinstance(declaration, syntax.Const | syntax.Net) or text in visible.names:
+    if isinstance(declaration, syntax.Const | syntax.Net) or text in visible:
         return
     if visible.reader == "this factor":
         labels = [Label(visible.head, "its parents")] if visible.head else []

@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lark import Lark, TextSlice, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from sgdsl.base.diagnostics import Label, Sink
 from sgdsl.base.source import Source, Span
 from sgdsl.frontend import syntax
 from sgdsl.frontend.advice import wrong_character, wrong_token
-from sgdsl.frontend.build import build
+from sgdsl.frontend.build import build, callbacks
 from sgdsl.frontend.lines import Piece, split
 from sgdsl.frontend.planned import not_here_yet
 from sgdsl.frontend.read import check_text
@@ -20,6 +20,7 @@ from sgdsl.frontend.report import Refused, fatal, refusal, report
 
 _PACKAGE = Path(__file__).parent.parent
 _PLACES = (_PACKAGE / "grammars" / "sgm.lark", _PACKAGE.parent / "grammars" / "sgm.lark")  # in a wheel, in a checkout
+STARTS = ["model", "statement", "expr"]
 
 
 def grammar() -> str:
@@ -32,7 +33,7 @@ def grammar() -> str:
 @cache
 def parser() -> Lark:
     """The parser, built once. A mistake of ours in the grammar shows here, outside any handler of the user's."""
-    return Lark(grammar(), parser="lalr", start=["model", "statement", "expr"], propagate_positions=True)
+    return Lark(grammar(), parser="lalr", start=STARTS, keep_all_tokens=True, transformer=callbacks())
 
 
 def parse(source: Source, sink: Sink) -> syntax.File:
@@ -72,17 +73,17 @@ def _statement(lark: Lark, flat: str, piece: Piece, sink: Sink) -> syntax.Statem
 
 def _parse(lark: Lark, flat: str, span: Span, kind: str) -> Any:
     try:
-        tree = lark.parse(TextSlice(flat, span.start, span.end), start=kind)
+        part: Any = lark.parse(flat[span.start : span.end], start=kind)
     except UnexpectedInput as error:
         raise _refused(error, flat, span) from None
-    return build(tree, flat)
+    return build(part, flat, span.start)
 
 
 def _refused(error: UnexpectedInput, flat: str, span: Span) -> Refused:
     match error:
         case UnexpectedCharacters():
             assert error.pos_in_stream is not None
-            return wrong_character(flat, error.pos_in_stream)
+            return wrong_character(flat, span.start + error.pos_in_stream)
         case UnexpectedToken():
             return wrong_token(flat, span, error.token, frozenset(error.accepts or error.expected))
         case _:

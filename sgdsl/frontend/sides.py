@@ -29,8 +29,7 @@ def check_factor(
     except Refused as refused:
         report(sink, refused)
     nodes = frozenset(n for name in given for n in reach.get(name, (name,)))
-    names = frozenset(given) | {let for let, read in reach.items() if read <= nodes}
-    visible = Visible(names, "this factor", factor.head)
+    visible = Visible(frozenset(given), "this factor", factor.head, reach, nodes)
     try:
         args = _check_side(factor, declared)
     except Refused as refused:
@@ -44,7 +43,6 @@ def check_factor(
 
 def _check_parents(factor: syntax.Factor, declared: Mapping[str, Declaration], sink: Sink) -> tuple[str, ...]:
     """The parents that are nodes or lets; a near miss counts as what was meant."""
-    values = [n for n, d in declared.items() if isinstance(d, syntax.Var | syntax.Let)]
     found: dict[str, syntax.Name] = {}
     for name in factor.given:
         if name.text in found:
@@ -58,6 +56,7 @@ def _check_parents(factor: syntax.Factor, declared: Mapping[str, Declaration], s
             report(sink, refusal("E0205", f"`{name.text}` is {kind_of(declaration)}: a parent is a node or a let", name.span,
                                  "no node", labels=[here], hint="consts and nets need not stand behind the bar"))  # fmt: skip
         elif declaration is None:
+            values = [n for n, d in declared.items() if isinstance(d, syntax.Var | syntax.Let)]
             hint = did_you_mean(name.text, values, f"declare it: `latent {name.text} : real[8]`")
             report(
                 sink, refusal("E0201", f"there is no node or let `{name.text}`", name.span, "not declared", hint=hint)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import networkx as nx
+from itertools import pairwise
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.base.source import Span
 from sgdsl.middle import graphs, ir
-from sgdsl.middle.graphs import contracted
+from sgdsl.middle.digraph import Digraph
+from sgdsl.middle.graphs import Lets
 
 NEEDS_Q = ("supervised", "latent")
 
@@ -20,7 +20,7 @@ def check_graph(model: ir.Model, sink: Sink) -> None:
     _check_factors(model, sink)
     lets = graphs.let_graph(model)
     spans = {n.name: n.span for n in model.nodes} | {h.name: h.span for h in model.lets}
-    if _check_cycle(lets, "E0406", "the lets", spans, sink):
+    if _check_cycle(lets.graph, "E0406", "the lets", spans, sink):
         return
     acyclic = True
     inferred = {n.name for n in model.nodes if n.role in NEEDS_Q}
@@ -68,17 +68,13 @@ def _check_node(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink
         )  # fmt: skip
 
 
-def _check_cycle(graph: nx.DiGraph, code: str, what: str, spans: dict[str, Span], sink: Sink) -> bool:
+def _check_cycle(graph: Digraph, code: str, what: str, spans: dict[str, Span], sink: Sink) -> bool:
     """Report one cycle for each strongly connected part that has one."""
     found = False
-    for part in nx.strongly_connected_components(graph):
-        sub = graph.subgraph([n for n in graph if n in part])
-        edges = list(nx.selfloop_edges(sub)) if len(part) == 1 else nx.find_cycle(sub)
-        if not edges:
-            continue
+    for cycle in graph.cycles():
         found = True
-        path = " → ".join([edge[0] for edge in edges] + [edges[0][0]])
-        head = edges[0][0]
+        edges = list(pairwise((*cycle, cycle[0])))
+        path, head = " → ".join((*cycle, cycle[0])), cycle[0]
         labels = tuple(
             Label(spans[edge[0]], f"reads {_read(edge[0], edges)}") for edge in edges[1:] if edge[0] in spans
         )
@@ -93,11 +89,9 @@ def _read(name: str, edges: Sequence[tuple[str, str]]) -> str:
     return f"`{next(edge[0] for edge in edges if edge[1] == name)}`"
 
 
-def _check_reach(model: ir.Model, p: nx.DiGraph, lets: nx.DiGraph, sink: Sink) -> None:
+def _check_reach(model: ir.Model, p: Digraph, lets: Lets, sink: Sink) -> None:
     """E0405 when no latent or supervised node reaches an observed one; W0401 for a latent that reaches no data in p
     and that no other factor of q reads (one that q reads is auxiliary: it makes q richer)."""
-    roles = {n.name: n.role for n in model.nodes}
-    reached = {n: {roles[d] for d in nx.descendants(p, n)} for n in p}
     inner = [n for n in model.nodes if n.role in NEEDS_Q]
     observed = [n for n in model.nodes if n.role == "observed"]
     if not observed:
@@ -107,16 +101,17 @@ def _check_reach(model: ir.Model, p: nx.DiGraph, lets: nx.DiGraph, sink: Sink) -
                 "E0405", "the model has no observed node", span, "", (), (), "declare the data: `observed x : real[16]`"
             )
         )
-    elif inner and not any("observed" in reached[n.name] for n in inner):
+    elif inner and p.ancestors(*(n.name for n in observed)).isdisjoint(n.name for n in inner):
         names = ", ".join(f"`{n.name}`" for n in inner)
         sink.add(
             Diagnostic("E0405", f"no path in p from {names} to the data", observed[0].span, "depends on none of them", (), (),
                        f"let the factor of `{observed[0].name}` read one of them: `p({observed[0].name} | {inner[0].name}) = …`")
         )  # fmt: skip
     else:
+        useful = p.ancestors(*(n.name for n in model.nodes if n.role in ("observed", "supervised")))
+        auxiliary = {name for f in model.q if not f.made for name in lets.contracted(f.given)}
         for node in inner:
-            auxiliary = any(node.name in contracted(f.given, model, lets) for f in model.q if not f.made)
-            if node.role == "latent" and not auxiliary and not reached[node.name] & {"observed", "supervised"}:
+            if node.role == "latent" and node.name not in useful and node.name not in auxiliary:
                 sink.add(
                     Diagnostic("W0401", f"no observed or supervised node depends on `{node.name}` in p", node.span,
                                "does nothing", (), ("its best q is its p, and the data say nothing about it",),
@@ -124,10 +119,10 @@ def _check_reach(model: ir.Model, p: nx.DiGraph, lets: nx.DiGraph, sink: Sink) -
                 )  # fmt: skip
 
 
-def _check_use(model: ir.Model, lets: nx.DiGraph, sink: Sink) -> None:
+def _check_use(model: ir.Model, lets: Lets, sink: Sink) -> None:
     """W0401 for a let, a given node or a net that nothing reads."""
     read = {name for f in (*model.p, *model.q) for name in f.given}
-    used = read | {a for let in read & {h.name for h in model.lets} for a in nx.ancestors(lets, let)}
+    used = read | lets.graph.ancestors(*read)
     idle = [("let", h.name, h.span) for h in model.lets if h.name not in used]
     idle += [("given", n.name, n.span) for n in model.nodes if n.role == "given" and n.name not in used]
     idle += [("net", n.name, n.span) for n in model.nets if not n.used]

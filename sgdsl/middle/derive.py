@@ -7,7 +7,7 @@ estimators are used, not the plan's levels and messages, so that the page can be
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from sgdsl.middle import ir
@@ -70,7 +70,7 @@ class Row:
     weights: tuple[Weighting, ...]
     scope: Mapping[str, tuple[str, ...]]
     reads: Mapping[str, frozenset[int]]
-    drawn: tuple[str, ...]
+    drawn: Mapping[str, None]
     exact: tuple[str, ...]
 
     def q(self, node: str) -> Density:
@@ -90,18 +90,13 @@ class Row:
         """The nodes that a term is summed over, in q's order."""
         found = {c for v in self.family(term) for c in self.scope[v]}
         found |= {term.node} if isinstance(term, Density) and self.soft(term.node) else set()
-        return tuple(v for v in self.plan.draws if v in found)
+        return self.plan.scopes.ordered(found)
 
     def terms(self, side: ir.Side) -> list[Density]:
         """The factors whose log is part of f; those of q with unknown nodes only."""
-        found = (
-            t.node for t in self.plan.terms if t.side == side and t.node not in (self.known if side == "q" else ())
-        )
+        known = set(self.weighed.known) if side == "q" else set()
+        found = (t.node for t in self.plan.terms if t.side == side and t.node not in known)
         return [Density(side, v, self.model.factor(side, v).given) for v in found]
-
-    @property
-    def known(self) -> tuple[str, ...]:
-        return self.weighed.known
 
     @property
     def enumerated(self) -> tuple[str, ...]:
@@ -110,27 +105,29 @@ class Row:
 
 def _row(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) -> Row:
     weighed = weigh(graphs, plan.draws, plan.choices, known)
-    drawn = tuple(v for v in plan.draws if v not in known and plan.choices[v].drawn and not plan.choices[v].listed)
+    told = set(known)
+    free = [v for v in plan.draws if v not in told]
+    drawn = dict.fromkeys(v for v in free if plan.choices[v].drawn and not plan.choices[v].listed)
     parts = as_emitted(groups(graphs, plan.draws, known), plan.groups, drawn, known)
     if parts and (plan.bound, plan.marginal) != ("snis", "lse"):
         parts = (Group(weighed.above, weighed.before),)
     scope: dict[str, tuple[str, ...]] = {n.name: () for n in model.nodes}
     reads: dict[str, frozenset[int]] = {n.name: frozenset() for n in model.nodes}
-    for v in (v for v in plan.draws if v not in known):
+    member = {v: i for i, part in enumerate(parts) for v in part.members}
+    for v in free:
         parents = graphs.parents("q", v)
         below = {c for u in parents for c in scope[u]}
-        scope[v] = (v,) if plan.choices[v].listed else tuple(c for c in plan.draws if c in below)
-        own = [i for i, part in enumerate(parts) if v in part.members]
-        reads[v] = frozenset(own) if own else frozenset().union(*(reads[u] for u in parents))
-    exact = tuple(v for v in plan.draws if v in known and v not in weighed.before)
-    weights = tuple(_weighting(model, plan, drawn, part) for part in parts)
+        scope[v] = (v,) if plan.choices[v].listed else plan.scopes.ordered(below)
+        reads[v] = frozenset((member[v],)) if v in member else frozenset().union(*(reads[u] for u in parents))
+    exact = plan.scopes.ordered(told.difference(weighed.before))
+    weights = tuple(_weighting(model, plan, drawn.keys(), part) for part in parts)
     return Row(model, graphs, plan, weighed, weights, scope, reads, drawn, exact)
 
 
-def _weighting(model: ir.Model, plan: Plan, drawn: Collection[str], part: Group) -> Weighting:
-    values = tuple(v for v in plan.draws if v in part.members and plan.choices[v].name == "enumerate")
+def _weighting(model: ir.Model, plan: Plan, drawn: Set[str], part: Group) -> Weighting:
+    values = tuple(v for v in plan.scopes.ordered(part.members) if plan.choices[v].name == "enumerate")
     factors = (Density("q", v, model.factor("q", v).given) for v in (*values, *part.labels))
-    return Weighting(tuple(v for v in drawn if v in part.members), values, part.labels, tuple(factors))
+    return Weighting(plan.scopes.ordered(drawn & set(part.members)), values, part.labels, tuple(factors))
 
 
 # --- the bounds -----------------------------------------------------------------------------------------------
@@ -138,7 +135,8 @@ def _weighting(model: ir.Model, plan: Plan, drawn: Collection[str], part: Group)
 
 def _f(row: Row, labels: Iterable[str]) -> list[Signed]:
     """log p − log q: with the densities of what is unknown, and of `labels`; −KL of what is averaged over q."""
-    q = [t for t in map(row.q, row.plan.draws) if t in row.terms("q") or t.node in labels]
+    inner = {t.node for t in row.terms("q")} | set(labels)
+    q = [row.q(v) for v in row.plan.draws if v in inner]
     closed = row.plan.is_closed
     p: list[Signed] = [(-1, Divergence(row.q(t.node), t)) if closed(t.node) else (1, t) for t in row.terms("p")]
     return [*p, *((-1, t) for t in q if not closed(t.node))]
@@ -159,7 +157,7 @@ def _averaged(row: Row) -> list[Addend]:
         parts.setdefault(tuple(sorted(reads)), []).append((sign, term))
     found = []
     for read in sorted(parts, key=lambda p: (len(p), p)):
-        bound = [c for g in read for c in row.weights[g].values]
+        bound = {c for g in read for c in row.weights[g].values}
         body = _levelled(row, parts[read], bound)
         found.append(Addend(Average(read, body) if read else _mean(row, body, (t for _, t in parts[read]))))
     return found
@@ -205,12 +203,12 @@ def _opened(addend: Addend) -> tuple[Addend, ...]:
 
 def _mean(row: Row, body: Expr, terms: Iterable[Term]) -> Expr:
     """The mean over the samples, where a term or the weight of its level depends on a draw."""
-    todo, seen = [v for t in terms for v in (*row.family(t), *row.level(t))], set(row.known)
+    todo, seen = [v for t in terms for v in (*row.family(t), *row.level(t))], set(row.weighed.known)
     while todo:
         node = todo.pop()
-        if node not in row.known and node in row.plan.draws and row.plan.choices[node].drawn:
+        if node not in seen and node in row.plan.choices and row.plan.choices[node].drawn:
             return Mean(body)
-        if node not in seen and node in row.plan.draws:
+        if node not in seen and node in row.plan.choices:
             seen.add(node)
             todo += row.graphs.parents("q", node)
     return body
@@ -244,7 +242,6 @@ def _weight(row: Row, level: tuple[str, ...], bound: Collection[str]) -> tuple[E
         if node not in found and node not in bound:
             found.add(node)
             todo += [c for c in row.level(row.q(node)) if c != node]
-    ordered = [v for v in row.plan.draws if v in found]
-    hidden = tuple(v for v in ordered if v not in level)
-    factors: tuple[Expr, ...] = tuple(row.q(v) for v in ordered)
+    hidden = row.plan.scopes.ordered(found.difference(level))
+    factors: tuple[Expr, ...] = tuple(row.q(v) for v in row.plan.scopes.ordered(found))
     return (Total(hidden, Product(factors)),) if hidden else factors

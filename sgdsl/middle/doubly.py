@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 
-import networkx as nx
-
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.base.source import NOWHERE
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
 from sgdsl.middle.estimators import Choice
-from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, factor_reads, let_reads, networks
+from sgdsl.middle.graphs import Graphs, factor_expressions, factor_reads, let_reads, networks
 from sgdsl.middle.networks import stages
 
 HOW = {
@@ -74,11 +72,11 @@ def _twice(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice]) -> It
     nets = {n.name: n.parts for n in model.nets}
     moving = _moving(graphs, choices)
     read = {name for f in model.q for name in factor_reads(f)}
-    lets = [h for h in model.lets if read & {h.name, *nx.descendants(graphs.lets, h.name)}]
+    lets = [h for h in model.lets if read & {h.name, *graphs.lets.graph.descendants(h.name)}]
     owners = [(f"q of `{f.node}`", factor_reads(f), _evaluated(model, f)) for f in model.q]
     owners += [(f"the let `{h.name}`", (h.name,), (h.value,)) for h in lets]
     for what, reads, found in owners:
-        if not moving & set(contracted(reads, model, graphs.lets)):
+        if not moving & set(graphs.lets.contracted(reads)):
             continue
         for stage in (s for e in found for network in networks(e) for s in stages(network.parts, nets)):
             options = dict(stage.options)
@@ -103,7 +101,7 @@ def _evaluated(model: ir.Model, factor: ir.Factor) -> tuple[ir.Expr, ...]:
 def _moving(graphs: Graphs, choices: Mapping[str, Choice]) -> set[str]:
     """What is drawn, and the Deltas of it."""
     drawn = {n for n, choice in choices.items() if choice.drawn}
-    return drawn | {n for n in choices if drawn & nx.ancestors(graphs.q, n)}
+    return drawn | {n for n in choices if drawn & graphs.q.ancestors(n)}
 
 
 def passes(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice], scored: Collection[str]) -> dict[str, int]:
@@ -118,9 +116,7 @@ def passes(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice], score
         _reached(read_by_p, {**lets, **deltas}),
         _reached(read_by_q, {**lets, **deltas}),
     )
-    found = {
-        f"let_{h}": sum(h in use for use in uses) for h in lets if moving & set(contracted([h], model, graphs.lets))
-    }
+    found = {f"let_{h}": sum(h in use for use in uses) for h in lets if moving & set(graphs.lets.contracted([h]))}
     for n, choice in choices.items():
         if moving & set(graphs.q.predecessors(n)):
             found[f"encode_{n}"] = 2 if choice.drawn else sum(n in use for use in uses)

@@ -7,8 +7,10 @@ Messages are shared: the forward sums along a chain are computed once, however m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from math import prod
 
 Scope = tuple[str, ...]  # enumerated nodes in the topological order of q
 
@@ -47,35 +49,55 @@ class Eliminator:
     sizes: Mapping[str, int]
     place: Mapping[str, int]
     messages: dict[tuple[frozenset[Key], str], Message] = field(default_factory=dict)
+    named: dict[str, tuple[int, Message]] = field(default_factory=dict)
 
     def scope(self, *scopes: Scope) -> Scope:
         """The union of scopes, in q's order."""
         return tuple(sorted({n for s in scopes for n in s}, key=self.place.__getitem__))
 
-    def size(self, scope: Scope) -> int:
+    def size(self, scope: Iterable[str]) -> int:
         """Entries of a row that knows nothing."""
-        size = 1
-        for node in scope:
-            size *= self.sizes[node]
-        return size
+        return prod(self.sizes[node] for node in scope)
 
     def product(self, factors: Mapping[Key, Scope], keep: Scope) -> Product:
         """The log-product at level `keep` of all factors, every other node summed out, smallest product first."""
         left = dict(factors)
-        while rest := sorted({n for s in left.values() for n in s} - set(keep), key=self.place.__getitem__):
-            joint = {n: self.scope(*(s for s in left.values() if n in s)) for n in rest}
-            node = min(rest, key=lambda n: self.size(joint[n]))
-            mentioned = {k: s for k, s in left.items() if node in s}
-            message = self._message(mentioned, node, joint[node])
-            left = {k: s for k, s in left.items() if k not in mentioned}
-            left[Key("message", message.name)] = message.scope
+        near: dict[str, dict[Key, Scope]] = {}  # the factors that mention a node
+        for key, scope in left.items():
+            for node in scope:
+                near.setdefault(node, {})[key] = scope
+        rest = {n: self.scope(*near[n].values()) for n in near if n not in keep}
+        queue = [(self.size(joint), self.place[n], joint) for n, joint in rest.items()]
+        heapify(queue)
+        names = {self.place[n]: n for n in rest}
+        while queue:
+            _, place, joint = heappop(queue)
+            node = names[place]
+            if rest.get(node) is not joint:
+                continue  # it was summed out, or what mentions it has changed
+            mentioned = near.pop(node)
+            message = self._message(mentioned, node, joint)
+            key = Key("message", message.name)
+            for old, scope in mentioned.items():
+                del left[old]
+                for n in scope:
+                    if n != node:
+                        del near[n][old]
+            left[key] = message.scope
+            del rest[node]
+            for n in message.scope:
+                near[n][key] = message.scope
+                if n in rest:
+                    rest[n] = self.scope(*near[n].values())
+                    heappush(queue, (self.size(rest[n]), self.place[n], rest[n]))
         return Product(keep, tuple(left.items()))
 
     def _message(self, factors: Mapping[Key, Scope], node: str, joint: Scope) -> Message:
         known = self.messages.get((frozenset(factors), node))
         if known is None:
             scope = tuple(n for n in joint if n != node)
-            name = f"sum_{node}" + f"_{len(self.messages) + 1}" * any(m.over == node for m in self.messages.values())
+            name = f"sum_{node}" + f"_{len(self.messages) + 1}" * (f"sum_{node}" in self.named)
             known = Message(name, Product(joint, tuple(factors.items())), node, scope)
             self.messages[frozenset(factors), node] = known
+            self.named[name] = len(self.named), known
         return known

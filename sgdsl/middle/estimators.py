@@ -1,25 +1,21 @@
-"""Which estimator each node of q gets and why, and how many samples that needs: the model comes in, choices go out."""
+"""Which estimator each node of q gets and why: the model comes in, choices go out."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
-from math import prod
-
-import networkx as nx
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
+from sgdsl.middle.cases import Cases, cases
 from sgdsl.middle.elimination import Eliminator
 from sgdsl.middle.graphs import Graphs
-from sgdsl.middle.scopes import scopes_of
 
 CAP = 64  # values of a term's scope, up to which a finite node is enumerated by default
 MOST = 4096  # values of a level, above which the file is refused
-SEVERAL = 8  # samples where weights vary or a node is scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +59,19 @@ def choose(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], sink: Sink) 
             choices[name] = Choice("delta", "a value, not a draw")
         elif FAMILIES[factor.family].reparameterised:
             choices[name] = Choice("reparam", f"{factor.family} draws are smooth in their parameters")
+    state = _cases(model, graphs, draws, choices)
     for name in draws:
         if name not in choices:
-            choices[name] = _default(model, graphs, draws, choices, name)
+            choices[name] = _default(model, state, name)
+        state.decide(name, choices[name].name == "enumerate")
     return choices
 
 
-def _default(
-    model: ir.Model, graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, Choice], name: str
-) -> Choice:
+def _default(model: ir.Model, state: Cases, name: str) -> Choice:
     size = model.node(name).type.cardinality
     if size is None:
         return Choice("score", f"{model.factor('q', name).family} has no smooth draws and infinitely many values", _LOO)
-    largest = max(_scope_sizes(model, graphs, draws, {**choices, name: Choice("enumerate", "")}), default=1)
+    largest = state.most(name)
     if largest <= CAP:
         return Choice("enumerate", f"{size} values, and no term has more than {largest} cases")
     return Choice("score", f"a term would have {largest} cases, more than {CAP}", _LOO)
@@ -84,13 +80,14 @@ def _default(
 _LOO = (("baseline", "loo"),)
 
 
-def _scope_sizes(
-    model: ir.Model, graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, Choice]
-) -> Iterator[int]:
-    """Cases of every term."""
-    scopes = scopes_of(model, graphs, draws, *listed(choices))
-    for factor in (*model.p, *model.q):
-        yield prod(entries(model, choices, node) for node in scopes.factor(factor.side, factor.node))
+def _cases(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], choices: Mapping[str, Choice]) -> Cases:
+    """The cases of every term, before the nodes without a choice are decided."""
+    inner = set(draws)
+    parents = {v: [p for p in graphs.parents("q", v) if p in inner] for v in draws}
+    factors = ((f.node, graphs.parents(f.side, f.node), f.side == "q") for f in (*model.p, *model.q))
+    finite = [v for v in draws if model.node(v).type.cardinality is not None]
+    size = {v: entries(model, choices, v) for v in finite if v not in choices or choices[v].listed}
+    return cases(parents, factors, size, *listed(choices))
 
 
 def listed(choices: Mapping[str, Choice]) -> tuple[set[str], set[str]]:
@@ -132,7 +129,7 @@ def _not_sampled(model: ir.Model, graphs: Graphs, node: ir.Node, family: str) ->
         return f"it takes one class of several, and `{node.name}` is {node.type}"
     if resolve(model.objective, "objective")["bound"] == "iw":
         return "under iw the sum over classes stands inside the logarithm, which a sample of it would bias"
-    weighed = [d for d in model.nodes if d.role == "supervised" and d.name in nx.descendants(graphs.q, node.name)]
+    weighed = [d for d in model.nodes if d.role == "supervised" and d.name in graphs.q.descendants(node.name)]
     if weighed:
         return f"the label of `{weighed[0].name}` comes after it in q and weighs it, which a sample of the classes would bias"
     return ""
@@ -184,8 +181,9 @@ def before_and_above(
     graphs: Graphs, draws: Sequence[str], known: Collection[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """B and A of one pattern, in q's order: see Weighed."""
-    unknown = {v for v in draws if v not in known}
-    before = tuple(v for v in draws if v in known and unknown & set(graphs.parents("q", v)))
+    told = set(known)
+    unknown = {v for v in draws if v not in told}
+    before = tuple(v for v in draws if v in told and not unknown.isdisjoint(graphs.parents("q", v)))
     above: set[str] = set()
     todo = [p for v in before for p in graphs.parents("q", v)]
     while todo:
@@ -194,49 +192,3 @@ def before_and_above(
             above.add(node)
             todo.extend(graphs.parents("q", node))
     return before, tuple(v for v in draws if v in above)
-
-
-def samples(
-    model: ir.Model,
-    graphs: Graphs,
-    draws: tuple[str, ...],
-    choices: Mapping[str, Choice],
-    settings: Mapping[str, object],
-    sink: Sink,
-) -> int:
-    """S: as set, at least 2 where a node is scored against the other samples; auto: 1 where every weight is constant
-    and nothing is scored, else SEVERAL. Adds W0501 for labels that do not train q, W0502 for labels weighed with one sample."""
-    varying = [w for w in (weigh(graphs, draws, choices, k) for k in patterns(model)) if w.drawn]
-    scored = [choices[v] for v in draws if choices[v].name == "score"]
-    left_out = any(dict(c.options)["baseline"] == "loo" for c in scored)
-    _warn_untrained(model, graphs, draws, choices, settings, sink)
-    if not isinstance(settings["samples"], int):
-        return SEVERAL if varying or scored else 1
-    wanted = max(settings["samples"], 2 if left_out else 1)
-    if wanted == 1 and varying:
-        node = varying[-1].before[0]
-        sink.add(
-            Diagnostic("W0502", f"the label of `{node}` is weighed with one sample", model.factor("q", node).span, "",
-                       (), ("with S = 1 the label does not condition the latents before it",),
-                       f"set samples to more than 1, or let {', '.join(varying[-1].drawn)} come after `{node}` in q", "warning")
-        )  # fmt: skip
-    return wanted
-
-
-def _warn_untrained(
-    model: ir.Model,
-    graphs: Graphs,
-    draws: tuple[str, ...],
-    choices: Mapping[str, Choice],
-    settings: Mapping[str, object],
-    sink: Sink,
-) -> None:
-    if settings["alpha"] != 0:
-        return
-    for node in (n for n in model.nodes if n.role == "supervised"):
-        if settings["bound"] != "snis" or not weigh(graphs, draws, choices, (node.name,)).above:
-            factor = model.factor("q", node.name)
-            sink.add(
-                Diagnostic("W0501", f"labels do not train the q factor of `{node.name}`", factor.span, "not trained by labels",
-                           (), ("α is 0, and log q of the label cancels out of the bound",), "set alpha above 0", "warning")
-            )  # fmt: skip

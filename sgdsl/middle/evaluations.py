@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-import networkx as nx
-
 from sgdsl.middle import ir
 from sgdsl.middle.doubly import passes
 from sgdsl.middle.estimators import entries
-from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, factor_reads, let_reads, networks
+from sgdsl.middle.graphs import Graphs, factor_expressions, factor_reads, let_reads, networks
 from sgdsl.middle.plan import Plan
 
 
@@ -36,7 +34,7 @@ def evaluations(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, .
     found = []
     for method, reads in _methods(model, graphs, plan):
         sizes = (1 if c in known else entries(model, plan.choices, c) for c in plan.scopes.union(reads))
-        drawn = any(v in sampled for v in contracted(reads, model, graphs.lets))
+        drawn = any(v in sampled for v in graphs.lets.contracted(reads))
         found.append(Evaluation(method, prod(sizes) * times.get(method, 1), drawn))
         if method.startswith("encode_"):
             found += _in_bayes(
@@ -57,13 +55,13 @@ def _in_bayes(
     calls = {
         f"let_{h.name}": let_reads(h)
         for h in model.lets
-        if node in contracted([h.name], model, graphs.lets) and read & {h.name, *nx.descendants(graphs.lets, h.name)}
+        if node in graphs.lets.contracted([h.name]) and read & {h.name, *graphs.lets.graph.descendants(h.name)}
         if any(networks(h.value))
     }
     calls |= {f"decode_{n}": reads for n, reads in children.items()}
     for method, reads in calls.items():
         values = 1 if method == f"decode_{node}" else model.node(node).type.values or 1
-        drawn = any(v in sampled for v in contracted(reads, model, graphs.lets) if v != node)
+        drawn = any(v in sampled for v in graphs.lets.contracted(reads) if v != node)
         yield Evaluation(f"{method} in {whole.method}", whole.entries * values if reads else 1, drawn)
 
 
@@ -88,7 +86,7 @@ def _methods(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[tuple[str,
     p = [model.factor("p", v) for v in graphs.order("p") if ("p", v) in terms]
     read = {name for factor in (*q, *p) for name in factor_reads(factor)}
     for let in model.lets:
-        used = read & {let.name, *nx.descendants(graphs.lets, let.name)}
+        used = read & {let.name, *graphs.lets.graph.descendants(let.name)}
         if used and any(networks(let.value)):
             yield f"let_{let.name}", let_reads(let)
     for factor in (*q, *p):

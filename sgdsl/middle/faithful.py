@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import networkx as nx
-
 from sgdsl.base.diagnostics import Diagnostic
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.ordering import UNKNOWN
-from sgdsl.middle.separation import add_ancestors, blanket
+from sgdsl.middle.separation import add_ancestors, blanket, unfaithful
 
 LISTED = 4  # missing parents with their reasons in one note
 
@@ -22,20 +20,20 @@ def remarks(model: ir.Model, graphs: Graphs) -> tuple[Diagnostic, ...]:
     place = {n.name: (n.name not in made, i) for i, n in enumerate(model.nodes)}
     found: list[Diagnostic] = []
     factors = {f.node: f for f in model.q}
-    before = [n.name for n in model.nodes if n.role not in UNKNOWN]
-    known, ancestral = set(before), set[str]()
-    add_ancestors(graphs.p, before, ancestral)
-    for node in nx.lexicographical_topological_sort(graphs.q, key=place.__getitem__):
-        if node in known:
-            continue
+    known = {name: i for i, name in enumerate(n.name for n in model.nodes if n.role not in UNKNOWN)}
+    ancestral: set[str] = set()
+    add_ancestors(graphs.p, known, ancestral)
+    order = [v for v in graphs.q.order(place.__getitem__) if v not in known]
+    whole = len(ancestral) == len(graphs.p)
+    noted = unfaithful(graphs.p, order, graphs.q.predecessors) if whole else set(order)
+    for node in order:
         add_ancestors(graphs.p, (node,), ancestral)
-        if node not in made:
-            why = blanket(graphs.p, node, known, ancestral)
-            missing = {v: why[v] for v in before if v in why and not graphs.q.has_edge(v, node)}
+        if node not in made and node in noted:
+            why = blanket(graphs.p, node, known.keys(), ancestral)
+            missing = {v: why[v] for v in sorted(why, key=known.__getitem__) if not graphs.q.has_edge(v, node)}
             if missing:
                 found.append(_note(factors[node], missing))
-        known.add(node)
-        before.append(node)
+        known[node] = len(known)
     return tuple(found)
 
 

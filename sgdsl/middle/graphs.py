@@ -1,14 +1,32 @@
-"""The two graphs of a model: the IR comes in, frozen networkx DAGs over its nodes go out, lets contracted."""
+"""The two graphs of a model: the IR comes in, DAGs over its nodes go out, lets contracted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-import networkx as nx
-
 from sgdsl.middle import ir
+from sgdsl.middle.digraph import Digraph, digraph
+
+
+@dataclass(frozen=True, slots=True)
+class Lets:
+    """`graph`: an edge a → h: the let h reads the node or let a. `place`: of each node in the file."""
+
+    graph: Digraph
+    place: Mapping[str, int]
+
+    def contracted(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Names of nodes and lets as names of nodes alone: a let stands for the nodes that it reads, transitively."""
+        found: dict[str, None] = {}
+        for name in names:
+            if name in self.place:
+                found[name] = None
+            else:
+                inner = (n for n in self.graph.ancestors(name) if n in self.place)
+                found.update((n, None) for n in sorted(inner, key=self.place.__getitem__))
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +34,15 @@ class Graphs:
     """p and q over all nodes; an edge u → v: the factor of v reads u, directly or through lets. `lets`: what each let
     reads, nodes and lets, before contraction. Orders are topological, ties by declaration."""
 
-    p: nx.DiGraph
-    q: nx.DiGraph
-    lets: nx.DiGraph
+    p: Digraph
+    q: Digraph
+    lets: Lets
 
     def order(self, side: ir.Side) -> tuple[str, ...]:
         """All nodes in topological order of a side, ties by declaration."""
         graph = self.p if side == "p" else self.q
-        place = {name: i for i, name in enumerate(graph.nodes)}
-        return tuple(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
+        place = {name: i for i, name in enumerate(graph)}
+        return graph.order(place.__getitem__)
 
     def parents(self, side: ir.Side, node: str) -> tuple[str, ...]:
         """The node's parents on a side, in the order of its factor."""
@@ -99,39 +117,20 @@ def let_reads(let: ir.Let) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ref.name for ref in references(let.value)))
 
 
-def let_graph(model: ir.Model) -> nx.DiGraph:
-    """An edge a → h: the let h reads the node or let a."""
-    graph = nx.DiGraph()
-    graph.add_nodes_from(n.name for n in model.nodes)
-    graph.add_nodes_from(h.name for h in model.lets)
-    for let in model.lets:
-        graph.add_edges_from((name, let.name) for name in let_reads(let))
-    return graph
+def let_graph(model: ir.Model) -> Lets:
+    """What each let reads."""
+    names = (*(n.name for n in model.nodes), *(h.name for h in model.lets))
+    reads = ((name, let.name) for let in model.lets for name in let_reads(let))
+    return Lets(digraph(names, reads), {n.name: i for i, n in enumerate(model.nodes)})
 
 
-def contracted(names: Iterable[str], model: ir.Model, lets: nx.DiGraph) -> tuple[str, ...]:
-    """Names of nodes and lets as names of nodes alone: a let stands for the nodes that it reads, transitively."""
-    nodes = {n.name for n in model.nodes}
-    found: dict[str, None] = {}
-    for name in names:
-        if name in nodes:
-            found[name] = None
-        else:
-            found.update((n, None) for n in lets if n in nodes and nx.has_path(lets, n, name))
-    return tuple(found)
-
-
-def factor_graph(factors: Iterable[ir.Factor], model: ir.Model, lets: nx.DiGraph) -> nx.DiGraph:
+def factor_graph(factors: Iterable[ir.Factor], model: ir.Model, lets: Lets) -> Digraph:
     """The graph of one side. May have cycles: see checks.py."""
-    graph = nx.DiGraph()
-    graph.add_nodes_from(n.name for n in model.nodes)
-    for factor in factors:
-        graph.add_edges_from((parent, factor.node) for parent in contracted(factor.given, model, lets))
-    return graph
+    edges = ((parent, factor.node) for factor in factors for parent in lets.contracted(factor.given))
+    return digraph((n.name for n in model.nodes), edges)
 
 
 def build(model: ir.Model) -> Graphs:
     """The graphs of a model that passed checks.check_graph."""
     lets = let_graph(model)
-    p, q = (factor_graph(side, model, lets) for side in (model.p, model.q))
-    return Graphs(nx.freeze(p), nx.freeze(q), nx.freeze(lets))
+    return Graphs(factor_graph(model.p, model, lets), factor_graph(model.q, model, lets), lets)

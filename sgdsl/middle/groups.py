@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-import networkx as nx
-
 from sgdsl.middle.estimators import before_and_above
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.recombination import Recombination
@@ -24,14 +22,24 @@ def groups(graphs: Graphs, draws: Sequence[str], known: Collection[str]) -> tupl
     """The components of A, the unknown ancestors of B, in q's order; two members are joined where a factor q(a | pa),
     a in A, or q(b | pa), b in B, reads both, lets contracted. `draws`: q's nodes in order."""
     before, above = before_and_above(graphs, draws, known)
-    joined = nx.Graph()
+    first = {v: v for v in above}  # of a member towards the first of its component
+
+    def root(v: str) -> str:
+        while first[v] != v:
+            first[v] = v = first[first[v]]
+        return v
+
+    place = {v: i for i, v in enumerate(draws)}
     for node in (*before, *above):
-        nx.add_path(joined, [v for v in (node, *graphs.parents("q", node)) if v in above])
-    found = []
-    for component in nx.connected_components(joined):
-        readers = (v for v in before if component & set(graphs.parents("q", v)))
-        found.append(Group(tuple(v for v in draws if v in component), tuple(readers)))
-    return tuple(sorted(found, key=lambda group: draws.index(group.members[0])))
+        roots = {root(v) for v in (node, *graphs.parents("q", node)) if v in first}
+        first.update(dict.fromkeys(roots, min(roots, key=place.__getitem__)) if roots else {})
+    members: dict[str, list[str]] = {}
+    labels: dict[str, list[str]] = {}
+    for v in above:
+        members.setdefault(root(v), []).append(v)
+    for v in before:
+        labels.setdefault(next(root(u) for u in graphs.parents("q", v) if u in first), []).append(v)
+    return tuple(Group(tuple(found), tuple(labels[v])) for v, found in members.items())
 
 
 def as_emitted(

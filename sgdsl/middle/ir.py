@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from sgdsl.base.source import NOWHERE, Source, Span
 from sgdsl.middle.expressions import Apply as Apply
@@ -232,15 +232,26 @@ class Model:
     train: tuple[Setting, ...]
     data: Data | None
     source: Source = field(repr=False, compare=False)
+    _named: dict[tuple[str, str], Node | Let | Net | Factor] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Of two factors of a node, which checks.py refuses, the first is found."""
+        factors = {(f.side, f.node): f for f in reversed((*self.p, *self.q))}
+        others = (("node", self.nodes), ("let", self.lets), ("net", self.nets))
+        named = {(kind, n.name): n for kind, found in others for n in found}
+        object.__setattr__(self, "_named", named | factors)
 
     def node(self, name: str) -> Node:
-        return next(n for n in self.nodes if n.name == name)
+        return cast(Node, self._named["node", name])
 
     def let(self, name: str) -> Let:
-        return next(n for n in self.lets if n.name == name)
+        return cast(Let, self._named["let", name])
+
+    def net(self, name: str) -> Net:
+        return cast(Net, self._named["net", name])
 
     def factor(self, side: Side, node: str) -> Factor:
-        return next(f for f in (self.p if side == "p" else self.q) if f.node == node)
+        return cast(Factor, self._named[side, node])
 
     def setting(self, section: Literal["objective", "train"], name: str) -> Setting | None:
         return next((s for s in getattr(self, section) if s.name == name), None)

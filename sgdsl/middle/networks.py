@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.middle import ir
-from sgdsl.middle.graphs import Graphs, contracted, factor_expressions, networks, references
+from sgdsl.middle.graphs import Graphs, factor_expressions, networks, references
 
 
 def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
@@ -20,7 +20,7 @@ def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
         if normed is None:
             continue
         read = [ref.name for expr in network.inputs for ref in references(expr)]
-        varying = [n for n in contracted(read, model, graphs.lets) if n not in fixed]
+        varying = [n for n in graphs.lets.contracted(read) if n not in fixed]
         if varying:
             names = ", ".join(f"`{n}`" for n in varying)
             sink.add(
@@ -35,8 +35,8 @@ def _check_bayes(model: ir.Model, nets: dict[str, tuple[ir.Part, ...]], sink: Si
     """`bayes` evaluates the p-factors of its node's children once a value: their statistics would count rows again."""
     for factor in model.q:
         source = factor.parameters[0].source
-        made = [f for f in model.p if isinstance(source, ir.Bayes) and f.node in source.factors]
-        for network in _networks(made, ()):
+        made = source.factors if isinstance(source, ir.Bayes) else ()
+        for network in _networks((model.factor("p", name) for name in made), ()):
             normed = [s for s in stages(network.parts, nets) if dict(s.options).get("norm") == "batch"]
             if normed and not any(d.code == "E0504" and d.span == normed[0].span for d in sink.found):
                 sink.add(

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import networkx as nx
-
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Graphs, factor_expressions, factor_reads, networks
@@ -62,12 +60,24 @@ def _closed(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[Closed]:
     weighing = {n.name for n in model.nodes if n.role == "supervised"} | {
         v for v, c in plan.choices.items() if c.listed
     }
+    above = weighing | graphs.q.ancestors(*weighing)
     for name in plan.draws:
         node, choice = model.node(name), plan.choices[name]
         if node.role != "latent" or node.type.partial or choice.name != "reparam":
             continue
         p, q = model.factor("p", name), model.factor("q", name)
-        below = {name, *nx.descendants(graphs.q, name)}
         normal = all(f.family == "Normal" and not f.mixture for f in (p, q))
-        if normal and not below & (weighing | set(graphs.parents("p", name))):
+        if normal and name not in above and not _read_by_prior(graphs, plan, name):
             yield Closed(name)
+
+
+def _read_by_prior(graphs: Graphs, plan: Plan, name: str) -> bool:
+    """Whether a parent in p depends on the node in q; what is drawn behind the last parent need not be looked at."""
+    place = plan.scopes.place
+    parents = {p for p in graphs.parents("p", name) if place.get(p, -1) > place[name]}
+    last, todo, seen = max((place[p] for p in parents), default=-1), [name], {name}
+    while todo:
+        new = [c for c in graphs.q.successors(todo.pop()) if c not in seen and place[c] <= last]
+        seen.update(new)
+        todo += new
+    return not parents.isdisjoint(seen)

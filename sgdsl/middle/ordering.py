@@ -3,73 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-
-import networkx as nx
+from heapq import heappop, heappush
 
 from sgdsl.middle import ir
+from sgdsl.middle.digraph import Digraph, digraph, reached
 
 Roles = Mapping[str, ir.Role]
 UNKNOWN: tuple[ir.Role, ...] = ("supervised", "latent")
 
 
-def constraints(p: nx.DiGraph, roles: Roles, written: Mapping[str, Iterable[str]], after: bool) -> nx.DiGraph:
+def constraints(p: Digraph, roles: Roles, written: Mapping[str, Iterable[str]], after: bool) -> Digraph:
     """An edge u → v: u is drawn before v, because a written factor of v reads u; with `after`, because v is a label
     without a written factor and u one of its own latents, where no written factor forbids that. May have cycles."""
     unknown = [v for v in p if roles[v] in UNKNOWN]
-    graph = nx.DiGraph()
-    graph.add_nodes_from(unknown)
-    for node, parents in written.items():
-        graph.add_edges_from((u, node) for u in parents if u in graph)
+    edges = [(u, node) for node, parents in written.items() for u in parents if roles[u] in UNKNOWN]
     if after:
+        latents = {v: i for i, v in enumerate(v for v in p if roles[v] == "latent")}
+        below: dict[str, dict[str, None]] = {v: {} for v in p}
+        for u, v in edges:
+            below[u][v] = None
         for label in (v for v in unknown if roles[v] == "supervised" and v not in written):
-            later = nx.descendants(graph, label)
-            graph.add_edges_from((u, label) for u in _own_latents(p, roles, label) if u not in later)
-    return graph
+            later = reached(below, (label,))
+            before = [u for u in _own_latents(p, latents, label) if u not in later]
+            edges += [(u, label) for u in before]
+            for u in before:
+                below[u][label] = None
+    return digraph(unknown, edges)
 
 
-def _own_latents(p: nx.DiGraph, roles: Roles, label: str) -> list[str]:
-    """The latents that depend on the label in p; where none does, all of them."""
-    below = nx.descendants(p, label)
-    latents = [v for v in p if roles[v] == "latent"]
-    return [v for v in latents if v in below] or latents
+def _own_latents(p: Digraph, latents: Mapping[str, int], label: str) -> list[str]:
+    """The latents that depend on the label in p, in order; where none does, all of them."""
+    return sorted(latents.keys() & p.descendants(label), key=latents.__getitem__) or list(latents)
 
 
-def sampling_order(p: nx.DiGraph, roles: Roles, written: Container[str], needs: nx.DiGraph) -> tuple[str, ...]:
+def sampling_order(p: Digraph, roles: Roles, written: Container[str], needs: Digraph) -> tuple[str, ...]:
     """The unknown nodes of p, such that each comes after what it `needs` (acyclic): labels as early as that lets them;
     latents with a written factor before those without, whose factors may then read them; the rest by min-fill. The
     order is found from its end: what is eliminated first is drawn last, ties by p's topological order, so that nodes
     near the data are drawn first."""
-    place = {v: i for i, v in enumerate(nx.topological_sort(p))}
-    rank = {v: _rank(v, roles, written, needs) for v in needs}
+    place = {v: i for i, v in enumerate(p.generations())}
+    behind = needs.descendants(*(v for v in needs if roles[v] == "latent"))
+    rank = {v: _rank(v, roles, written, behind) for v in needs}
     moral = _Moral(p, roles)
-    waiting = {v: needs.out_degree(v) for v in needs}
-    free = {v for v, count in waiting.items() if count == 0}
-    order = []
-    while free:
-        last = min(free, key=lambda v: (rank[v], moral.fill[v], place[v]))
-        free.remove(last)
-        moral.eliminate(last)
-        order.append(last)
+    waiting = {v: len(needs.below[v]) for v in needs}
+    queue: list[tuple[int, int, int, str]] = []  # may hold a node again, with the fill it had before
+    order: dict[str, None] = {}
+    changed: Iterable[str] = needs
+    while True:
+        for v in changed:
+            if waiting.get(v) == 0:
+                heappush(queue, (rank[v], moral.fill[v], place[v], v))
+        while queue and (queue[0][3] in order or queue[0][1] != moral.fill[queue[0][3]]):
+            heappop(queue)
+        if not queue:
+            break
+        *_, last = heappop(queue)
+        order[last] = None
         for before in needs.predecessors(last):
             waiting[before] -= 1
-            if waiting[before] == 0:
-                free.add(before)
+        changed = (*moral.eliminate(last), *needs.predecessors(last))
     assert len(order) == len(needs), "the constraints have a cycle"
     return tuple(reversed(order))
 
 
-def _rank(node: str, roles: Roles, written: Container[str], needs: nx.DiGraph) -> int:
-    """0: made latents, 1: written ones, 2: labels that must come after a latent, 3: labels that need not."""
+def _rank(node: str, roles: Roles, written: Container[str], behind: Container[str]) -> int:
+    """0: made latents, 1: written ones, 2: labels that must come after a latent (are `behind`), 3: labels that need not."""
     if roles[node] == "latent":
         return 1 if node in written else 0
-    return 2 if any(roles[u] == "latent" for u in nx.ancestors(needs, node)) else 3
+    return 2 if node in behind else 3
 
 
 class _Moral:
     """The moral graph of p while its unknown nodes are eliminated. `fill`: how many edges the elimination of a node
     would add; edges between known nodes are free. `near` of a known node holds its unknown neighbours only."""
 
-    def __init__(self, p: nx.DiGraph, roles: Roles) -> None:
+    def __init__(self, p: Digraph, roles: Roles) -> None:
         self.near: dict[str, set[str]] = {v: set() for v in p}
         self.unknown = {v for v in p if roles[v] in UNKNOWN}
         for child in p:
@@ -86,22 +94,25 @@ class _Moral:
         to_known = sum(len(near - inner - self.near[u]) for u in inner)
         return to_known + sum(len(inner - self.near[u]) - 1 for u in inner) // 2
 
-    def eliminate(self, v: str) -> None:
-        """Join the neighbours of v, and take it out."""
+    def eliminate(self, v: str) -> set[str]:
+        """Join the neighbours of v, and take it out. The unknown nodes whose fill may have changed."""
+        changed: set[str] = set()
         inner = self.near[v] & self.unknown
         for u in inner:
             for w in self.near[v] - self.near[u] - {u}:
-                self._join(u, w)
+                changed |= self._join(u, w)
         for u in inner:
             self.fill[u] -= len(self.near[u] - self.near[v]) - 1
         for u in self.near.pop(v):
             self.near[u].discard(v)
         self.unknown.discard(v)
         del self.fill[v]
+        return (changed | inner) - {v}
 
-    def _join(self, u: str, w: str) -> None:
-        """A new edge between an unknown node and another one."""
-        for common in self.near[u] & self.near[w] & self.unknown:
+    def _join(self, u: str, w: str) -> set[str]:
+        """A new edge between an unknown node and another one. Whose fill it changes."""
+        between = self.near[u] & self.near[w] & self.unknown
+        for common in between:
             self.fill[common] -= 1
         for a, b in ((u, w), (w, u)):
             if a in self.unknown:
@@ -109,3 +120,4 @@ class _Moral:
                 self.fill[a] += len(others - self.near[b])
         self.near[u].add(w)
         self.near[w].add(u)
+        return between | ({u, w} & self.unknown)

@@ -3,18 +3,19 @@ each term is evaluated, go out (docs/objective.md, sections 2 and 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from sgdsl.base.diagnostics import Sink
 from sgdsl.catalog.settings import resolve
-from sgdsl.middle import estimators, ir
+from sgdsl.middle import estimators, ir, samples
 from sgdsl.middle.doubly import check_doubly
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs, factor_reads
-from sgdsl.middle.recombination import Recombination, recombination, share_keys
+from sgdsl.middle.recombination import Recombination, recombination
 from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
 from sgdsl.middle.scopes import Scopes, scopes_of
+from sgdsl.middle.weights import Share, Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Plan:
     levels: tuple[Scope, ...]
     messages: tuple[Message, ...]
     log_w: Product
-    shares: tuple[Product, ...]
+    shares: Mapping[Scope, Share]
     drawn_shares: tuple[Product, ...]
     labels: tuple[tuple[Key, Scope], ...]
     log_v: Product | None
@@ -53,18 +54,23 @@ class Plan:
     groups: Recombination | None = None
     gradient: str = "plain"
     rewrites: tuple[Rewrite, ...] = ()
+    _rewritten: frozenset[Rewrite | tuple[str, str]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        looked_up = ((r.side, r.node) for r in self.rewrites if isinstance(r, LookUp))
+        object.__setattr__(self, "_rewritten", frozenset((*self.rewrites, *looked_up)))
 
     def is_split(self, kind: str, name: str) -> bool:
         """Whether the first layers of a factor (kind "p" or "q") or let are computed a part an input."""
-        return Split(kind, name) in self.rewrites
+        return Split(kind, name) in self._rewritten
 
     def is_looked_up(self, side: ir.Side, node: str) -> bool:
         """Whether a class is looked up in log probabilities below its level."""
-        return any(isinstance(r, LookUp) and (r.side, r.node) == (side, node) for r in self.rewrites)
+        return (side, node) in self._rewritten
 
     def is_closed(self, node: str) -> bool:
         """Whether log p and log q of a node are averaged over q in closed form."""
-        return Closed(node) in self.rewrites
+        return Closed(node) in self._rewritten
 
     @property
     def scored(self) -> tuple[str, ...]:
@@ -83,20 +89,20 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     terms = _terms(model, graphs, scopes)
     sizes = sizes or {n: estimators.entries(model, choices, n) for n in draws}
     maker = Eliminator(sizes, {n: i for i, n in enumerate(draws)})
-    weights = _Weights(model, draws, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
+    weights = Weights(model, draws, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
     used = tuple(dict.fromkeys(t.scope for t in terms if t.scope))
-    log_w, shares = weights.log_w(), tuple(weights.posterior(s) for s in used)
+    log_w, shares = weights.posteriors(used)
     labels = tuple(weights.label(v) for v in draws if model.node(v).role == "supervised")
     needed = tuple(dict.fromkeys((*used, *(s for _, s in labels if s))))
     bound, marginal = str(settings["bound"]), str(settings["marginal"])
-    drawn = tuple(weights.proposal(s) for s in needed) if bound == "clamped" or marginal == "jensen" else ()
+    drawn = weights.proposals(needed) if bound == "clamped" or marginal == "jensen" else ()
     log_v = _log_v(terms, draws, choices, maker) if bound == "iw" else None
-    messages = tuple(maker.messages.values())
+    messages = _used(maker, [log_w, *(s.own for s in shares.values()), *drawn, *([log_v] if log_v else [])])
     estimators.check_size(model, [*(m.product.scope for m in messages), *used], maker, sink)
-    samples = estimators.samples(model, graphs, draws, choices, settings, sink)
+    count = samples.samples(model, graphs, draws, choices, settings, sink)
     levels = _levels(model, terms, messages, needed, scopes, maker)
     found = Plan(
-        draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, samples
+        draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, count
     )  # fmt: skip
     return replace(found, groups=_groups(model, graphs, found), gradient=gradient)
 
@@ -110,7 +116,7 @@ def _groups(model: ir.Model, graphs: Graphs, plan: Plan) -> Recombination | None
     for term in plan.terms if found else ():
         assert found is not None
         mixed = term.side == "p" and not term.constant and found.mixed((term.node, *found.reads["p", term.node]))
-        if mixed and found.carried("p", term.node, share_keys(term.scope, plan.shares, plan.log_w)) is None:
+        if mixed and found.carried("p", term.node, plan.shares[term.scope].differing if term.scope else ()) is None:
             found.late_terms.add(term.node)
     return found
 
@@ -136,46 +142,16 @@ def is_constant(factor: ir.Factor) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Weights:
-    """Log weights of labels and enumerated values; `q`: the level of each log q."""
-
-    model: ir.Model
-    draws: tuple[str, ...]
-    choices: Mapping[str, estimators.Choice]
-    q: Mapping[str, Scope]
-    maker: Eliminator
-
-    def _supervised(self, node: str) -> bool:
-        return self.model.node(node).role == "supervised"
-
-    def label(self, node: str) -> tuple[Key, Scope]:
-        """The known part of a node's log q; its own values are summed out (a row that knows it has one)."""
-        return Key("label", node), tuple(c for c in self.q[node] if c != node)
-
-    def _collect(self, keep: Scope, with_labels: bool) -> dict[Key, Scope]:
-        """The factors that matter at `keep`: an enumerated node that no other factor depends on sums to one."""
-        factors: dict[Key, Scope] = {}
-        for node in reversed([n for n in self.draws if n in self.q]):
-            wanted = node in keep or any(node in s for s in factors.values())
-            if self.choices[node].listed and wanted:
-                factors[Key("q" if with_labels or not self._supervised(node) else "draw", node)] = self.q[node]
-            elif with_labels and self._supervised(node):
-                key, scope = self.label(node)
-                factors[key] = scope
-        return factors
-
-    def log_w(self) -> Product:
-        """log Σ over enumerated values of q · w, a number a sample and row."""
-        return self.maker.product(self._collect((), True), ())
-
-    def posterior(self, scope: Scope) -> Product:
-        """log of q · w at the entries of a level, everything else summed out."""
-        return self.maker.product(self._collect(scope, True), scope)
-
-    def proposal(self, scope: Scope) -> Product:
-        """log of the marginal of a level's values under q, known values fixed and not weighed."""
-        return self.maker.product(self._collect(scope, False), scope)
+def _used(maker: Eliminator, products: Iterable[Product]) -> tuple[Message, ...]:
+    """The messages that products are made of, as they were made."""
+    found: dict[str, Message] = {}
+    todo = [key for product in products for key, _ in product.factors]
+    while todo:
+        key = todo.pop()
+        if key.kind == "message" and key.node not in found:
+            found[key.node] = maker.named[key.node][1]
+            todo += [k for k, _ in found[key.node].product.factors]
+    return tuple(m for m in maker.messages.values() if m.name in found)
 
 
 def _log_v(

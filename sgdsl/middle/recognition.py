@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import networkx as nx
-
 from sgdsl.middle import ir
+from sgdsl.middle.digraph import Digraph, digraph
 from sgdsl.middle.ordering import UNKNOWN, Roles, constraints, sampling_order
 from sgdsl.middle.separation import add_ancestors, blanket
 
@@ -20,18 +19,16 @@ def propose(roles: Roles, p: Parents, written: Parents, after: bool = False) -> 
 
     The joint q asserts no independence that the posterior p(unknown | known) lacks, as far as written factors let it:
     a made factor reads the smallest set that separates its node from all nodes drawn before it."""
-    graph = nx.DiGraph()
-    graph.add_nodes_from(roles)
-    graph.add_edges_from((parent, node) for node, parents in p.items() for parent in parents)
-    if not nx.is_directed_acyclic_graph(graph):
+    graph = digraph(roles, ((parent, node) for node, parents in p.items() for parent in parents))
+    if not graph.acyclic or all(v in written for v in graph if roles[v] in UNKNOWN):
         return ()
     barren = _barren(graph, roles, written)
-    kept = nx.DiGraph(graph.subgraph([v for v in graph if v not in barren]))  # a copy: views are slow to walk
+    kept = graph.without(barren)
     needs = constraints(kept, roles, written, after)
-    if not nx.is_directed_acyclic_graph(needs):
+    if not needs.acyclic:
         return ()
     order = sampling_order(kept, roles, written, needs)
-    priors = (ir.Made(v, p[v], prior=True) for v in nx.topological_sort(graph) if v in barren and v in p)
+    priors = (ir.Made(v, p[v], prior=True) for v in graph.generations() if v in barren and v in p)
     return (*_posteriors(kept, roles, order, written), *priors)
 
 
@@ -50,27 +47,26 @@ def in_words(model: ir.Model) -> list[str]:
     return ["recognition made by the compiler", *(f"    {line}" for line in lines)] if lines else []
 
 
-def _barren(p: nx.DiGraph, roles: Roles, written: Parents) -> set[str]:
+def _barren(p: Digraph, roles: Roles, written: Parents) -> set[str]:
     """The latents on which no datum, no label and no written factor of q depends: their posterior is their prior."""
     read = {u for parents in written.values() for u in parents}
     found: set[str] = set()
-    for node in reversed(list(nx.topological_sort(p))):
+    for node in reversed(p.generations()):
         free = roles[node] == "latent" and node not in written and node not in read
         if free and found.issuperset(p.successors(node)):
             found.add(node)
     return found
 
 
-def _posteriors(p: nx.DiGraph, roles: Roles, order: Iterable[str], written: Parents) -> Iterable[ir.Made]:
+def _posteriors(p: Digraph, roles: Roles, order: Iterable[str], written: Parents) -> Iterable[ir.Made]:
     """The factors of the nodes that the data say something about, in the order of drawing."""
-    before = [v for v in p if roles[v] not in UNKNOWN]
-    known, ancestral = set(before), set[str]()
+    before = {v: i for i, v in enumerate(v for v in p if roles[v] not in UNKNOWN)}
+    ancestral: set[str] = set()
     add_ancestors(p, before, ancestral)
     for node in order:
         add_ancestors(p, (node,), ancestral)
         if node not in written:
-            why = blanket(p, node, known, ancestral)
-            given = tuple(v for v in before if v in why)
+            why = blanket(p, node, before.keys(), ancestral)
+            given = tuple(sorted(why, key=before.__getitem__))
             yield ir.Made(node, given, tuple(why[v] for v in given))
-        before.append(node)
-        known.add(node)
+        before[node] = len(before)

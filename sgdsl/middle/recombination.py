@@ -11,15 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
-
-import networkx as nx
 
 from sgdsl.middle import ir
-from sgdsl.middle.elimination import Key, Message, Product, Scope
-from sgdsl.middle.graphs import Graphs, contracted
-
-Names = tuple[str, ...]
+from sgdsl.middle.elimination import Key, Message, Product
+from sgdsl.middle.graphs import Graphs
+from sgdsl.middle.kin import Kin, Names, kin_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +23,22 @@ class Recombination:
     """`weighed`: the drawn nodes that labels may weigh, in q's order; `above`: the carriers that each reads; `joins`: the
     carriers of each factor of log w, which are one group wherever they are weighed; `carriers`: of the value of every
     node and let; `late`: nodes and lets that are computed after recombination; `free`: values that vary and have no carriers;
-    `late_terms`: factors of p that only their shares put after recombination; `pairs`: carriers that are together."""
+    `late_terms`: factors of p that only their shares put after recombination; `sums`: the carriers of each message,
+    `late_sums`: those that are late, `free_sums`: those that read free values; `kin`: which carriers are together."""
 
     weighed: Names
     above: Mapping[str, Names]
     joins: tuple[Names, ...]
     messages: Mapping[str, Message] = field(repr=False)
     reads: Mapping[tuple[ir.Side, str], Names] = field(repr=False)
-    pairs: frozenset[frozenset[str]] = field(repr=False)
+    kin: Kin = field(repr=False)
     carriers: dict[str, Names] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
     free: set[str] = field(default_factory=set)
     late_terms: set[str] = field(default_factory=set)
+    sums: dict[str, Names] = field(default_factory=dict, repr=False)
+    late_sums: set[str] = field(default_factory=set, repr=False)
+    free_sums: set[str] = field(default_factory=set, repr=False)
 
     def union(self, names: Iterable[str]) -> Names:
         """The carriers of some values together, in q's order."""
@@ -73,41 +73,42 @@ class Recombination:
 
     def key(self, key: Key) -> Names:
         """The carriers of a log-factor."""
-        return self.product(self.messages[key.node].product) if key.kind == "message" else self.term("q", key.node)
+        return self.sums[key.node] if key.kind == "message" else self.term("q", key.node)
 
     def late_key(self, key: Key) -> bool:
         """Whether a log-factor is made of recombined draws."""
-        if key.kind != "message":
-            return self.is_late("q", key.node)
-        factors = self.messages[key.node].product.factors
-        if any(self.late_key(k) for k, _ in factors) or not self.together(self.key(key)):
-            return True
-        return bool(self.key(key)) and self._reads_free(key)
+        return key.node in self.late_sums if key.kind == "message" else self.is_late("q", key.node)
 
     def _reads_free(self, key: Key) -> bool:
         """The known part of a label's log q does not vary with the label."""
         if key.kind == "message":
-            return any(self._reads_free(k) for k, _ in self.messages[key.node].product.factors)
+            return key.node in self.free_sums
         own = () if key.kind == "label" else (key.node,)
         return not self.free.isdisjoint((*own, *self.reads["q", key.node]))
 
     def together(self, carriers: Names) -> bool:
         """Whether every pair is in one group wherever both are weighed."""
-        return all(frozenset(pair) in self.pairs for pair in combinations(carriers, 2))
+        return self.kin.together(carriers)
 
     def ordered(self, names: Iterable[str]) -> Names:
         """Weighed nodes in q's order."""
-        found = set(names)
-        return tuple(v for v in self.weighed if v in found)
+        return self.kin.ordered(names)
 
+    def add_up(self) -> None:
+        """What messages read, each after those it is made of."""
+        for name, message in self.messages.items():
+            self.sums[name] = self.product(message.product)
 
-def share_keys(scope: Scope, shares: Iterable[Product], log_w: Product) -> list[Key]:
-    """The log-factors that the share of an entry of a level is made of: what it has in common with log w cancels."""
-    if not scope:
-        return []
-    own = dict(next((p.factors for p in shares if p.scope == scope), ()))
-    common = own.keys() & dict(log_w.factors).keys()
-    return [key for key in (*own, *dict(log_w.factors)) if key not in common]
+    def find_late_sums(self) -> None:
+        """The messages that are made of recombined draws, and those that read free values."""
+        self.add_up()
+        for name, message in self.messages.items():
+            keys = [key for key, _ in message.product.factors]
+            if any(map(self._reads_free, keys)):
+                self.free_sums.add(name)
+            apart = not self.together(self.sums[name]) or (bool(self.sums[name]) and name in self.free_sums)
+            if apart or any(map(self.late_key, keys)):
+                self.late_sums.add(name)
 
 
 def recombination(
@@ -120,7 +121,7 @@ def recombination(
 ) -> Recombination | None:
     """None where every pattern of labels has one group at most. `drawn`: the nodes that vary from sample to sample."""
     supervised = [n.name for n in model.nodes if n.role == "supervised"]
-    above_labels = {a for n in supervised for a in nx.ancestors(graphs.q, n)}
+    above_labels = graphs.q.ancestors(*supervised)
     varying = set(drawn)
     weighed = tuple(v for v in draws if v in above_labels and v in varying)
     if len(weighed) < 2:
@@ -128,50 +129,37 @@ def recombination(
     reads: dict[tuple[ir.Side, str], Names] = {(f.side, f.node): f.given for f in (*model.p, *model.q)}
     carriers: dict[str, Names] = {}
     above: dict[str, Names] = {}
+    kin = Kin({v: i for i, v in enumerate(weighed)})
     for name in draws:  # what labels may weigh, and labels: never late
-        read = tuple(v for v in weighed if any(v in carriers.get(p, ()) for p in graphs.parents("q", name)))
-        if name in weighed:
+        read = kin.ordered(v for p in graphs.parents("q", name) for v in carriers.get(p, ()))
+        if name in kin.place:
             above[name], carriers[name] = read, (name,)
         elif name in varying or model.factor("q", name).family == "Delta":
             carriers[name] = read
     for let in model.lets:
-        inner = [c for p in contracted([let.name], model, graphs.lets) for c in carriers.get(p, ())]
-        carriers[let.name] = tuple(v for v in weighed if v in inner)
-    found = Recombination(weighed, above, (), messages, reads, frozenset(), carriers)
+        inner = graphs.lets.contracted([let.name])
+        carriers[let.name] = kin.ordered(c for p in inner for c in carriers.get(p, ()))
+    found = Recombination(weighed, above, (), messages, reads, kin, carriers)
+    found.add_up()
     joins = tuple(dict.fromkeys(found.key(key) for key, _ in log_w.factors if len(found.key(key)) > 1))
-    pairs = _pairs(model, weighed, above, joins)
-    made = Recombination(weighed, above, joins, messages, reads, pairs, carriers)
-    if made.together(weighed):
+    kin = kin_of(model, weighed, above, joins)
+    if kin.together(weighed):
         return None
+    made = Recombination(weighed, above, joins, messages, reads, kin, carriers)
     _find_late(made, model, graphs, draws)
+    made.find_late_sums()
     return made
-
-
-def _pairs(
-    model: ir.Model, weighed: Names, above: Mapping[str, Names], joins: tuple[Names, ...]
-) -> frozenset[frozenset[str]]:
-    """The pairs that are together: a factor of log w or of a weighed node reads both, or latent ancestors of both, which
-    are weighed whenever these are."""
-    direct = {frozenset(p) for group in (*joins, *((v, *above[v]) for v in weighed)) for p in combinations(group, 2)}
-    upward: dict[str, set[str]] = {}
-    for v in weighed:
-        upward[v] = {v}.union(*(upward[a] for a in above[v] if model.node(a).role == "latent"))
-    return frozenset(
-        frozenset((u, v))
-        for u, v in combinations(weighed, 2)
-        if any(a == b or frozenset((a, b)) in direct for a in upward[u] for b in upward[v])
-    )
 
 
 def _find_late(found: Recombination, model: ir.Model, graphs: Graphs, draws: Names) -> None:
     """Nodes below every label that read carriers which are not together, or carriers and values without any, and all below
     them: they carry no weight."""
     for name in draws:
-        if name in found.carriers and name not in found.weighed:
+        if name in found.carriers and name not in found.kin.place:
             varies = model.factor("q", name).family != "Delta"
             _place(found, name, graphs.parents("q", name), varies)
     for let in model.lets:
-        _place(found, let.name, contracted([let.name], model, graphs.lets), False)
+        _place(found, let.name, graphs.lets.contracted([let.name]), False)
 
 
 def _place(found: Recombination, name: str, read: Iterable[str], varies: bool) -> None:

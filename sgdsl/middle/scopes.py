@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Scope
-from sgdsl.middle.graphs import Graphs, contracted
+from sgdsl.middle.graphs import Graphs
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,11 @@ class Scopes:
 
     def union(self, names: Iterable[str]) -> Scope:
         """The scopes of some nodes and lets together."""
-        return tuple(sorted({c for name in names for c in self.values[name]}, key=self.place.__getitem__))
+        return self.ordered({c for name in names for c in self.values[name]})
+
+    def ordered(self, nodes: Iterable[str]) -> Scope:
+        """Nodes of q in its order."""
+        return tuple(sorted(nodes, key=self.place.__getitem__))
 
     def factor(self, side: ir.Side, node: str) -> Scope:
         """What a factor depends on: its node and the node's parents."""
@@ -46,5 +50,5 @@ def scopes_of(
         above = tuple(c for c in above if c in sampled) if name in enumerated else above
         found.values[name] = (*above, name) if name in (*enumerated, *sampled) else above
     for let in model.lets:
-        found.values[let.name] = found.union(contracted([let.name], model, graphs.lets))
+        found.values[let.name] = found.union(graphs.lets.contracted([let.name]))
     return found

@@ -3,28 +3,30 @@ product knowing the p-factors it is made of, and every expert the partial nodes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-
-import networkx as nx
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.middle import graphs, ir
-from sgdsl.middle.graphs import contracted, factor_reads
+from sgdsl.middle.graphs import Lets, factor_reads
 
 
 def complete(model: ir.Model, sink: Sink) -> ir.Model:
     """Adds E0410 (a partial node that is a parent in p) and E0512 (a p-factor that q cannot evaluate)."""
     lets = graphs.let_graph(model)
     _check_partial(model, lets, sink)
-    return replace(model, q=tuple(_completed(factor, model, lets, sink) for factor in model.q))
+    within: dict[str, list[str]] = {}  # the p-factors that contain a node
+    for factor in model.p:
+        for name in dict.fromkeys((factor.node, *lets.contracted(factor_reads(factor)))):
+            within.setdefault(name, []).append(factor.node)
+    return replace(model, q=tuple(_completed(factor, within, model, lets, sink) for factor in model.q))
 
 
-def _check_partial(model: ir.Model, lets: nx.DiGraph, sink: Sink) -> None:
+def _check_partial(model: ir.Model, lets: Lets, sink: Sink) -> None:
     partial = {n.name for n in model.nodes if n.type.partial}
     for factor in model.p:
         for name, span in zip(factor.given, factor.given_spans, strict=True):
-            for parent in contracted([name], model, lets):
+            for parent in lets.contracted([name]):
                 if parent in partial:
                     through = "" if parent == name else f" through `{name}`"
                     sink.add(
@@ -35,11 +37,13 @@ def _check_partial(model: ir.Model, lets: nx.DiGraph, sink: Sink) -> None:
                     )  # fmt: skip
 
 
-def _completed(factor: ir.Factor, model: ir.Model, lets: nx.DiGraph, sink: Sink) -> ir.Factor:
+def _completed(
+    factor: ir.Factor, within: Mapping[str, list[str]], model: ir.Model, lets: Lets, sink: Sink
+) -> ir.Factor:
     source = factor.parameters[0].source
     match source:
         case ir.Bayes():
-            made = [f.node for f in model.p if factor.node in (f.node, *contracted(factor_reads(f), model, lets))]
+            made = within.get(factor.node, [])
             reads = _available(factor, made, f"`bayes` of `{factor.node}`", model, lets, sink)
             return _with(factor, ir.Bayes(tuple(made), reads), reads, model, lets)
         case ir.Product():
@@ -55,40 +59,40 @@ def _completed(factor: ir.Factor, model: ir.Model, lets: nx.DiGraph, sink: Sink)
 
 
 def _with(
-    factor: ir.Factor, source: ir.ParameterSource, reads: tuple[str, ...], model: ir.Model, lets: nx.DiGraph
+    factor: ir.Factor, source: ir.ParameterSource, reads: tuple[str, ...], model: ir.Model, lets: Lets
 ) -> ir.Factor:
     """The factor with its source, and with what that reads among its parents."""
-    listed = contracted(factor.given, model, lets)
-    more = tuple(n for n in contracted(reads, model, lets) if n not in listed)
+    listed = lets.contracted(factor.given)
+    more = tuple(n for n in lets.contracted(reads) if n not in listed)
     parameters = tuple(replace(p, source=source) for p in factor.parameters)
     spans = (*factor.given_spans, *[factor.span] * len(more))
     return replace(factor, parameters=parameters, given=(*factor.given, *more), given_spans=spans)
 
 
-def _experts(experts: Iterable[ir.Expert], model: ir.Model, lets: nx.DiGraph) -> tuple[ir.Expert, ...]:
+def _experts(experts: Iterable[ir.Expert], model: ir.Model, lets: Lets) -> tuple[ir.Expert, ...]:
     found = []
     for expert in experts:
         read = {r.name for e in graphs.expressions(expert.trunk, expert.parameters) for r in graphs.references(e)}
-        partial = tuple(n for n in contracted(sorted(read), model, lets) if model.node(n).type.partial)
+        partial = tuple(n for n in lets.contracted(sorted(read)) if model.node(n).type.partial)
         found.append(replace(expert, partial=partial))
     return tuple(found)
 
 
 def _available(
-    factor: ir.Factor, made: Iterable[str], whose: str, model: ir.Model, lets: nx.DiGraph, sink: Sink
+    factor: ir.Factor, made: Iterable[str], whose: str, model: ir.Model, lets: Lets, sink: Sink
 ) -> tuple[str, ...]:
     """The nodes and lets, other than the factor's node and what depends on it, that these p-factors read and score: each
     must be a parent, observed or given. Adds E0512."""
-    node, listed = factor.node, contracted(factor.given, model, lets)
+    node, listed = factor.node, lets.contracted(factor.given)
     names: dict[str, None] = {}
     for name in made:
         read_by = (name, *factor_reads(model.factor("p", name)))
         for read in read_by:
-            free = [read] if node not in contracted([read], model, lets) else _inside(read, node, model, lets)
+            free = [read] if node not in lets.contracted([read]) else _inside(read, node, model, lets)
             names.update((n, None) for n in free if n != node)
         missing = [
             n
-            for n in contracted(read_by, model, lets)
+            for n in lets.contracted(read_by)
             if n != node and n not in listed and model.node(n).role in ("latent", "supervised")
         ]
         if missing:
@@ -97,13 +101,13 @@ def _available(
     return tuple(names)
 
 
-def _inside(let: str, node: str, model: ir.Model, lets: nx.DiGraph) -> list[str]:
+def _inside(let: str, node: str, model: ir.Model, lets: Lets) -> list[str]:
     """What a let that depends on the node reads besides it: nodes, and lets that do not depend on it."""
     if let == node:
         return []
     found: list[str] = []
-    for name in lets.predecessors(let):
-        depends = node in contracted([name], model, lets)
+    for name in lets.graph.predecessors(let):
+        depends = node in lets.contracted([name])
         found += _inside(name, node, model, lets) if depends else [name]
     return found
 

@@ -30,7 +30,7 @@ def differences(small: plan.Plan, full: plan.Plan) -> list[str]:
     for dreg, which no scored node has), for S, which is at least 2 where anything is scored, and for rewrites, which go by
     families and networks."""
     found = []
-    for part in (f for f in fields(full) if f.name not in ("rewrites", "gradient")):
+    for part in (f for f in fields(full) if f.compare and f.name not in ("rewrites", "gradient")):
         mine, wanted = (_plain(p, getattr(p, part.name)) for p in (small, full))
         if part.name == "samples":
             wanted = max(full.samples, 2 if small.scored else 1)

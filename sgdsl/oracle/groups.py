@@ -39,9 +39,7 @@ def _carriers(plan: Plan, groups: Recombination, term: Term) -> Names | None:
     """What a term and the shares of its level read: a level's share is its factors of q · w less those of log w."""
     if term.constant:
         return ()
-    own = dict(next((p.factors for p in plan.shares if p.scope == term.scope), ()))
-    whole = dict(plan.log_w.factors) if term.scope else {}
-    keys = [key for key in own.keys() ^ whole.keys() if term.scope]
+    keys = plan.shares[term.scope].differing if term.scope else ()
     found = {*groups.term(term.side, term.node), *(c for key in keys for c in groups.key(key))}
     carriers = tuple(n for n in groups.weighed if n in found)
     late = groups.is_late(term.side, term.node) or any(groups.late_key(key) for key in keys)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sgdsl import driver
+from sgdsl import checked
 from sgdsl.cli.entry import run
 
 ROOT = Path(__file__).parents[2]
@@ -168,7 +168,7 @@ def test_a_fault_of_ours_has_its_own_code(monkeypatch: pytest.MonkeyPatch, capsy
     def broken(*_: object) -> None:
         raise KeyError("oops")
 
-    monkeypatch.setattr(driver, "check", broken)
+    monkeypatch.setattr(checked, "check", broken)
     assert run(["check", MNIST]) == 70
     err = capsys.readouterr().err
     assert "fault of sgdsl" in err
@@ -185,7 +185,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(driver, "check", stopped)
+    monkeypatch.setattr(checked, "check", stopped)
     assert run(["check", MNIST]) == 130
     assert capsys.readouterr().err.strip() == "interrupted"
 
@@ -202,14 +202,27 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     ],
 )
 def test_no_torch_before_training(arguments: list[str]) -> None:
-    """These answer at once: importing torch takes seconds."""
-    script = (
-        "import sys; from sgdsl.cli.entry import run; code = run(sys.argv[1:]); print(code, 'torch' in sys.modules)"
-    )
+    """These answer at once: importing torch takes seconds, and what else is heavy tenths of one."""
+    assert loaded(arguments).isdisjoint(("torch", "numpy", "matplotlib", "lightning", "rich"))
+
+
+@pytest.mark.parametrize("arguments", [["check", MNIST], ["graph", MNIST]])
+def test_no_second_half_of_the_compiler_before_it_is_needed(arguments: list[str]) -> None:
+    """A check or a picture emits and explains nothing: what does is half of the compiler to import."""
+    found = loaded(arguments)
+    assert "sgdsl.driver" not in found
+    assert not {"sgdsl.backend.python", "sgdsl.middle.explain", "sgdsl.middle.derive"} & found
+
+
+def loaded(arguments: list[str]) -> set[str]:
+    """The modules that a command, which ends well, has imported in a process of its own."""
+    script = "import sys; from sgdsl.cli.entry import run; print(run(sys.argv[1:]), *sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True, cwd=ROOT, check=True
     )
-    assert done.stdout.split("\n")[-2] == "0 False"
+    code, *modules = done.stdout.rstrip("\n").split("\n")[-1].split(" ")
+    assert code == "0"
+    return set(modules)
 
 
 def test_as_a_module() -> None:

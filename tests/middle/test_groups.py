@@ -6,13 +6,13 @@ import itertools
 import random
 from typing import Any
 
-import networkx as nx
 import pytest
 
 from sgdsl import driver
 from sgdsl.base.source import Source
 from sgdsl.middle.derive import derive
-from sgdsl.middle.graphs import Graphs
+from sgdsl.middle.digraph import digraph
+from sgdsl.middle.graphs import Graphs, Lets
 from sgdsl.middle.groups import groups
 from sgdsl.runtime.grouping import NONE, groups_of
 from sgdsl.runtime.load import load
@@ -21,10 +21,8 @@ from tests.middle.test_derive import random_model
 
 def found(edges: str, draws: str, known: str) -> list[tuple[str, str]]:
     """`edges` "x>z z>y", `draws` "zy": the groups as ("members", "labels")."""
-    q = nx.DiGraph()
-    q.add_nodes_from(["x", *draws])
-    q.add_edges_from(tuple(e.split(">")) for e in edges.split())
-    graphs = Graphs(nx.DiGraph(), q, nx.DiGraph())
+    q = digraph(["x", *draws], ((u, v) for u, v in (e.split(">") for e in edges.split())))
+    graphs = Graphs(digraph((), ()), q, Lets(digraph((), ()), {}))
     return [("".join(g.members), "".join(g.labels)) for g in groups(graphs, tuple(draws), tuple(known))]
 
 

@@ -1,0 +1,113 @@
+"""Log weights of labels and of enumerated values: the levels of log q come in; log w, and the weight of each entry of a level
+within its sample and row, go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sgdsl.middle import ir
+from sgdsl.middle.clique_tree import CliqueTree, Factors, cliques
+from sgdsl.middle.elimination import Eliminator, Key, Product, Scope
+from sgdsl.middle.estimators import Choice
+
+FEW = 12  # listed nodes up to which each level has an elimination of its own: shorter sums, at a cost of nodes x levels
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """log q · w at the entries of a level (`own`), and at no level, or a part of it that holds all that differs (`whole`):
+    the weight of an entry is the exponential of their difference."""
+
+    own: Product
+    whole: Product
+
+    @property
+    def differing(self) -> tuple[Key, ...]:
+        """What stands in one of them only."""
+        own, whole = dict(self.own.factors), dict(self.whole.factors)
+        return tuple(key for key in (*own, *whole) if (key in own) != (key in whole))
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """`q`: the level of each log q."""
+
+    model: ir.Model
+    draws: tuple[str, ...]
+    choices: Mapping[str, Choice]
+    q: Mapping[str, Scope]
+    maker: Eliminator
+
+    def label(self, node: str) -> tuple[Key, Scope]:
+        """The known part of a node's log q; its own values are summed out (a row that knows it has one)."""
+        return Key("label", node), tuple(c for c in self.q[node] if c != node)
+
+    def posteriors(self, scopes: Iterable[Scope]) -> tuple[Product, dict[Scope, Share]]:
+        """log w, a number a sample and row: log Σ over enumerated values of q · w. And the shares at the entries of levels."""
+        scopes = tuple(scopes)
+        tree = self._tree(scopes, True)
+        if tree is None:
+            log_w = self.maker.product(self._collect((), True), ())
+            return log_w, {s: Share(self.maker.product(self._collect(s, True), s), log_w) for s in scopes}
+        shares = {s: Share(*tree.product(s)) for s in scopes}
+        constant = (self.label(v) for v in reversed(self.draws) if self._supervised(v) and not self.q[v])
+        whole = tree.whole(v for v in tree.cliques if tree.root[v] == v)
+        return Product((), (*constant, *whole.factors)), shares
+
+    def proposals(self, scopes: Iterable[Scope]) -> tuple[Product, ...]:
+        """log of the marginal of each level's values under q, known values fixed and not weighed."""
+        scopes = tuple(scopes)
+        tree = self._tree(scopes, False)
+        if tree is None:
+            return tuple(self.maker.product(self._collect(s, False), s) for s in scopes)
+        return tuple(tree.product(s)[0] for s in scopes)
+
+    def _supervised(self, node: str) -> bool:
+        return self.model.node(node).role == "supervised"
+
+    def _own(self, node: str, with_labels: bool) -> Key:
+        """The factor of an enumerated node at all its values."""
+        return Key("q" if with_labels or not self._supervised(node) else "draw", node)
+
+    def _collect(self, keep: Scope, with_labels: bool) -> Factors:
+        """The factors that matter at `keep`: an enumerated node that no other factor depends on sums to one."""
+        factors: Factors = {}
+        wanted = set(keep)
+        for node in reversed([n for n in self.draws if n in self.q]):
+            if self.choices[node].listed and node in wanted:
+                factors[self._own(node, with_labels)] = self.q[node]
+                wanted.update(self.q[node])
+            elif with_labels and self._supervised(node):
+                key, scope = self.label(node)
+                factors[key] = scope
+                wanted.update(scope)
+        return factors
+
+    def _tree(self, scopes: tuple[Scope, ...], with_labels: bool) -> CliqueTree | None:
+        """The tree of all factors; None where nodes are few, or where a clique would be larger than every level."""
+        listed = {v for v in self.draws if v in self.q and self.choices[v].listed}
+        if len(listed) <= FEW:
+            return None
+        factors: Factors = {}
+        density: dict[Key, frozenset[str]] = {}
+        instead: dict[Key, tuple[Key, Scope]] = {}
+        for node in (n for n in self.draws if n in self.q):
+            if node in listed:
+                key = self._own(node, with_labels)
+                factors[key] = self.q[node]
+                if with_labels and self._supervised(node):
+                    instead[key] = self.label(node)
+                else:
+                    density[key] = frozenset((node,))
+            elif with_labels and self._supervised(node):
+                key, scope = self.label(node)
+                factors |= {key: scope} if scope else {}
+        found = cliques(factors.values(), self.maker, max(map(self.maker.size, scopes)))
+        if found is None:
+            return None
+        place = {v: i for i, v in enumerate(found)}
+        own: dict[str, Factors] = {}
+        for key, scope in factors.items():
+            own.setdefault(min(scope, key=place.__getitem__), {})[key] = scope
+        return CliqueTree(self.maker, found, own, density, instead)
