@@ -1,0 +1,25 @@
+"""`python -m benchmarks step` runs on the smallest work, compares losses and gradients, and writes what it says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_the_emitted_and_the_hand_written_step_are_timed(tmp_path: Path) -> None:
+    """One round of one step; the command itself refuses losses or gradients that differ."""
+    command = [sys.executable, "-m", "benchmarks", "step", "--only", "m2-tiny", "--peers", "ours,direct,products"]
+    command += ["--rounds", "1", "--steps", "1", "--json", str(tmp_path / "step.json"), "--table"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "step.json").read_text())
+    (work,) = record["works"]
+    assert set(work["times"]) == {f"{n}{p}" for n in ("ours", "direct", "products") for p in ("", " medium", " bf16")}
+    assert abs(work["losses"]["ours"] - work["losses"]["direct"]) < 1e-3 * work["losses"]["direct"]
+    assert work["times"]["direct"]["ratio"] == 1
+    assert record["machine"]["packages"]["torch"]
+    assert "| emitted |" in done.stdout
