@@ -10,6 +10,7 @@ import numpy as np
 Kind = Literal["m2", "m1m2", "sdgm", "vae", "conv"]
 ALPHA, RATE, CLASSES, CELLS, TEMPERATURE = 0.1, 0.5, 10, 784, 0.67
 LEARNING_RATE = 1e-4
+SKIP = 100  # cells of a and z in SDGM
 
 M2 = """model m2
 observed   x : binary[784]
@@ -20,6 +21,47 @@ p(z)        = Normal
 p(x | y, z) = Bernoulli(mlp({width}, {width}))
 q(y | x)    = Categorical(mlp({width}, {width})) by {y}
 q(z | x, y) = Normal(mlp({width}, {width}))
+"""
+
+M1M2 = """model m1_m2
+observed   x  : binary[784]
+latent     z1 : real[50]
+supervised y  : class(10)
+latent     z2 : real[50]
+p(y)          = Categorical
+p(z2)         = Normal
+p(z1 | y, z2) = Normal(mlp(500))
+p(x | z1)     = Bernoulli(mlp(500, 500))
+q(z1 | x)     = Normal(mlp(500, 500))
+q(y | z1)     = Categorical(mlp(500)) by enumerate
+q(z2 | y, z1) = Normal(mlp(500))
+"""
+SDGM = f"""model sdgm
+observed   x : binary[784]
+supervised y : class(10)
+latent     z : real[{SKIP}]
+latent     a : real[{SKIP}]
+p(y)           = Categorical
+p(z)           = Normal
+p(a | z, y)    = Normal(mlp(500, 500))
+p(x | a, z, y) = Bernoulli(mlp(500, 500))
+q(a | x)       = Normal(mlp(500, 500))
+q(y | x, a)    = Categorical(mlp(500, 500)) by enumerate
+q(z | x, y, a) = Normal(mlp(500, 500))
+"""
+VAE = """model vae
+observed x : binary[784]
+latent   z : real[50]
+p(z)     = Normal
+p(x | z) = Bernoulli(mlp(500, 500))
+q(z | x) = Normal(mlp(500, 500))
+"""
+CONV = """model conv_vae
+observed x : binary[1, 28, 28]
+latent   z : real[50]
+p(z)     = Normal
+p(x | z) = Bernoulli(mlp(256) >> deconv(64, 32))
+q(z | x) = Normal(conv(32, 64) >> mlp(256))
 """
 
 
@@ -61,13 +103,20 @@ def _variants(work: Work) -> list[Work]:
 
 
 M2_WORKS = (SAMPLED, ENUMERATED, SUM_AND_SAMPLE)
-WORKS = {w.name: w for w in (*M2_WORKS, *(v for work in M2_WORKS for v in _variants(work)), TINY)}
+DEEP = (
+    Work("m1m2", "M1+M2", "m1m2", M1M2),
+    Work("m1m2-s8", "M1+M2, S = 8", "m1m2", M1M2, samples=8),
+    Work("sdgm", "SDGM", "sdgm", SDGM),
+    Work("vae", "VAE", "vae", VAE, "", unlabelled=256, labelled=0),
+    Work("conv-vae", "convolutional VAE", "conv", CONV, "", unlabelled=256, labelled=0),
+)
+WORKS = {w.name: w for w in (*M2_WORKS, *(v for work in M2_WORKS for v in _variants(work)), *DEEP, TINY)}
 DEFAULT = tuple(n for n in WORKS if n != TINY.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """x [rows, 784] of 0 and 1, float32; y [rows] int64, which counts for the last `labelled` rows only."""
+    """x [rows, 784] or [rows, 1, 28, 28] of 0 and 1, float32; y [rows] int64, which counts for the last `labelled` rows only."""
 
     x: np.ndarray
     y: np.ndarray
@@ -77,4 +126,6 @@ def data(work: Work) -> Data:
     """Random cells and labels; the time of a step does not depend on them."""
     random = np.random.default_rng(0)
     x = (random.random((work.rows, CELLS)) < 0.3).astype(np.float32)
+    if work.kind == "conv":
+        x = x.reshape(-1, 1, 28, 28)
     return Data(x, random.integers(0, CLASSES, work.rows))

@@ -30,7 +30,7 @@ class _Bernoulli(torch.autograd.Function):
         result = factors.log_().sum(-1)
         torch.clamp(logits, min=0, out=work)
         for part, of_logits, cells in zip(
-            _blocks(work, many, repeats), _blocks(logits, many, repeats), _cells(x, many)
+            _blocks(work, many, repeats), _blocks(logits, many, repeats), _cells(x, many), strict=True
         ):
             part.addcmul_(of_logits, cells, value=-1)
         ctx.save_for_backward(x, sigmoid)
@@ -42,7 +42,7 @@ class _Bernoulli(torch.autograd.Function):
         x, sigmoid = ctx.saved_tensors
         out = torch.empty_like(sigmoid)
         for part, of_sigmoid, cells in zip(
-            _blocks(out, *ctx.layout), _blocks(sigmoid, *ctx.layout), _cells(x, ctx.layout[0])
+            _blocks(out, *ctx.layout), _blocks(sigmoid, *ctx.layout), _cells(x, ctx.layout[0]), strict=True
         ):
             torch.sub(cells, of_sigmoid, out=part)
         return None, out.mul_(gradient[..., None]), None, None
@@ -64,16 +64,16 @@ def bernoulli(x: Tensor, logits: Tensor, many: int = 0, repeats: int = 1) -> Ten
     return result
 
 
-class _Spread(torch.autograd.Function):
+class _EveryClass(torch.autograd.Function):
     """relu(row part + class part) at the entries, in one buffer."""
 
     @staticmethod
     def forward(ctx: Any, part: Tensor, table: Tensor, label: Tensor) -> Tensor:
-        many, repeats = len(part) - len(label), len(table)
-        out = part.new_empty(1, many * repeats + len(label), part.shape[-1])
+        many, repeats = part.shape[1] - len(label), len(table)
+        out = part.new_empty(len(part), many * repeats + len(label), part.shape[-1])
         first, rest = _blocks(out, many, repeats)
-        torch.add(part[:many, None], table, out=first[0])
-        torch.add(part[many:], table[label], out=rest[0, :, 0])
+        torch.add(part[:, :many, None], table, out=first)
+        torch.add(part[:, many:], table[label], out=rest[:, :, 0])
         ctx.save_for_backward(out.relu_(), label)
         ctx.layout = many, repeats
         return out
@@ -82,15 +82,49 @@ class _Spread(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         out, label = ctx.saved_tensors
         first, rest = _blocks(torch.ops.aten.threshold_backward(gradient, out, 0), *ctx.layout)
-        of_part = torch.cat([first[0].sum(1), rest[0, :, 0]])
-        return of_part, first[0].sum(0).index_add_(0, label, rest[0, :, 0]), None
+        of_part = torch.cat([first.sum(2), rest[:, :, 0]], 1)
+        return of_part, first.sum((0, 1)).index_add_(0, label, rest[:, :, 0].sum(0)), None
 
 
 def every_class(part: Tensor, table: Tensor, label: Tensor) -> Tensor:
-    """relu(part + table[class]), each class for the first rows, the label for the last: part [rows, n], table [classes, n],
-    label [last rows] → [1, entries, n]."""
-    result: Tensor = _Spread.apply(part, table.to(part.dtype), label)
+    """relu(part + table[class]), each class for the first rows, the label for the last: part [S, rows, n], table [classes, n],
+    label [last rows] → [S, entries, n]."""
+    result: Tensor = _EveryClass.apply(part, table.to(part.dtype), label)
     return result
+
+
+class _OnEntries(torch.autograd.Function):
+    """relu(entry part + row part), in the buffer of the entries."""
+
+    @staticmethod
+    def forward(ctx: Any, entries: Tensor, part: Tensor, many: int, repeats: int) -> Tensor:
+        first, rest = _blocks(entries, many, repeats)
+        first.add_(part[:, :many, None])
+        rest.add_(part[:, many:, None])
+        ctx.mark_dirty(entries.relu_())
+        ctx.save_for_backward(entries)
+        ctx.layout = many, repeats
+        return entries
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        masked = torch.ops.aten.threshold_backward(gradient, ctx.saved_tensors[0], 0)
+        first, rest = _blocks(masked, *ctx.layout)
+        return masked, torch.cat([first.sum(2), rest[:, :, 0]], 1), None, None
+
+
+def on_entries(entries: Tensor, part: Tensor, many: int, repeats: int) -> Tensor:
+    """relu(entries + part of their row): entries [S, entries, n], which is overwritten, part [S, rows, n]."""
+    result: Tensor = _OnEntries.apply(entries, part, many, repeats)
+    return result
+
+
+def row_normal(value: Tensor, loc: Tensor, scale: Tensor, many: int, repeats: int) -> Tensor:
+    """log N of a row's value at its entries: value [S, rows, n], loc and scale [S, entries, n] → [S, entries]."""
+    at = torch.cat(
+        [v.flatten(1, 2) for v in (value[:, :many, None].expand(-1, -1, repeats, -1), value[:, many:, None])], 1
+    )
+    return log_normal(at, loc, scale)
 
 
 def positive(raw: Tensor) -> Tensor:

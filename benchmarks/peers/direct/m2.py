@@ -1,54 +1,17 @@
-"""The reference, 1.00: a step written by hand for one model, at its best. Kept honest: an idea that is found goes in here.
-
-First layers on x are one product for both encoders and computed once a row; classes are added as rows of a table; heads
-are one product; densities come from logits; one pass for all rows; fused Adam.
-"""
+"""M2 by hand: a task comes in, the loss of a batch goes out; y is relaxed, enumerated or sum-and-sample."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.noise import Fixed, Noise
+from benchmarks.noise import Noise
 from benchmarks.peers import Task
-from benchmarks.peers.formulas import bernoulli, drawn, every_class, minus_kl, positive
-from benchmarks.peers.trained import Trained
-from benchmarks.works import ALPHA, CELLS, CLASSES, RATE, TEMPERATURE
-
-LOG_CLASSES = math.log(CLASSES)
-
-
-def linear(weight: np.ndarray, bias: np.ndarray) -> nn.Linear:
-    """A layer with these weights."""
-    made = nn.Linear(weight.shape[1], weight.shape[0])
-    made.weight.data, made.bias.data = torch.tensor(weight), torch.tensor(bias)
-    return made
-
-
-def table(weight: np.ndarray) -> nn.Parameter:
-    """[out, classes] as one row a class."""
-    return nn.Parameter(torch.tensor(np.ascontiguousarray(weight.T)))
-
-
-def stack(layers: list[tuple[np.ndarray, np.ndarray]]) -> nn.ModuleList:
-    return nn.ModuleList(linear(*layer) for layer in layers)
-
-
-def run(layers: nn.ModuleList, h: Tensor) -> Tensor:
-    """Layers with ReLU in place between them."""
-    for layer in layers[:-1]:
-        h = layer(h).relu_()
-    out: Tensor = layers[-1](h)
-    return out
-
-
-def mean_loss(free: Tensor, fixed: Tensor) -> Tensor:
-    """−(1 − ρ) · mean of the unlabelled − ρ · mean of the labelled rows' bounds."""
-    return -(1 - RATE) * free.mean() - RATE * fixed.mean()
+from benchmarks.peers.direct.formulas import bernoulli, drawn, every_class, minus_kl, positive
+from benchmarks.peers.direct.layers import LOG_CLASSES, linear, mean_loss, run, stack, table
+from benchmarks.works import ALPHA, CELLS, CLASSES, TEMPERATURE
 
 
 class M2(nn.Module):
@@ -99,7 +62,7 @@ class M2(nn.Module):
 
     def enumerated(self, log_q: Tensor, of_z: Tensor, noise: Noise, labelled: Tensor) -> Tensor:
         many = self.task.work.unlabelled
-        loc, scale = self.encode(every_class(of_z, self.class_z, self.label))
+        loc, scale = self.encode(every_class(of_z[None], self.class_z, self.label))
         eps = noise.normal(self.task.work.samples, *loc.shape[1:])
         found = self.decode(loc, scale, eps, self.every, (self.x, many, CLASSES)).mean(0) - LOG_CLASSES
         each, log_q = found[: many * CLASSES].view(many, CLASSES), log_q[:many]
@@ -146,9 +109,3 @@ class M2(nn.Module):
         once, others = value.split([len(value) - (n := self.task.work.samples * self.task.work.unlabelled), n])
         samples = self.task.work.samples
         return torch.cat([once.expand(samples, -1, -1), others.view(samples, -1, value.shape[-1])], 1)
-
-
-def build(task: Task) -> Trained:
-    made = M2(task)
-    noise, fixed = Noise(), Fixed()
-    return Trained(made.parameters(), lambda: made.loss(noise), lambda: made.loss(fixed), task.precision)
