@@ -72,5 +72,7 @@ PEERS = {
         Peer("products", "matrix products alone", "products", precisions=ALL, checked=False),
         DIRECT,
         OURS,
+        Peer("distributions", "torch.distributions, Adam as it comes", "distributions"),
+        Peer("jax", "JAX by hand, jit", "by_jax", "jax"),
     )
 }
