@@ -74,5 +74,8 @@ PEERS = {
         OURS,
         Peer("distributions", "torch.distributions, Adam as it comes", "distributions"),
         Peer("jax", "JAX by hand, jit", "by_jax", "jax"),
+        Peer("numpyro", "NumPyro, jit", "by_numpyro", "numpyro"),
+        Peer("pyro", "Pyro, as its example has it", "by_pyro_example", "pyro", kl=("sampled",)),
+        Peer("pyro-tuned", "Pyro, tuned", "by_pyro", "pyro"),
     )
 }

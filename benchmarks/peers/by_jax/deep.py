@@ -13,6 +13,7 @@ from benchmarks.peers.by_jax.formulas import (
     Params,
     bernoulli,
     entries,
+    entries_of,
     enumerated,
     lift,
     loc_scale,
@@ -39,11 +40,6 @@ def m1m2(p: Params, x: Array, label: Array, noise: Any, kl: str, work: Work) -> 
     h = entries_of(weight[:CLASSES], label, many) + (loc + scale * eps) @ weight[CLASSES:] + bias
     found = log_normal(lift(z1, many), *loc_scale(run(p["p_z1"][1:], jax.nn.relu(h)))) + minus_kl(loc, scale, eps, kl)
     return enumerated(rows, found, log_q, label, many)
-
-
-def entries_of(table: Array, label: Array, many: int) -> Array:
-    """Rows of a table by class at the entries."""
-    return jnp.concatenate([jnp.tile(table, (many, 1)), table[label]])
 
 
 def sdgm(p: Params, x: Array, label: Array, noise: Any, kl: str, work: Work) -> Array:

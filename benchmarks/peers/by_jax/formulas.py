@@ -107,3 +107,8 @@ def enumerated(rows: Array, found: Array, log_q: Array, label: Array, many: int)
     free = rows[:, :many] + (jnp.exp(log_q[:, :many]) * (each - log_q[:, :many])).sum(-1)
     of_label = jnp.take_along_axis(log_q[:, many:], label[None, :, None], 2)[..., 0]
     return mean_loss(free.mean(0), weighed(rows[:, many:] + fixed, of_label))
+
+
+def entries_of(table: Array, label: Array, many: int) -> Array:
+    """Rows of a table by class at the entries."""
+    return jnp.concatenate([jnp.tile(table, (many, 1)), table[label]])
