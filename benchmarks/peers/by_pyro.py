@@ -16,12 +16,18 @@ from torch import Tensor
 
 from benchmarks.noise import Fixed
 from benchmarks.peers import Task
-from benchmarks.peers.by_pyro_example import FixedNormal
 from benchmarks.peers.direct.formulas import every_class, positive
 from benchmarks.peers.direct.layers import LOG_CLASSES, run, stack
 from benchmarks.peers.direct.m2 import M2 as Layers
 from benchmarks.peers.trained import Trained
 from benchmarks.works import ALPHA, CLASSES, RATE, TEMPERATURE
+
+
+class FixedNormal(dist.Normal):
+    """Draws the patterns of all contestants, [S, rows, n]."""
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        return self.loc + self.scale * Fixed().normal(*self.loc.shape)
 
 
 class VAE:

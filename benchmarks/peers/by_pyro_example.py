@@ -26,8 +26,7 @@ class FixedNormal(dist.Normal):
     """Draws the pattern of all contestants."""
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        samples = self.loc.shape[0] if self.loc.dim() == 3 and self.loc.shape[0] != CLASSES else 1
-        return self.loc + self.scale * Fixed().normal(samples, 1, self.loc.shape[-1]).expand_as(self.loc)
+        return self.loc + self.scale * Fixed().normal(1, 1, self.loc.shape[-1])[0]
 
 
 def beside(*inputs: Tensor) -> Tensor:
