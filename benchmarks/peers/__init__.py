@@ -77,5 +77,6 @@ PEERS = {
         Peer("numpyro", "NumPyro, jit", "by_numpyro", "numpyro"),
         Peer("pyro", "Pyro, as its example has it", "by_pyro_example", "pyro", kl=("sampled",)),
         Peer("pyro-tuned", "Pyro, tuned", "by_pyro", "pyro"),
+        Peer("pixyz", "Pixyz", "by_pixyz", "pixyz"),
     )
 }
