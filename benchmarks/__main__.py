@@ -7,25 +7,29 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from importlib.util import find_spec
 
 QUESTIONS = {
     "step": "CPU time of a training step beside a hand-written step, the matrix products alone, and other libraries",
+    "growth": "time and memory of a step against samples, classes, rows and labels",
+    "memory": "memory of a step beside what `run --dry-run` predicts",
+    "data": "the share of an epoch that goes into batches",
+    "pages": "a step with and without the pages of memory kept",
+    "groups": "errors of the bound with weights by group and with one joint weight",
     "compile": "time to compile a file against the number of its nodes",
     "start": "time until each command has started",
-    "memory": "memory of a step beside what `run --dry-run` predicts",
 }
 
 
 def main() -> None:
     """Runs the benchmark that is asked for; those whose module is not there are not offered."""
     there = {name: text for name, text in QUESTIONS.items() if find_spec(f"benchmarks.{name}")}
-    parser = argparse.ArgumentParser("python -m benchmarks", add_help=False)
+    parser = argparse.ArgumentParser("python -m benchmarks", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.description = "\n".join(f"{name:8} {text}" for name, text in there.items())
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("question", choices=list(there))
-    asked, rest = parser.parse_known_args()
-    importlib.import_module(f"benchmarks.{asked.question}").main(rest)
+    parser.add_argument("question", choices=list(there), help="followed by its options; --help there shows them")
+    asked = parser.parse_args(sys.argv[1:2])
+    importlib.import_module(f"benchmarks.{asked.question}").main(sys.argv[2:])
 
 
 if __name__ == "__main__":

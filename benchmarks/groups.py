@@ -1,6 +1,6 @@
 """Weights by group against one joint weight: root-mean-square errors of log q(labels | x) and of L, against exact values.
 
-    python -m benchmarks.groups [--labels 16] [--samples 64] [--rows 2000] [--json groups.json]
+    python -m benchmarks groups [--labels 16] [--samples 64] [--rows 2000] [--json groups.json]
 
 Independent labels, each behind a latent of its own: q(z_i | x) = Normal, q(y_i | z_i) = Bernoulli. Two decoders: x_i reads z_i
 (one group each), or one x reads all z (every group). Exact values by Gauss-Hermite quadrature, a label at a time.
@@ -105,14 +105,16 @@ def errors(labels: int, samples: int, rows: int, seed: int = 0) -> dict[str, dic
     return found
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Prints a table and writes it as data."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks groups", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--labels", type=int, default=16)
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     found = errors(args.labels, args.samples, args.rows)
     columns = list(next(iter(found.values())))
     print("| decoder reads, weights |", " | ".join(columns), "|")
@@ -121,7 +123,3 @@ def main() -> None:
         print(f"| {name} |", " | ".join(f"{row[c]:.3f}" for c in columns), "|")
     if args.json:
         args.json.write_text(json.dumps(vars(args) | {"json": None, "errors": found}, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -64,14 +64,13 @@ class Peer:
 
 
 ALL: tuple[Precision, ...] = ("highest", "medium", "bf16")
-OURS = Peer("ours", "emitted", "ours", precisions=ALL)
 DIRECT = Peer("direct", "direct, by hand", "direct", precisions=ALL)
 PEERS = {
     p.name: p
     for p in (
         Peer("products", "matrix products alone", "products", precisions=ALL, checked=False),
         DIRECT,
-        OURS,
+        Peer("ours", "emitted", "ours", precisions=ALL),
         Peer("distributions", "torch.distributions, Adam as it comes", "distributions"),
         Peer("jax", "JAX by hand, jit", "by_jax", "jax"),
         Peer("numpyro", "NumPyro, jit", "by_numpyro", "numpyro"),

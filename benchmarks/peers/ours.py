@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.noise import FixedDraws
-from benchmarks.peers import Layers, Task
+from benchmarks.peers import Kl, Layers, Task
 from benchmarks.peers.trained import Trained
 from benchmarks.works import ALPHA, RATE, Work
 from sgdsl import driver
@@ -19,10 +19,12 @@ from sgdsl.runtime.batch import make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.load import load
 
+LEVELS: dict[Kl, int] = {"sampled": 1, "closed": 2}  # of the compiler's optimiser
 
-def model(work: Work) -> Any:
+
+def model(work: Work, kl: Kl = "sampled") -> Any:
     """The emitted module with its initial weights, the same in every call."""
-    overrides = [f"objective.samples={work.samples}"]
+    overrides = [f"objective.samples={work.samples}", f"objective.optimise={LEVELS[kl]}"]
     text = driver.compile_source(Source(f"{work.name}.sgm", work.text), overrides).text
     torch.manual_seed(0)
     made = load(text, f"benchmark_{work.name.replace('-', '_')}").Model()
@@ -45,7 +47,7 @@ def layers(work: Work) -> Layers:
 
 def build(task: Task) -> Trained:
     """The step of train/loop.py: batch, bound, one weight a row."""
-    work, made = task.work, model(task.work)
+    work, made = task.work, model(task.work, task.kl)
     values = {"x": torch.from_numpy(task.data.x)}
     known = {}
     weights = torch.full((work.rows,), 1 / work.rows)

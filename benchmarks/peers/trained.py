@@ -47,8 +47,8 @@ class Trained:
 
     def step(self) -> None:
         set_products(self.precision)
+        self.optimiser.zero_grad(set_to_none=True)  # before the forward pass, which then takes the gradients' place
         with autocast(self.precision):
             loss = self.loss()
-        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
