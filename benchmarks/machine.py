@@ -20,7 +20,7 @@ def describe() -> dict[str, object]:
         "threads": 1,
         "python": platform.python_version(),
         "packages": {p: v for p in PACKAGES if (v := _version(p))},
-        "load at the start": [round(v, 2) for v in os.getloadavg()],
+        "load at the start": round(os.getloadavg()[0], 2),
     }
 
 

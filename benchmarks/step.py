@@ -38,9 +38,11 @@ TOLERANCE = {"loss": 1e-4, "gradient": 2e-3}
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A work's times by contestant; `kl`: the form of KL(q(z) ‖ p(z)); `losses` under the fixed noise."""
+    """A work's times by contestant; `load` average at its start; `kl`: the form of KL(q(z) ‖ p(z)); `losses` under the fixed
+    noise."""
 
     work: str
+    load: float
     kl: Kl
     losses: dict[str, float]
     times: dict[str, contest.Times]
@@ -54,7 +56,7 @@ class Result:
             if reference:
                 ratios = times.ratios(reference)
                 rows[name] |= {"ratio": times.median / reference.median, "ratios": [min(ratios), max(ratios)]}
-        return {"work": self.work, "kl": self.kl, "losses": self.losses, "times": rows}
+        return {"work": self.work, "load": self.load, "kl": self.kl, "losses": self.losses, "times": rows}
 
 
 def differs(found: tuple[float, float], expected: tuple[float, float]) -> bool:
@@ -88,10 +90,11 @@ def prepare(work: Work, peers: Sequence[Peer], options: argparse.Namespace) -> t
 
 def measure(work: Work, peers: Sequence[Peer], options: argparse.Namespace) -> Result:
     """The times of one work."""
+    load = round(os.getloadavg()[0], 2)
     losses, steps = prepare(work, peers, options)
     with kept_pages(torch.device("cpu")):  # as in a run, for all of them
         times = contest.run(steps, options.rounds, options.steps)
-    return Result(work.name, options.kl, losses, times)
+    return Result(work.name, load, options.kl, losses, times)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -121,13 +124,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, help="rounds that are counted (9)")
     parser.add_argument("--steps", type=int, help="steps of each contestant in a round (what fills 0.4 s)")
     parser.add_argument("--json", type=Path, help="write the results there")
-    parser.add_argument("--table", action="store_true", help="print the table of docs/performance.md")
+    parser.add_argument(
+        "--table", type=Path, metavar="FILE", help="print a results file as tables, and measure nothing"
+    )
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> None:
     """Measures and prints."""
     options = parse(arguments)
+    if options.table:
+        print(table.markdown(json.loads(options.table.read_text())))
+        return
     torch.set_num_threads(1)
     peers = [PEERS[n] for n in options.peers]
     if missing := [p.title for p in peers if not p.installed]:
@@ -140,5 +148,3 @@ def main(arguments: list[str]) -> None:
         print(table.plain(result), flush=True)
         if options.json:
             options.json.write_text(json.dumps(record, indent=1) + "\n")
-    if options.table:
-        print(table.markdown(record))

@@ -1,4 +1,4 @@
-"""Results as text: a work's record comes in, lines for a terminal or a table in Markdown go out."""
+"""Results as text: a work's record comes in, lines for a terminal or tables in Markdown go out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from benchmarks.peers import PEERS
 from benchmarks.works import WORKS
+
+COLUMNS = 4  # works side by side
 
 
 def plain(result: dict[str, Any]) -> str:
@@ -15,11 +17,11 @@ def plain(result: dict[str, Any]) -> str:
         f"{work.name}: {work.title}, {work.unlabelled} + {work.labelled} rows, S = {work.samples}, KL {result['kl']}"
     ]
     for name, row in result["times"].items():
-        lines.append(f"  {name:24}{row['milliseconds']:9.2f} ms{_ratio(row):>24}")
+        lines.append(f"  {name:24}{row['milliseconds']:9.2f} ms{_spread(row):>24}")
     return "\n".join(lines)
 
 
-def _ratio(row: dict[str, Any]) -> str:
+def _spread(row: dict[str, Any]) -> str:
     if "ratio" not in row:
         return ""
     low, high = row["ratios"]
@@ -27,8 +29,23 @@ def _ratio(row: dict[str, Any]) -> str:
 
 
 def markdown(record: dict[str, Any]) -> str:
-    """Ratios of medians to the direct step: a line a contestant, a column a work."""
+    """The machine, then ratios of medians to the direct step and their range over the rounds: a column a work."""
     works = record["works"]
+    groups = [works[i : i + COLUMNS] for i in range(0, len(works), COLUMNS)]
+    return "\n\n".join([_machine(record), *(_table(g) for g in groups)])
+
+
+def _machine(record: dict[str, Any]) -> str:
+    machine = record["machine"]
+    packages = ", ".join(f"{n} {v}" for n, v in machine["packages"].items())
+    loads = [w["load"] for w in record["works"]]
+    return (
+        f"{machine['processor']} ({', '.join(machine['flags'])}), {machine['cores']} cores, one thread; {packages};\n"
+        f"{record['rounds']} rounds; load average {min(loads):.1f} to {max(loads):.1f}."
+    )
+
+
+def _table(works: list[dict[str, Any]]) -> str:
     names = list(dict.fromkeys(n for w in works for n in w["times"]))
     lines = ["| step | " + " | ".join(WORKS[w["work"]].title for w in works) + " |"]
     lines.append("| --- |" + " --- |" * len(works))
@@ -41,9 +58,9 @@ def markdown(record: dict[str, Any]) -> str:
 def _cell(row: dict[str, Any] | None, name: str) -> str:
     if row is None:
         return "–"
-    if "ratio" not in row:
-        return f"{row['milliseconds']:.1f} ms"
-    return f"{row['ratio']:.2f}" + (f" ({row['milliseconds']:.1f} ms)" if name == "direct" else "")
+    if "ratio" not in row or name == "direct":
+        return f"1 ({row['milliseconds']:.0f} ms)" if name == "direct" else f"{row['milliseconds']:.1f} ms"
+    return _spread(row)
 
 
 def _title(name: str) -> str:

@@ -25,7 +25,10 @@ class M2(nn.Module):
         self.hot = F.one_hot(self.label, CLASSES).float()
         self.every = torch.cat([torch.eye(CLASSES).repeat(many, 1), self.hot])
         self.twice = torch.cat([self.x, self.x[:many]])
-        self.fixed_first = torch.cat([self.x[many:], self.x[:many]])
+        self.free, self.fixed = slice(0, many), slice(many, None)
+        if task.work.y == "gumbel":
+            self.x = torch.cat([self.x[many:], self.x[:many]])
+            self.free, self.fixed = slice(len(self.label), None), slice(0, len(self.label))
         (of_y, bias_y), *rest_y = task.layers["q_y"]
         (of_z, bias_z), *rest_z = task.layers["q_z"]
         self.first = linear(np.concatenate([of_y, of_z[:, :CELLS]]), np.concatenate([bias_y, bias_z]))
@@ -33,12 +36,11 @@ class M2(nn.Module):
         self.y, self.z, self.decoder = stack(rest_y), stack(rest_z), stack(task.layers["p_x"])
 
     def loss(self, noise: Noise) -> Tensor:
-        many = self.task.work.unlabelled
         h = self.first(self.x)
         of_y, of_z = h.split([h.shape[-1] - self.class_z.shape[1], self.class_z.shape[1]], -1)
         logits = run(self.y, of_y.relu()).float()
         log_q = logits.log_softmax(-1)
-        labelled = ALPHA * log_q[many:].gather(1, self.label[:, None])[:, 0]
+        labelled = ALPHA * log_q[self.fixed].gather(1, self.label[:, None])[:, 0]
         match self.task.work.y:
             case "gumbel":
                 return self.relaxed(logits, log_q, of_z, noise, labelled)
@@ -69,15 +71,18 @@ class M2(nn.Module):
         return mean_loss((log_q.exp() * (each - log_q)).sum(-1), found[many * CLASSES :] + labelled)
 
     def relaxed(self, logits: Tensor, log_q: Tensor, of_z: Tensor, noise: Noise, labelled: Tensor) -> Tensor:
-        """Labelled rows are encoded once for all samples."""
-        many, samples, log_q = self.task.work.unlabelled, self.task.work.samples, log_q[: self.task.work.unlabelled]
-        soft = ((logits[:many] + noise.gumbel(samples, many, CLASSES)) / TEMPERATURE).softmax(-1)
-        free = of_z[:many] + (soft @ self.class_z).to(of_z.dtype)
-        h = torch.cat([of_z[many:] + self.class_z[self.label].to(of_z.dtype), free.flatten(0, 1)]).relu_()
-        loc, scale = (self.samples_of(v) for v in self.encode(h))
+        """Labelled rows come first, and are encoded once for all samples."""
+        many, samples, log_q = self.task.work.unlabelled, self.task.work.samples, log_q[self.free]
+        soft = ((logits[self.free] + noise.gumbel(samples, many, CLASSES)) / TEMPERATURE).softmax(-1)
         hot = torch.cat([self.hot.expand(samples, -1, -1), soft], 1)
+        if samples == 1:
+            h = torch.addmm(of_z, hot[0], self.class_z)
+        else:
+            free = of_z[self.free] + (soft @ self.class_z).to(of_z.dtype)
+            h = torch.cat([of_z[self.fixed] + self.class_z[self.label].to(of_z.dtype), free.flatten(0, 1)])
+        loc, scale = (self.samples_of(v) for v in self.encode(h.relu_()))
         eps = noise.normal(samples, self.task.work.rows, loc.shape[-1])
-        found = self.decode(loc, scale, eps, hot, (self.fixed_first, 0, 1)).mean(0) - LOG_CLASSES
+        found = self.decode(loc, scale, eps, hot, (self.x, 0, 1)).mean(0) - LOG_CLASSES
         fixed, free = found.split([len(found) - many, many])
         return mean_loss(free - (log_q.exp() * log_q).sum(-1), fixed + labelled)
 
@@ -106,6 +111,8 @@ class M2(nn.Module):
 
     def samples_of(self, value: Tensor) -> Tensor:
         """[rows encoded once, then S times the others, n] → [S, entries, n]."""
-        once, others = value.split([len(value) - (n := self.task.work.samples * self.task.work.unlabelled), n])
         samples = self.task.work.samples
+        if samples == 1:
+            return value[None]
+        once, others = value.split([len(value) - (n := samples * self.task.work.unlabelled), n])
         return torch.cat([once.expand(samples, -1, -1), others.view(samples, -1, value.shape[-1])], 1)
