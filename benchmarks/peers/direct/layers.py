@@ -30,11 +30,12 @@ def stack(layers: list[tuple[np.ndarray, np.ndarray]]) -> nn.ModuleList:
 
 
 def run(layers: nn.ModuleList, h: Tensor) -> Tensor:
-    """Layers with ReLU in place between them."""
+    """Layers with ReLU in place between them, on [rows, n]: in place on a view would be copied in the backward pass."""
+    lead, h = h.shape[:-1], h.reshape(-1, h.shape[-1])
     for layer in layers[:-1]:
         h = layer(h).relu_()
     out: Tensor = layers[-1](h)
-    return out
+    return out.view(*lead, -1)
 
 
 def mean_loss(free: Tensor, fixed: Tensor) -> Tensor:
