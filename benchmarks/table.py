@@ -14,7 +14,7 @@ def plain(result: dict[str, Any]) -> str:
     """One work: a line a contestant."""
     work = WORKS[result["work"]]
     lines = [
-        f"{work.name}: {work.title}, {work.unlabelled} + {work.labelled} rows, S = {work.samples}, KL {result['kl']}"
+        f"{work.name}: {work.title} ({work.unlabelled} + {work.labelled} rows, S = {work.samples}, KL {result['kl']})"
     ]
     for name, row in result["times"].items():
         lines.append(f"  {name:24}{row['milliseconds']:9.2f} ms{_spread(row):>24}")
