@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Literal
 
+import networkx as nx
 from torch import nn
 
 from sgdsl import driver
@@ -89,6 +91,14 @@ class Model:
     def graph(self, view: View = "both") -> Graph:
         """Its picture: generative edges solid, recognition dashed and red."""
         return Graph(dot(self.program.model, view))
+
+    def dag(self, side: Literal["p", "q"]) -> nx.DiGraph:
+        """The graph of p or q over all nodes, lets contracted: a frozen networkx DAG with an edge from each parent to its node;
+        `role` and `type` are attributes of a node."""
+        checked, graph = self.program.checked, nx.DiGraph()
+        graph.add_nodes_from((n.name, {"role": n.role, "type": str(n.type)}) for n in checked.model.nodes)
+        graph.add_edges_from((checked.graphs.p if side == "p" else checked.graphs.q).edges)
+        return nx.freeze(graph)
 
     def explain(self) -> str:
         """For each pattern of labels, what is drawn, enumerated or weighed, and why."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pytest
 import torch
@@ -57,6 +58,17 @@ def test_a_model_shows_itself(model: sgdsl.Model) -> None:
     assert bundle["text/plain"] == repr(model)
     assert "red" not in model.graph("model").svg
     assert "enumerated" in model.explain()
+
+
+def test_the_dags_are_networkx(model: sgdsl.Model) -> None:
+    """Protects what a user computes on graphs: parents of each side, lets contracted, nobody can change them."""
+    p, q = model.dag("p"), model.dag("q")
+    assert nx.is_directed_acyclic_graph(p)
+    assert set(p.predecessors("x")) == {"y", "z"}
+    assert set(q.predecessors("z")) == {"x", "y"}
+    assert p.nodes["y"]["role"] == "supervised"
+    with pytest.raises(nx.NetworkXError):
+        p.add_edge("x", "z")
 
 
 def test_a_graph_is_saved(model: sgdsl.Model, tmp_path: Path) -> None:

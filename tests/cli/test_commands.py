@@ -203,7 +203,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 )
 def test_no_torch_before_training(arguments: list[str]) -> None:
     """These answer at once: importing torch takes seconds, and what else is heavy tenths of one."""
-    assert loaded(arguments).isdisjoint(("torch", "numpy", "matplotlib", "lightning", "rich"))
+    assert loaded(arguments).isdisjoint(("torch", "numpy", "matplotlib", "lightning", "rich", "networkx"))
 
 
 @pytest.mark.parametrize("arguments", [["check", MNIST], ["graph", MNIST]])
