@@ -125,12 +125,12 @@ def digraph(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> Digraph:
     return Digraph(above, below)
 
 
-def reached(near: Mapping[str, Names], nodes: Iterable[str]) -> set[str]:
-    """What has a path of one edge or more from one of the nodes."""
+def reached(near: Mapping[str, Iterable[str]], nodes: Iterable[str]) -> set[str]:
+    """What has a path of one edge or more from one of the nodes; what `near` lacks leads nowhere."""
     found: set[str] = set()
     todo = list(nodes)
     while todo:
-        for other in near[todo.pop()]:
+        for other in near.get(todo.pop(), ()):
             if other not in found:
                 found.add(other)
                 todo.append(other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
@@ -10,6 +10,7 @@ from sgdsl.base.source import NOWHERE
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
+from sgdsl.middle.digraph import reached
 from sgdsl.middle.estimators import Choice
 from sgdsl.middle.graphs import Graphs, factor_expressions, factor_reads, let_reads, networks
 from sgdsl.middle.networks import stages
@@ -101,7 +102,7 @@ def _evaluated(model: ir.Model, factor: ir.Factor) -> tuple[ir.Expr, ...]:
 def _moving(graphs: Graphs, choices: Mapping[str, Choice]) -> set[str]:
     """What is drawn, and the Deltas of it."""
     drawn = {n for n, choice in choices.items() if choice.drawn}
-    return drawn | {n for n in choices if drawn & graphs.q.ancestors(n)}
+    return drawn | (graphs.q.descendants(*drawn) & choices.keys())
 
 
 def passes(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice], scored: Collection[str]) -> dict[str, int]:
@@ -111,24 +112,13 @@ def passes(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice], score
     deltas = {n: factor_reads(model.factor("q", n)) for n, choice in choices.items() if choice.name == "delta"}
     read_by_p = {name for f in model.p if f.node in scored for name in (f.node, *factor_reads(f))}
     read_by_q = {name for n, c in choices.items() if c.drawn for name in factor_reads(model.factor("q", n))}
+    again = {*read_by_q, *chain(*deltas.values())}
     uses = (
-        _reached({*read_by_q, *chain(*deltas.values())}, lets) | deltas.keys(),
-        _reached(read_by_p, {**lets, **deltas}),
-        _reached(read_by_q, {**lets, **deltas}),
+        again | reached(lets, again) | deltas.keys(),
+        *(names | reached({**lets, **deltas}, names) for names in (read_by_p, read_by_q)),
     )
     found = {f"let_{h}": sum(h in use for use in uses) for h in lets if moving & set(graphs.lets.contracted([h]))}
     for n, choice in choices.items():
         if moving & set(graphs.q.predecessors(n)):
             found[f"encode_{n}"] = 2 if choice.drawn else sum(n in use for use in uses)
-    return found
-
-
-def _reached(names: Iterable[str], made: Mapping[str, tuple[str, ...]]) -> set[str]:
-    """The names, and what they are made of."""
-    found: set[str] = set()
-    todo = list(names)
-    while todo:
-        if (name := todo.pop()) not in found:
-            found.add(name)
-            todo += made.get(name, ())
     return found

@@ -18,7 +18,6 @@ from sgdsl.oracle.small import shrink
 from sgdsl.oracle.tables import check_tables
 
 PLAIN = ("objective.gradient=plain",)
-BIASED = ("gumbel", "straight_through")
 UNCLOSED = ("objective.optimise=0",)  # closed forms would hide the draws
 
 
@@ -62,7 +61,7 @@ def _verified(source: Source, overrides: Sequence[str]) -> Report:
         if as_written.doubly:
             without = driver.check(source, (*overrides, *OVERRIDES[bound], *PLAIN))
             cases += gradient_in_the_mean(as_written, _as_written(without, bound))
-    biased = tuple(n for n, choice in own.plan.choices.items() if choice.name in BIASED)
+    biased = tuple(n for n, choice in own.plan.choices.items() if choice.relaxed)
     cases.sort(key=lambda case: ("tables", "as it is", "real draws").index(case.check))
     return Report(own.model.name, tuple(unlike), small.replaced, biased, tuple(cases), tuple(skipped))
 
