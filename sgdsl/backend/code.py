@@ -181,6 +181,8 @@ class Code:
                 name = self.fresh("weight")
                 self.modules[name] = f"nn.Parameter(torch.zeros({size_of(expr.shape)}))"
                 return f"free({self.owner}.{name})"
+            case ir.View() | ir.Over() | ir.Place():
+                raise AssertionError("copies at other places are lets of their own")
             case _:
                 assert_never(expr)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sgdsl.base.source import NOWHERE, Span
+from sgdsl.middle.loops import Lag, Range
 from sgdsl.middle.types import Shape, Type
 
 # --- networks -------------------------------------------------------------------------------------------------
@@ -15,7 +16,7 @@ from sgdsl.middle.types import Shape, Type
 class Stage:
     """One step of a network: a row of catalog/networks with its sizes and options, from `input` to `output`.
 
-    kind: linear, mlp, conv, deconv. For a conv `input` and `output` are [c, h, w] and further inputs (no maps) join
+    kind: linear, mlp, conv, deconv, gru. For a conv `input` and `output` are [c, h, w] and further inputs (no maps) join
     after flattening; for the others `input` is the flat width (n,). A deconv that stands last before a head has its last
     transposed layer in the head: then `output` is the parameter's shape [c, h, w].
     """
@@ -43,12 +44,13 @@ Part = Stage | NetUse
 class Network:
     """`a >> b >> …` applied to inputs, concatenated in order, each in its input form. `output` is the flat width (n,),
     or a map [c, h, w] when it ends in a conv or deconv. For a factor without an explicit application the inputs are its
-    parents in the order written."""
+    parents in the order written. `copies`: weights of its own for each copy of these loops, `mlp(64)[i]`, its heads too."""
 
     parts: tuple[Part, ...]
     inputs: tuple[Expr, ...]
     output: Shape = ()
     span: Span = field(default=NOWHERE, compare=False)
+    copies: tuple[Range, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,46 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """`learned(n, …)` inside an expression: a free tensor of that shape, unconstrained."""
+    """`learned(n, …)` inside an expression: a free tensor of that shape, unconstrained; `copies`: as in Network."""
 
     shape: Shape
     span: Span = field(default=NOWHERE, compare=False)
+    copies: tuple[Range, ...] = ()
 
 
-Expr = Number | Ref | Operation | Call | Vector | Apply | Weight
+# Copies of a loop at other places than the reader's own. Each is the whole value of a let that the front end makes.
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A node's or let's copies: `at`: for each of its axes, from outside in, a place of each copy of a range, or one fixed
+    place. `edges`: lets that stand at places outside its own range (`let m[0] = …` beside m[i])."""
+
+    source: Ref
+    at: tuple[Lag | int, ...]
+    edges: tuple[tuple[int, Ref], ...] = ()
+    shape: Shape = ()
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The copies of a node or let taken together along its innermost axis; of a loop `1..k` those that live. Without any, sum,
+    mean, max and last are zeros. stack: [copies, …], zeros for dead ones."""
+
+    function: Literal["sum", "mean", "max", "last", "stack"]
+    source: Ref
+    shape: Shape = ()
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The index itself, as the class(copies) that a network reads: 0 … copies - 1."""
+
+    range: Range
+    shape: Shape = ()
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+Expr = Number | Ref | Operation | Call | Vector | Apply | Weight | View | Over | Place

@@ -53,8 +53,12 @@ def walk(expr: ir.Expr) -> Iterator[ir.Expr]:
     """An expression and all its parts, the inputs of networks among them, from the outside in and in order."""
     yield expr
     match expr:
-        case ir.Ref() | ir.Number() | ir.Weight():
+        case ir.Ref() | ir.Number() | ir.Weight() | ir.Place():
             inner: tuple[ir.Expr, ...] = ()
+        case ir.View():
+            inner = (expr.source, *(ref for _, ref in expr.edges))
+        case ir.Over():
+            inner = (expr.source,)
         case ir.Operation() | ir.Call():
             inner = expr.args
         case ir.Vector():

@@ -15,11 +15,29 @@ from sgdsl.middle.expressions import NetUse as NetUse
 from sgdsl.middle.expressions import Network as Network
 from sgdsl.middle.expressions import Number as Number
 from sgdsl.middle.expressions import Operation as Operation
+from sgdsl.middle.expressions import Over as Over
 from sgdsl.middle.expressions import Part as Part
+from sgdsl.middle.expressions import Place as Place
 from sgdsl.middle.expressions import Ref as Ref
 from sgdsl.middle.expressions import Stage as Stage
 from sgdsl.middle.expressions import Vector as Vector
+from sgdsl.middle.expressions import View as View
 from sgdsl.middle.expressions import Weight as Weight
+from sgdsl.middle.loops import Axis as Axis
+from sgdsl.middle.loops import Lag as Lag
+from sgdsl.middle.loops import Range as Range
+from sgdsl.middle.sources import Bayes as Bayes
+from sgdsl.middle.sources import Default as Default
+from sgdsl.middle.sources import Expert as Expert
+from sgdsl.middle.sources import Head as Head
+from sgdsl.middle.sources import Learned as Learned
+from sgdsl.middle.sources import Mixture as Mixture
+from sgdsl.middle.sources import Own as Own
+from sgdsl.middle.sources import Parameter as Parameter
+from sgdsl.middle.sources import ParameterSource as ParameterSource
+from sgdsl.middle.sources import Product as Product
+from sgdsl.middle.sources import Table as Table
+from sgdsl.middle.sources import Value as Value
 from sgdsl.middle.types import Shape as Shape
 from sgdsl.middle.types import Support as Support
 from sgdsl.middle.types import Type as Type
@@ -30,115 +48,30 @@ Side = Literal["p", "q"]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A random variable."""
+    """A random variable, or in a loop one for each copy: `type` is that of one copy, `axes` its loops from outside in."""
 
     name: str
     role: Role
     type: Type
     span: Span = field(default=NOWHERE, compare=False)
+    axes: tuple[Range, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Let:
-    """`let h = …`. `type` is the aliased node's for `let h = x`, else real[shape]."""
+    """`let h = …`. `type` is the aliased node's for `let h = x`, else real[shape]; in a loop that of one copy. References to
+    copies at other places, and to all of them, are lets of their own, made by the front end (View, Over, Place); such a let
+    owns no weights and is named as written, blanks normalised: `z[t - 1]`, `sum(shown[*])`. `let m[0] = …` is a let `m[0]`
+    beside `m`."""
 
     name: str
     value: Expr
     type: Type
     span: Span = field(default=NOWHERE, compare=False)
+    axes: tuple[Range, ...] = ()
 
 
 # --- factors --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The parameter is a linear head (for a deconv: its last layer) on the factor's shared trunk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """The parameter has a network of its own, with a head."""
-
-    network: Network
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One row for each combination of `parents` (class, binary, count(a, b)), in written order."""
-
-    parents: tuple[Ref, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """A free parameter of `shape`: the parameter's full shape, or (1,) for one number for all cells."""
-
-    shape: Shape
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """No head, no map: the value of an expression, brought into the parameter's open domain."""
-
-    expr: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Default:
-    """The family's default, a constant (Categorical's logits: 0, the uniform distribution)."""
-
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Expert:
-    """A member of a product or mixture, a family with parameters of its own. `partial`: partial nodes that it reads,
-    through lets too; in rows where they miss every cell it drops out."""
-
-    family: str
-    parameters: tuple[Parameter, ...]
-    trunk: Network | None = None
-    partial: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Bayes:
-    """The logits are Σ log p of the factors of these nodes, at every value of the factor's own node: all p-factors that
-    contain it. `reads`: the nodes, and lets that do not depend on it, that they read."""
-
-    factors: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """loc and scale of a product of Normals, whose precisions add. `prior`: the node's p-factor is one of them, and `reads`
-    what that reads."""
-
-    experts: tuple[Expert, ...]
-    prior: bool = False
-    reads: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Mixture:
-    """The parameters of experts of one family side by side, [experts, …]; the density is their mean."""
-
-    experts: tuple[Expert, ...]
-
-
-ParameterSource = Head | Own | Table | Learned | Value | Default | Bayes | Product | Mixture
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of the family (its name there), of `shape` (for Categorical logits: event + (k,))."""
-
-    name: str
-    source: ParameterSource
-    shape: Shape
-    floor: float | None = None  # scale of an observed or supervised continuous node, headed or learned: 1e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +103,8 @@ def head(side: Side, node: str, given: Iterable[str]) -> str:
 @dataclass(frozen=True, slots=True)
 class Factor:
     """p(node | given) or q(node | given). `given`: names of nodes and lets as written; `trunk`: the one network that
-    serves every parameter whose source is Head; `estimator`: None where the file has no `by`."""
+    serves every parameter whose source is Head; `estimator`: None where the file has no `by`. `place`: for each axis of the
+    node the copies that it is a factor of, or one copy, `p(z[1])`; together the factors of a node are one for each copy."""
 
     side: Side
     node: str
@@ -183,11 +117,26 @@ class Factor:
     given_spans: tuple[Span, ...] = field(default=(), compare=False)
     text: str = field(default="", compare=False)  # the statement as written, comments and blanks normalised
     made: Made | None = field(default=None, compare=False)  # None: written in the file
+    place: tuple[Range | int, ...] = ()
+    piece: str = (
+        ""  # what tells it from the node's other factors on its side: "" for the one of most copies, "1" for p(z[1])
+    )
+
+    @property
+    def id(self) -> str:
+        """Unique on its side: the node, with its piece."""
+        return f"{self.node}_{self.piece}" if self.piece else self.node
+
+    @property
+    def axes(self) -> tuple[Range, ...]:
+        """The loops that it stands in."""
+        return tuple(r for r in self.place if isinstance(r, Range))
 
     @property
     def head(self) -> str:
-        """p(node | given), as written."""
-        return head(self.side, self.node, self.given)
+        """p(node | given), as written; each copy with its index."""
+        index = ", ".join(str(r) if isinstance(r, int) else r.axis for r in self.place)
+        return head(self.side, f"{self.node}[{index}]" if index else self.node, self.given)
 
     @property
     def mixture(self) -> Mixture | None:
@@ -232,11 +181,12 @@ class Model:
     train: tuple[Setting, ...]
     data: Data | None
     source: Source = field(repr=False, compare=False)
+    axes: tuple[Axis, ...] = ()
     _named: dict[tuple[str, str], Node | Let | Net | Factor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Of two factors of a node, which checks.py refuses, the first is found."""
-        factors = {(f.side, f.node): f for f in reversed((*self.p, *self.q))}
+        """Of two factors of a node, which checks.py refuses, the first is found; of a node's pieces that of most copies."""
+        factors = {(f.side, f.node): f for f in reversed((*self.p, *self.q)) if not f.piece}
         others = (("node", self.nodes), ("let", self.lets), ("net", self.nets))
         named = {(kind, n.name): n for kind, found in others for n in found}
         object.__setattr__(self, "_named", named | factors)
@@ -252,6 +202,15 @@ class Model:
 
     def factor(self, side: Side, node: str) -> Factor:
         return cast(Factor, self._named[side, node])
+
+    def pieces(self, side: Side, node: str) -> tuple[Factor, ...]:
+        """All factors of a node on a side, in the order of the file: several where copies differ."""
+        if not self.node(node).axes:
+            return (self.factor(side, node),) if (side, node) in self._named else ()
+        return tuple(f for f in (self.p if side == "p" else self.q) if f.node == node)
+
+    def axis(self, name: str) -> Axis:
+        return next(a for a in self.axes if a.name == name)
 
     def setting(self, section: Literal["objective", "train"], name: str) -> Setting | None:
         return next((s for s in getattr(self, section) if s.name == name), None)

@@ -69,6 +69,8 @@ class Reader:
                 return operate(expr, [self.value(a, values, owned) for a in expr.args])
             case ir.Call():
                 return call(expr, [self.value(a, values, owned) for a in expr.args])
+            case ir.View() | ir.Over() | ir.Place():
+                raise AssertionError("the oracle reads models whose loops are written out")
             case ir.Vector():
                 items = [self.value(i, values, owned) for i in expr.items]
                 return torch.stack(torch.broadcast_tensors(*items), dim=1)
