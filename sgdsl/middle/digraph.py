@@ -99,6 +99,14 @@ class Digraph:
             left = left.without(left.ancestors(*cycle) & left.descendants(*cycle))
             left = left.without(left.generations())
 
+    def components(self) -> Iterator[frozenset[str]]:
+        """The strongly connected parts that have a cycle: several nodes, or one with an edge to itself."""
+        left = self.without(self.generations())
+        for v in left:
+            part = left.ancestors(v) & left.descendants(v)
+            if part and v == next(u for u in left if u in part):
+                yield frozenset(part)
+
     def _cycle(self, start: str) -> tuple[str, ...]:
         """Upwards from a node that is on or below a cycle, to where the path meets itself; the first node in front."""
         path, place = [start], {start: 0}

@@ -32,11 +32,14 @@ class Lets:
 @dataclass(frozen=True, slots=True)
 class Graphs:
     """p and q over all nodes; an edge u → v: the factor of v reads u, directly or through lets. `lets`: what each let
-    reads, nodes and lets, before contraction. Orders are topological, ties by declaration."""
+    reads, nodes and lets, before contraction. Orders are topological, ties by declaration. In loops a node is all its copies,
+    and edges from one to another copy that would close a cycle are left out; `carried`: the sets of q's nodes and lets whose
+    copies need earlier ones of the same set, in no order."""
 
     p: Digraph
     q: Digraph
     lets: Lets
+    carried: tuple[frozenset[str], ...] = ()
 
     def order(self, side: ir.Side) -> tuple[str, ...]:
         """All nodes in topological order of a side, ties by declaration."""
@@ -121,11 +124,24 @@ def let_reads(let: ir.Let) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ref.name for ref in references(let.value)))
 
 
-def let_graph(model: ir.Model) -> Lets:
-    """What each let reads."""
+def let_graph(model: ir.Model, same: bool = False) -> Lets:
+    """What each let reads; `same`: without what it reads of other copies of a loop."""
     names = (*(n.name for n in model.nodes), *(h.name for h in model.lets))
-    reads = ((name, let.name) for let in model.lets for name in let_reads(let))
+    reads = [(name, let.name) for let in model.lets if not (same and is_shifted(let)) for name in let_reads(let)]
+    reads += [(count, let.name) for let in model.lets if (count := counted(model, let))]
     return Lets(digraph(names, reads), {n.name: i for i, n in enumerate(model.nodes)})
+
+
+def is_shifted(let: ir.Let) -> bool:
+    """Whether its copies are other copies of a node or let: z[t - 1]."""
+    return isinstance(let.value, ir.View) and any(isinstance(at, ir.Lag) and at.offset for at in let.value.at)
+
+
+def counted(model: ir.Model, let: ir.Let) -> str | None:
+    """The node that says how many copies a reduction takes together."""
+    if not isinstance(let.value, ir.Over):
+        return None
+    return model.axis(model.valued(let.value.source.name).axes[-1].axis).count
 
 
 def factor_graph(factors: Iterable[ir.Factor], model: ir.Model, lets: Lets) -> Digraph:
@@ -134,7 +150,28 @@ def factor_graph(factors: Iterable[ir.Factor], model: ir.Model, lets: Lets) -> D
     return digraph((n.name for n in model.nodes), edges)
 
 
+def within_copies(factors: Iterable[ir.Factor], model: ir.Model, lets: Lets) -> Digraph:
+    """The graph of one side without the edges between copies that would close a cycle."""
+    factors = tuple(factors)
+    every = factor_graph(factors, model, lets)
+    if not model.axes or every.acyclic:
+        return every
+    same = factor_graph(factors, model, let_graph(model, same=True))
+    part = {v: i for i, found in enumerate(every.components()) for v in found}
+    kept = (e for e in every.edges if same.has_edge(*e) or part.get(e[0], -1) != part.get(e[1], -2))
+    return digraph(every, kept)
+
+
+def carried(model: ir.Model, lets: Lets) -> tuple[frozenset[str], ...]:
+    """Nodes and lets of q on a cycle through other copies of themselves."""
+    if not model.axes:
+        return ()
+    edges = [*lets.graph.edges, *((name, f.node) for f in model.q for name in f.given)]
+    return tuple(digraph(lets.graph, edges).components())
+
+
 def build(model: ir.Model) -> Graphs:
     """The graphs of a model that passed checks.check_graph."""
     lets = let_graph(model)
-    return Graphs(factor_graph(model.p, model, lets), factor_graph(model.q, model, lets), lets)
+    p, q = (within_copies(factors, model, lets) for factors in (model.p, model.q))
+    return Graphs(p, q, lets, carried(model, lets))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from sgdsl.base.source import NOWHERE, Source, Span
@@ -185,10 +185,16 @@ class Model:
     _named: dict[tuple[str, str], Node | Let | Net | Factor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Of two factors of a node, which checks.py refuses, the first is found; of a node's pieces that of most copies."""
+        """Of two factors of a node, which checks.py refuses, the first is found; of a node's pieces that of most copies. The
+        others are found by their ids, as factors of nodes with these copies only."""
         factors = {(f.side, f.node): f for f in reversed((*self.p, *self.q)) if not f.piece}
         others = (("node", self.nodes), ("let", self.lets), ("net", self.nets))
-        named = {(kind, n.name): n for kind, found in others for n in found}
+        named: dict[tuple[str, str], Node | Let | Net | Factor] = {(kind, n.name): n for kind, found in others for n in found}
+        for factor in (*self.p, *self.q):
+            node = named.get(("node", factor.node))
+            if factor.piece and isinstance(node, Node):
+                factors[factor.side, factor.id] = factor
+                named["node", factor.id] = replace(node, name=factor.id, axes=factor.axes)
         object.__setattr__(self, "_named", named | factors)
 
     def node(self, name: str) -> Node:
@@ -196,6 +202,18 @@ class Model:
 
     def let(self, name: str) -> Let:
         return cast(Let, self._named["let", name])
+
+    @property
+    def values(self) -> tuple[Node | Let, ...]:
+        """Nodes, then lets."""
+        found: list[Node | Let] = [*self.nodes, *self.lets]
+        return tuple(found)
+
+    def valued(self, name: str) -> Node | Let:
+        """The node or let of a name."""
+        found = self._named.get(("node", name), self._named.get(("let", name)))
+        assert isinstance(found, Node | Let), name
+        return found
 
     def net(self, name: str) -> Net:
         return cast(Net, self._named["net", name])

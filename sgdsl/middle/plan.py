@@ -20,7 +20,8 @@ from sgdsl.middle.weights import Share, Weights
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """log p or log q of a node and the level it is evaluated on; `constant`: it depends on nothing at all."""
+    """log p or log q of a node, or of a piece of its copies (ir.Factor.id), and the level it is evaluated on; `constant`: it
+    depends on nothing at all."""
 
     side: ir.Side
     node: str
@@ -84,15 +85,17 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     settings = resolve(model.objective, "objective")
     draws = tuple(n for n in graphs.order("q") if model.node(n).role in ("latent", "supervised"))
     choices = estimators.choose(model, graphs, draws, sink)
+    choices |= {f.id: choices[f.node] for f in model.q if f.node in choices}
     scopes = scopes_of(model, graphs, draws, *estimators.listed(choices))
     gradient = check_doubly(model, graphs, choices, sink)
     terms = _terms(model, graphs, scopes)
     sizes = sizes or {n: estimators.entries(model, choices, n) for n in draws}
-    maker = Eliminator(sizes, {n: i for i, n in enumerate(draws)})
-    weights = Weights(model, draws, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
+    maker = Eliminator(sizes, scopes.place, *_stages(model, choices, scopes))
+    inferred = tuple(f.id for v in draws for f in model.pieces("q", v))
+    weights = Weights(model, inferred, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
     used = tuple(dict.fromkeys(t.scope for t in terms if t.scope))
     log_w, shares = weights.posteriors(used)
-    labels = tuple(weights.label(v) for v in draws if model.node(v).role == "supervised")
+    labels = tuple(weights.label(v) for v in inferred if model.node(v).role == "supervised")
     needed = tuple(dict.fromkeys((*used, *(s for _, s in labels if s))))
     bound, marginal = str(settings["bound"]), str(settings["marginal"])
     drawn = weights.proposals(needed) if bound == "clamped" or marginal == "jensen" else ()
@@ -109,7 +112,7 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
 
 def _groups(model: ir.Model, graphs: Graphs, plan: Plan) -> Recombination | None:
     """Groups serve the default bound: the others are defined by the weight of a whole sample."""
-    if (plan.bound, plan.marginal) != ("snis", "lse") or plan.samples == 1:
+    if (plan.bound, plan.marginal) != ("snis", "lse") or plan.samples == 1 or model.axes:
         return None
     varying = [v for v in plan.draws if plan.choices[v].drawn]
     found = recombination(model, graphs, plan.draws, varying, plan.log_w, {m.name: m for m in plan.messages})
@@ -123,22 +126,32 @@ def _groups(model: ir.Model, graphs: Graphs, plan: Plan) -> Recombination | None
 
 def _terms(model: ir.Model, graphs: Graphs, scopes: Scopes) -> tuple[Term, ...]:
     """log p of every modelled node in p's order, then log q of every inferred one in q's order."""
+    sides: tuple[ir.Side, ...] = ("p", "q")
+    factors = (f for side in sides for name in graphs.order(side) for f in model.pieces(side, name))
     found = []
-    sides: tuple[tuple[ir.Side, tuple[ir.Factor, ...]], ...] = (("p", model.p), ("q", model.q))
-    for side, factors in sides:
-        by_node = {f.node: f for f in factors}
-        for name in graphs.order(side):
-            if name in by_node and by_node[name].family != "Delta":
-                constant = side == "p" and is_constant(by_node[name]) and not model.node(name).type.partial
-                scope = () if constant else scopes.factor(side, name)
-                found.append(Term(side, name, scope, constant))
+    for factor in factors:
+        if factor.family != "Delta":
+            constant = factor.side == "p" and is_constant(factor) and not model.node(factor.node).type.partial
+            scope = () if constant else scopes.factor(factor)
+            found.append(Term(factor.side, factor.id, scope, constant))
     return tuple(found)
 
 
+def _stages(
+    model: ir.Model, choices: Mapping[str, estimators.Choice], scopes: Scopes
+) -> tuple[dict[str, int], dict[str, str | None]]:
+    """When each node and range is summed out, and what counts the copies of each range."""
+    counts = {name: model.axis(r.axis).count for name, r in scopes.ranges.items()}
+    listed = {name: k if k and k in choices and choices[k].listed else None for name, k in counts.items()}
+    return {name: scopes.stage(name) for name in scopes.place} if model.axes else {}, listed
+
+
 def is_constant(factor: ir.Factor) -> bool:
-    """Whether its log-probability is one number: the uniform Categorical, the fair Bernoulli of a binary node."""
-    return factor.family in ("Categorical", "Bernoulli") and all(
-        isinstance(p.source, ir.Default) for p in factor.parameters
+    """Whether its log-probability is one number: the uniform Categorical, the fair Bernoulli of a binary node outside loops."""
+    return (
+        factor.family in ("Categorical", "Bernoulli")
+        and not factor.axes
+        and all(isinstance(p.source, ir.Default) for p in factor.parameters)
     )
 
 

@@ -1,4 +1,5 @@
-"""Scopes: which enumerated nodes a value or a factor depends on, through draws too (docs/objective.md, section 3)."""
+"""Scopes: which enumerated nodes, and which copies of loops, a value or a factor depends on, through draws too
+(docs/objective.md, section 3)."""
 
 from __future__ import annotations
 
@@ -9,14 +10,20 @@ from sgdsl.middle import ir
 from sgdsl.middle.elimination import Scope
 from sgdsl.middle.graphs import Graphs
 
+NODES = 1 << 20  # in the order of scopes, behind so many ranges
+DEPTH = 1 << 40
+
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
-    """`values`: the scope of each node's and let's value. Scopes are in the order of q, which `place` numbers."""
+    """`values`: the scope of each node's and let's value: the ranges of its loops and enumerated nodes. Scopes are ordered by
+    `place`: nodes outside loops in the order of q, then ranges, then the nodes inside these loops, and so on inwards. `ranges`:
+    every range by its name."""
 
     graphs: Graphs = field(repr=False)
     place: Mapping[str, int] = field(repr=False)
     values: dict[str, Scope]
+    ranges: Mapping[str, ir.Range] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Scope:
         return self.values[name]
@@ -26,12 +33,26 @@ class Scopes:
         return self.ordered({c for name in names for c in self.values[name]})
 
     def ordered(self, nodes: Iterable[str]) -> Scope:
-        """Nodes of q in its order."""
+        """Nodes of q, and ranges, in their order."""
         return tuple(sorted(nodes, key=self.place.__getitem__))
 
-    def factor(self, side: ir.Side, node: str) -> Scope:
-        """What a factor depends on: its node and the node's parents."""
-        return self.union((node, *self.graphs.parents(side, node)))
+    def listed(self, names: Iterable[str]) -> set[str]:
+        """The enumerated nodes that some nodes and lets depend on."""
+        return {c for name in names for c in self.values[name] if c not in self.ranges}
+
+    def factor(self, factor: ir.Factor) -> Scope:
+        """What a factor depends on: its loops, its node and the node's parents."""
+        parents = self.graphs.lets.contracted(factor.given)
+        return self.ordered({*(r.name for r in factor.axes), *self.listed((factor.node, *parents))})
+
+    def depth(self, name: str) -> int:
+        """In how many loops a node stands; of a range, how deep it is nested."""
+        return self.place[name] // DEPTH
+
+    def stage(self, name: str) -> int:
+        """When a node is summed out, or the copies of a range are put together: the innermost first, of a loop its nodes before
+        its range."""
+        return -2 * self.depth(name) - (name not in self.ranges)
 
 
 def scopes_of(
@@ -44,11 +65,33 @@ def scopes_of(
     """The scopes when some nodes are enumerated. `draws`: q's nodes in order; `sampled`: enumerated in part, so that their
     values depend on their parents too. An enumerated node below a sampled one has its values listed for each of that one's:
     summed over the sampled node first, their shares would depend on which class was sampled, unseen by its score term."""
-    found = Scopes(graphs, {n: i for i, n in enumerate(draws)}, {n.name: () for n in model.nodes})
+    ranges = ranges_of(model)
+    loops = {n.name: tuple(r.name for r in n.axes) for n in model.values}
+    place = {n: len(loops[n]) * DEPTH + NODES + i for i, n in enumerate(draws)}
+    place |= {name: depth * DEPTH + i for i, (name, (depth, _)) in enumerate(ranges.items())}
+    found = Scopes(graphs, place, {}, {name: r for name, (_, r) in ranges.items()})
+    for node in model.nodes:
+        found.values[node.name] = found.ordered(loops[node.name])
     for name in draws:
-        above = found.union(graphs.parents("q", name))
-        above = tuple(c for c in above if c in sampled) if name in enumerated else above
-        found.values[name] = (*above, name) if name in (*enumerated, *sampled) else above
+        above = found.listed(graphs.parents("q", name))
+        above = {c for c in above if c in sampled} if name in enumerated else above
+        own = {name} if name in (*enumerated, *sampled) else set()
+        found.values[name] = found.ordered({*loops[name], *above, *own})
     for let in model.lets:
-        found.values[let.name] = found.union(graphs.lets.contracted([let.name]))
+        listed = found.listed(graphs.lets.contracted([let.name]))
+        found.values[let.name] = found.ordered({*loops[let.name], *listed})
+    for factor in (*model.p, *model.q):
+        if factor.piece:
+            loops[factor.id] = tuple(r.name for r in factor.axes)
+            found.values[factor.id] = found.ordered({*loops[factor.id], *found.listed([factor.node])})
+    return found
+
+
+def ranges_of(model: ir.Model) -> dict[str, tuple[int, ir.Range]]:
+    """Every range by its name, with how deep it is nested: 1 for one of an outermost loop."""
+    written = [n.axes for n in model.values] + [f.axes for f in (*model.p, *model.q)]
+    found: dict[str, tuple[int, ir.Range]] = {}
+    for axes in written:
+        for depth, r in enumerate(axes, 1):
+            found[r.name] = (max(depth, found.get(r.name, (0, r))[0]), r)
     return found

@@ -17,10 +17,12 @@ FEW = 12  # listed nodes up to which each level has an elimination of its own: s
 @dataclass(frozen=True, slots=True)
 class Share:
     """log q · w at the entries of a level (`own`), and at no level, or a part of it that holds all that differs (`whole`):
-    the weight of an entry is the exponential of their difference."""
+    the weight of an entry is the exponential of their difference, times the weight with which a copy is there: `alive`, the
+    level's range of a loop `1..k` where k is not in the level."""
 
     own: Product
     whole: Product
+    alive: str | None = None
 
     @property
     def differing(self) -> tuple[Key, ...]:
@@ -46,6 +48,9 @@ class Weights:
     def posteriors(self, scopes: Iterable[Scope]) -> tuple[Product, dict[Scope, Share]]:
         """log w, a number a sample and row: log Σ over enumerated values of q · w. And the shares at the entries of levels."""
         scopes = tuple(scopes)
+        if self.maker.ranges:
+            log_w = self.maker.product(self._collect((), True), ())
+            return log_w, {s: self._in_loops(s, True, log_w) for s in scopes}
         tree = self._tree(scopes, True)
         if tree is None:
             log_w = self.maker.product(self._collect((), True), ())
@@ -58,10 +63,30 @@ class Weights:
     def proposals(self, scopes: Iterable[Scope]) -> tuple[Product, ...]:
         """log of the marginal of each level's values under q, known values fixed and not weighed."""
         scopes = tuple(scopes)
-        tree = self._tree(scopes, False)
+        tree = None if self.maker.ranges else self._tree(scopes, False)
         if tree is None:
             return tuple(self.maker.product(self._collect(s, False), s) for s in scopes)
         return tuple(tree.product(s)[0] for s in scopes)
+
+    def _in_loops(self, scope: Scope, with_labels: bool, log_w: Product) -> Share:
+        """By the chain rule, from outside in: the nodes outside loops, then those of each loop given what is outside of it."""
+        maker = self.maker
+        outer = tuple(n for n in scope if maker.depth(n) == 0)
+        ranges = [n for n in scope if n in maker.ranges]
+        own = maker.product(self._collect(outer, with_labels), outer).factors if outer else ()
+        whole = log_w.factors if outer else ()
+        for r in ranges:
+            depth = maker.depth(r)
+            inner = [n for n in scope if maker.depth(n) == depth and n not in maker.ranges]
+            if inner:
+                upto = tuple(n for n in scope if maker.depth(n) <= depth)
+                above = tuple(n for n in upto if n not in inner)
+                factors = {k: s for k, s in self._collect(upto, with_labels).items() if r in s}
+                own += maker.product(factors, upto).factors
+                whole += maker.product(factors, above).factors
+        counted = [r for r in ranges if (k := maker.ranges[r]) and k not in scope]
+        assert len(counted) <= 1, "one loop of a random number of copies in a level"
+        return Share(Product(scope, own), Product(scope, whole), counted[0] if counted else None)
 
     def _supervised(self, node: str) -> bool:
         return self.model.node(node).role == "supervised"
