@@ -88,7 +88,11 @@ def _f(step: Step, shares: dict[Scope, str]) -> list[Summand]:
         if scope:
             name = step.named.locals.new(f"f_{'_'.join(scope)}")
             step.say(f"{name} = {signed(step, terms)}")
-            texts.append(f"{step.level(scope)}.share({shares[scope]}, {name})")
+            texts.append(
+                f"{step.level(scope)}.share({shares[scope]}, {name})"
+                if shares[scope]
+                else f"{step.level(scope)}.down({name})"
+            )
             summands.append(Summand(scope, name, shares[scope], "sample_weight"))
     rows = signed(step, levels.get((), []))
     constant = all(t.constant for t in levels.get((), []))
@@ -154,6 +158,6 @@ def emit_terms(step: Step, found: Mapping[Term, tuple[str, str]]) -> None:
     step.out.raw("terms = {", 8)
     for term, (text, share_of) in found.items():
         name = step.model.factor(term.side, term.node).head
-        where = f"{step.level(term.scope)}, {share_of}" if term.scope else "None, None"
+        where = f"{step.level(term.scope)}, {share_of or None}" if term.scope else "None, None"
         step.out.statement(f'"{name}": Term({text}, {where}),', 12)
     step.out.raw("}", 8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sgdsl.backend.calls import runtime_family
+from sgdsl.backend.copies import emit_loops
 from sgdsl.backend.writer import Writer, quoted, tuple_of
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Graphs
@@ -30,6 +31,7 @@ def emit_facts(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan) -> None
     out.statement(f"ORDER_Q = {tuple_of(quoted(n) for n in plan.draws)}", 4)
     if plan.groups:
         _grouping(out, plan.groups)
+    emit_loops(out, model, plan.scopes)
     out.raw(f"samples = {plan.samples}", 4)
     out.raw("alpha = 0.0", 4)
 
@@ -53,4 +55,5 @@ def _node_info(model: ir.Model, graphs: Graphs, plan: Plan, node: ir.Node, sides
         ("family_q", quoted(prefix["q"])), ("estimator", quoted(estimator)), ("parents_p", parents["p"]),
         ("parents_q", parents["q"]),
     )  # fmt: skip
-    return [f"{name}={value}" for name, value in fields] + ["partial=True"] * node.type.partial
+    texts = [f"{name}={value}" for name, value in fields] + ["partial=True"] * node.type.partial
+    return [*texts, *([f"loops={tuple_of(quoted(r.name) for r in node.axes)}"] if node.axes else [])]

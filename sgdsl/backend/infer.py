@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sgdsl.backend import calls
 from sgdsl.backend.methods import relaxed
-from sgdsl.backend.step import Step
+from sgdsl.backend.step import Step, repr_scope
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key, Scope
@@ -15,12 +15,13 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
     """A node of q: its parameters, its value, its log q."""
     step.heading(factor)
     step.late = step.is_late("q", factor.node)
-    name, choice = factor.node, step.plan.choices[factor.node]
-    value, node = step.named.values[name], step.model.node(name)
+    name, choice = factor.id, step.plan.choices[factor.node]
+    value, node = step.named.values[name], step.model.node(factor.node)
     scope = step.plan.scopes[name]
-    at = term.scope if term else scope
+    at = step.plan.scopes.factor(factor) if term else scope
     entry = step.entry(factor, at)
     parameters = step.parameters(factor, at, lifted=not entry)
+    step.made[name, ()] = value
     if choice.name == "enumerate":
         if not step.late:
             list_values(step, name)
@@ -30,7 +31,7 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
         draw(step, factor, node, parameters, scope)
     if term:
         step.factors[Key("q", name)] = step.named.derived["log_q", name]
-        step.say(f"{step.factors[Key('q', name)]} = {step.density(factor, parameters, at, entry)}")
+        step.log_prob(factor, term, parameters, at, entry)
 
 
 def list_values(step: Step, name: str) -> None:
@@ -40,7 +41,7 @@ def list_values(step: Step, name: str) -> None:
 
 def draw(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
     """Known rows keep their label, the others draw."""
-    value, choice = step.named.values[node.name], step.plan.choices[node.name]
+    value, choice = step.named.values[factor.id], step.plan.choices[node.name]
     entries = f"{step.level(scope)}.entries" if scope else "rows"
     prefix = FAMILIES[factor.family].runtime
     options = ""
@@ -54,13 +55,15 @@ def draw(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], sc
         step.say(f"{value} = {drawn}")
     else:
         label = f'batch.values["{node.name}"]'
-        label = f"{step.level(scope)}.up({label})" if scope else label
+        label = f'viewed(batch.views["{factor.id}"], {label})' if factor.piece else label
+        own = step.loops(factor.id)
+        label = label if scope == own else f"{step.level(scope)}.up({label}{', ' + repr_scope(own) if own else ''})"
         if relaxed(step.plan, node.name) and node.type.one_hot:
             shift = f", {node.type.first}" if node.type.first else ""
             label = f"one_hot({label}, {node.type.values}{shift})"
-        known = step.named.derived["label", node.name]
+        known = step.named.derived["label", factor.id]
         step.say(f"{known} = {label}")
-        step.say(f"{value} = where_known({step.known(node.name, scope)}, {known}, {drawn})")
+        step.say(f"{value} = where_known({step.known(factor.id, scope)}, {known}, {drawn})")
     if relaxed(step.plan, node.name):
         _soften(step, factor, node, parameters[0], entries)
 

@@ -9,7 +9,7 @@ from sgdsl.backend.code import Code
 from sgdsl.backend.experts import Member, combined
 from sgdsl.backend.features import Input, sequential, strip
 from sgdsl.backend.layers import layers
-from sgdsl.backend.names import Named
+from sgdsl.backend.names import Named, word
 from sgdsl.backend.parameters import constants, is_free, is_number, module_of, parameters
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
@@ -18,6 +18,7 @@ from sgdsl.middle.graphs import factor_reads, let_reads
 from sgdsl.middle.plan import Plan
 
 Nets = dict[str, tuple[str, tuple[ir.Part, ...]]]
+COPIED = (ir.View, ir.Over, ir.Place)  # lets of other copies have no methods
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,10 @@ def factor_method(
 ) -> Method:
     """The method `encode_v` or `decode_v` of a factor: parents in, the family's parameters out. `prior`: the method of its
     node's p-factor, for a product."""
-    attribute = f"{factor.side}_{factor.node}"
+    attribute = f"{factor.side}_{factor.id}"
     reads = factor_reads(factor)
     level, lifts = level_of(reads, plan)
-    code = Code(inputs_of(reads, lifts, plan, named, types), nets, "net", plan.is_split(factor.side, factor.node))
+    code = Code(inputs_of(reads, lifts, plan, named, types), nets, "net", plan.is_split(factor.side, factor.id))
     partial = zero_missing(code)
     match factor.parameters[0].source:
         case ir.Product() | ir.Mixture() as source:
@@ -62,7 +63,7 @@ def factor_method(
                 return Method("", (), (), (), (), "", attribute, free, constants(factor, texts))
     body = [f"net = self.{attribute}"] if code.modules else []
     body += [*code.body, f"return {', '.join(strip(t) for t in texts)}"]
-    name = f"{'encode' if factor.side == 'q' else 'decode'}_{factor.node}"
+    name = f"{'encode' if factor.side == 'q' else 'decode'}_{factor.id}"
     return Method(name, reads, level, lifts, tuple(body), module_of(code.modules), attribute, free, (), partial)
 
 
@@ -105,7 +106,7 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
         only = next(iter(code.modules.values()))
         module = only if whole else module_of(code.modules)
     body = (*code.body, f"return {text}")
-    return Method(f"let_{let.name}", reads, level, lifts, body, module, attribute, (not reads,), (), partial)
+    return Method(f"let_{word(let.name)}", reads, level, lifts, body, module, attribute, (not reads,), (), partial)
 
 
 def net_module(net: ir.Net) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -18,7 +19,8 @@ MODULE_WORDS = frozenset(
     register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
     register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
     register_state_dict_pre_hook requires_grad_ samples set_extra_state set_submodule share_memory state_dict to
-    to_empty train training type xpu zero_grad NAME NODES LEVELS ORDER_P ORDER_Q GROUPS running_mean""".split()  # noqa: SIM905
+    to_empty train
+    training type xpu zero_grad NAME NODES LEVELS ORDER_P ORDER_Q GROUPS RANGES VIEWS OVERS CARRIED running_mean""".split()  # noqa: SIM905
 )
 STEP_WORDS = frozenset(
     """self torch math nn F Tensor batch draws samples rows alpha bound terms objective score gain f log_w log_v
@@ -60,12 +62,19 @@ class Named:
 
 def name_all(model: ir.Model, functions: Iterable[str]) -> Named:
     """Identifiers for a whole model; `functions`: names that emitted code imports."""
-    named: list[ir.Node | ir.Let] = [*model.nodes, *model.lets]
+    pieces = [model.node(name) for name in dict.fromkeys(f.id for f in (*model.p, *model.q) if f.piece)]
+    named: list[ir.Node | ir.Let] = [*model.values, *pieces]
     owners: list[ir.Net | ir.Let] = [*model.nets, *model.lets]
     local = Names(set(STEP_WORDS) | set(functions))
-    derived = {(kind, n.name): local.new(wish.format(n.name)) for n in named for kind, wish in DERIVED.items()}
-    values = {n.name: local.new(n.name) for n in named}
-    factors = {f"{f.side}_{f.node}" for f in (*model.p, *model.q)} | {f"q_{f.node}_baseline" for f in model.q}
-    methods = {f"{m}_{n.name}" for m in ("encode", "decode", "let", "baseline") for n in named}
+    derived = {(kind, n.name): local.new(wish.format(word(n.name))) for n in named for kind, wish in DERIVED.items()}
+    values = {n.name: local.new(word(n.name)) for n in named}
+    factors = {f"{f.side}_{f.id}" for f in (*model.p, *model.q)} | {f"q_{f.id}_baseline" for f in model.q}
+    methods = {f"{m}_{word(n.name)}" for m in ("encode", "decode", "let", "baseline") for n in named}
     modules = Names(set(MODULE_WORDS) | factors | methods)
-    return Named(values, derived, {n.name: modules.new(n.name) for n in owners}, local)
+    return Named(values, derived, {n.name: modules.new(word(n.name)) for n in owners}, local)
+
+
+def word(name: str) -> str:
+    """A name as an identifier: `z[t - 1]` → z_before, `z[t + 1]` → z_after, `sum(shown[*])` → sum_shown, `m[0]` → m_0."""
+    text = re.sub(r"\[\w+ \+ 1\]", "_after", re.sub(r"\[\w+ - 1\]", "_before", name))
+    return re.sub(r"\W+", "_", text).strip("_") if text != name or not name.isidentifier() else name

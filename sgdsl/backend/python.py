@@ -13,7 +13,7 @@ from sgdsl.backend.facts import emit_facts
 from sgdsl.backend.grouped import emit_grouped, emit_weights
 from sgdsl.backend.infer import infer, list_values
 from sgdsl.backend.lookup import emit_lookup
-from sgdsl.backend.methods import Method, factor_method, let_method, net_module
+from sgdsl.backend.methods import COPIED, Method, factor_method, let_method, net_module
 from sgdsl.backend.names import Named, name_all
 from sgdsl.backend.runtime_names import imports, names_of
 from sgdsl.backend.sampled import infer_sampled
@@ -34,16 +34,17 @@ def emit(model: ir.Model, graphs: Graphs, plan: Plan) -> tuple[str, tuple[int, .
     types = {n.name: n.type for n in model.nodes} | {h.name: h.type for h in model.lets}
     methods: dict[tuple[str, str], Method] = {}
     for let in model.lets:
-        methods["let", let.name] = let_method(let, plan, named, nets, types)
+        if not isinstance(let.value, COPIED):
+            methods["let", let.name] = let_method(let, plan, named, nets, types)
     for factor in (*model.p, *model.q):
         match factor.parameters[0].source:
             case ir.Bayes() as source:
                 made = bayes_method(factor, source, model, plan, named, methods)
             case ir.Product(prior=True):
-                made = factor_method(factor, plan, named, nets, types, methods["p", factor.node])
+                made = factor_method(factor, plan, named, nets, types, methods["p", factor.id])
             case _:
                 made = factor_method(factor, plan, named, nets, types)
-        methods[factor.side, factor.node] = made
+        methods[factor.side, factor.id] = made
     for name in scored_by(plan, "net"):
         methods["baseline", name] = baseline_method(model.factor("q", name), plan, named, nets, types)
     body = Writer()
@@ -122,11 +123,12 @@ def _side(out: Writer, model: ir.Model, side: ir.Side, methods: Methods, named: 
     out.raw(f'"""The factors of {side}: parents in, parameters out, all [S or 1, entries, …]."""', 4)
     if side == "q":
         for let in model.lets:
-            _method(out, model, methods["let", let.name], named, f"let {let.name}", _line(model, "let", let.name))
+            if ("let", let.name) in methods:
+                _method(out, model, methods["let", let.name], named, f"let {let.name}", _line(model, "let", let.name))
     for factor in model.p if side == "p" else model.q:
         names = ", ".join(parameter_names(factor))
-        out_line = _line(model, side, factor.node)
-        _method(out, model, methods[side, factor.node], named, f"{factor.text}: {names}", out_line)
+        out_line = _line(model, side, factor.id)
+        _method(out, model, methods[side, factor.id], named, f"{factor.text}: {names}", out_line)
         if side == "q" and ("baseline", factor.node) in methods:
             doc = f"The bound as predicted from the parents of {factor.node}"
             _method(out, model, methods["baseline", factor.node], named, doc, out_line)
@@ -177,8 +179,9 @@ def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: 
         _inferred(step)
     terms = {t.node: t for t in plan.terms if t.side == "p"}
     for name in graphs.order("p"):
-        if name in terms:
-            step.generate(model.factor("p", name), terms[name])
+        for factor in model.pieces("p", name):
+            if factor.id in terms:
+                step.generate(factor, terms[factor.id])
     step.view = None
     if plan.groups:
         emit_grouped(step)

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sgdsl.backend import calls
+from sgdsl.backend.copies import read_copies
 from sgdsl.backend.methods import Method, relaxed
 from sgdsl.backend.names import Named
 from sgdsl.backend.writer import Writer, quoted
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key, Message, Scope
+from sgdsl.middle.graphs import let_reads
 from sgdsl.middle.plan import Plan, Term
 
 INDENT = 8
@@ -38,11 +40,13 @@ class Step:
     late: bool = False  # after recombination
     view: Callable[[str], str] | None = None  # how a statement reads values, where not as they are (backend/doubly.py)
     messages: dict[str, Message] = field(init=False)
+    lets: frozenset[tuple[str, str]] = field(init=False)
     terms: dict[tuple[str, str], Term] = field(init=False)
 
     def __post_init__(self) -> None:
         self.messages = {m.name: m for m in self.plan.messages}
         self.terms = {(t.side, t.node): t for t in self.plan.terms}
+        self.lets = frozenset(("let", let.name) for let in self.model.lets)
 
     def say(self, text: str) -> None:
         self.out.statement(text, INDENT)
@@ -78,15 +82,31 @@ class Step:
             self.made[text, scope] = name
         return self.made[text, scope]
 
+    def loops(self, name: str) -> Scope:
+        """The level of a node's own copies, where its mask stands."""
+        return tuple(r.name for r in self.model.valued(name).axes)
+
     def known(self, node: str, scope: Scope) -> str:
-        """The mask of a supervised node at a level."""
-        name = self.named.derived["known", node]
-        if not scope:
+        """The mask of a supervised node, or of a piece of it, at a level."""
+        name, own = self.named.derived["known", node], self.loops(node)
+        if scope == own:
             return name
         if (name, scope) not in self.made:
             self.made[name, scope] = self.named.locals.new(f"{name}_{self.level(scope)}")
-            self.say(f"{self.made[name, scope]} = {name}[{self.level(scope)}.row]")
+            self.say(f"{self.made[name, scope]} = {name}[{self.index(scope, own)}]")
         return self.made[name, scope]
+
+    def piece(self, factor: ir.Factor) -> None:
+        """The values of the copies that a factor is of, from those of all copies of its node; once."""
+        name = factor.id
+        if (name, ()) in self.made:
+            return
+        self.made[name, ()] = self.named.values[name]
+        view = f'batch.views["{name}"]'
+        self.say(f"{self.named.values[name]} = viewed({view}, {self.value(factor.node)})")
+        if self.model.node(name).type.partial:
+            present = self.named.derived["present", factor.node]
+            self.say(f"{self.named.derived['present', name]} = viewed({view}, {present})")
 
     # --- recombined draws -------------------------------------------------------------------------------------
 
@@ -140,18 +160,42 @@ class Step:
 
     def let(self, name: str) -> None:
         """Compute a let, once, when it is first read."""
-        if ("let", name) in self.methods and (name, ()) not in self.made and self.view is None:
-            self.made[name, ()] = self.named.values[name]
+        if (name, ()) in self.made or self.view is not None or ("let", name) not in self.lets:
+            return
+        self.made[name, ()] = self.named.values[name]
+        if ("let", name) in self.methods:
             outer, self.late = self.late, self.plan.groups is not None and name in self.plan.groups.late
             self.say(self.call(self.methods["let", name], self.named.values[name]))
             self.late = outer
+        else:
+            self.copies(self.model.let(name))
+
+    def copies(self, let: ir.Let) -> None:
+        """A let that reads other copies, and its mask."""
+        scope, names = self.plan.scopes[let.name], let_reads(let)
+        for name in names:
+            self.let(name)
+        values = [self.whole(name) for name in names]
+        at = self.level(scope) if scope else ""
+        self.say(f"{self.named.values[let.name]} = {read_copies(let, values, at)}")
+        if let.type.partial:
+            masks = [self.named.derived["present", name] for name in names]
+            self.say(f"{self.named.derived['present', let.name]} = {read_copies(let, masks, at)}")
+
+    def whole(self, name: str) -> str:
+        """A value at every entry of its level, also where it depends on no input."""
+        value, scope = self.value(name), self.plan.scopes[name]
+        method = self.methods.get(("let", name))
+        if method is None or not method.free[0]:
+            return value
+        return f"on_entries({value}, {self.level(scope)}.entries)" if scope else f"on_entries({value}, rows)"
 
     def parameters(self, factor: ir.Factor, scope: Scope, lifted: bool = True) -> list[str]:
         """The texts of a factor's parameters at a level, or where its method computes them."""
-        method = self.methods[factor.side, factor.node]
+        method = self.methods[factor.side, factor.id]
         if not method.name:
             return list(method.constants)
-        names = [self.named.locals.new(f"{factor.side}_{factor.node}_{n}") for n in calls.parameter_names(factor)]
+        names = [self.named.locals.new(f"{factor.side}_{factor.id}_{n}") for n in calls.parameter_names(factor)]
         self.say(self.call(method, ", ".join(names)))
         return [
             name if free or not lifted else self.raised(name, method.level, scope)
@@ -160,18 +204,27 @@ class Step:
 
     def entry(self, factor: ir.Factor, scope: Scope) -> str:
         """The index of the entry whose logits a class is looked up in, where these stand below `scope`; else ""."""
-        if not self.plan.is_looked_up(factor.side, factor.node):
+        if not self.plan.is_looked_up(factor.side, factor.id):
             return ""
-        return self.index(scope, self.methods[factor.side, factor.node].level)
+        return self.index(scope, self.methods[factor.side, factor.id].level)
 
     def density(self, factor: ir.Factor, parameters: list[str], scope: Scope, entry: str = "") -> str:
         """log p or log q of a factor's node at a level; `entry`: where its parameters stand below."""
         if self.plan.is_closed(factor.node):
             return self.expected(factor, parameters, scope)
-        node, name, soft = self.model.node(factor.node), factor.node, relaxed(self.plan, factor.node)
+        node, name, soft = self.model.node(factor.node), factor.id, relaxed(self.plan, factor.node)
+        if factor.piece:
+            self.piece(factor)
         value = self.raised(self.value(name, soft), self.plan.scopes[name], scope)
-        present = self.raised(self.named.derived["present", name], (), scope) if node.type.partial else ""
+        present = self.raised(self.named.derived["present", name], self.loops(name), scope) if node.type.partial else ""
         return calls.log_prob(factor, node, value, parameters, present, soft, entry)
+
+    def log_prob(self, factor: ir.Factor, term: Term, parameters: list[str], at: Scope, entry: str) -> None:
+        """The statement of a term: evaluated where it varies, `at`, and lifted to its level."""
+        target = self.text_of(term)
+        self.say(f"{target} = {self.density(factor, parameters, at, entry)}")
+        if at != term.scope:
+            self.say(f"{target} = {self.level(term.scope)}.up({target}{', ' + repr_scope(at) if at else ''})")
 
     def expected(self, factor: ir.Factor, parameters: list[str], scope: Scope) -> str:
         """log p or log q of a closed node, averaged over q."""
@@ -191,9 +244,9 @@ class Step:
             return
         self.heading(factor)
         self.late = self.is_late("p", term.node)
-        entry = self.entry(factor, term.scope)
-        parameters = self.parameters(factor, term.scope, lifted=not entry)
-        self.say(f"{self.text_of(term)} = {self.density(factor, parameters, term.scope, entry)}")
+        at = self.plan.scopes.factor(factor)
+        entry = self.entry(factor, at)
+        self.log_prob(factor, term, self.parameters(factor, at, lifted=not entry), at, entry)
 
     def text_of(self, term: Term) -> str:
         """The variable of a term, or the number it is."""

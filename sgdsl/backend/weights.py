@@ -61,12 +61,25 @@ def message(step: Step, made: Message) -> None:
     """One elimination."""
     joint, below = product(step, made.product), f", {repr_scope(made.scope)}" if made.scope else ""
     name = step.named.locals.new(made.name)
-    step.say(f"{name} = {step.level(made.product.scope)}.log_sum({joint}{below})")
+    if made.over not in step.plan.scopes.ranges:
+        step.say(f"{name} = {step.level(made.product.scope)}.log_sum({joint}{below})")
+    elif set(made.scope) <= set(made.product.scope):
+        step.say(f"{name} = {step.level(made.product.scope)}.down({joint}{below})")
+    else:
+        step.say(f"{name} = {upto(step, made, joint)}")
     step.factors[Key("message", made.name)] = name
 
 
+def upto(step: Step, made: Message, joint: str) -> str:
+    """The copies of a loop `1..k` added up to each k."""
+    at, of = step.level(made.scope), repr_scope(made.product.scope)
+    raise AssertionError((at, of, joint))
+
+
 def share(step: Step, made: Product, log_w: Product | None, name: str) -> str:
-    """The weight of each entry of a level within its sample and row: what it has in common with log w cancels."""
+    """The weight of each entry of a level within its sample and row, "" for 1: what it has in common with log w cancels."""
+    if not made.factors:
+        return ""
     own, total = dict(made.factors), dict(log_w.factors) if log_w else {}
     above = product(step, Product(made.scope, tuple((k, s) for k, s in own.items() if k not in total)))
     below = product(step, Product(made.scope, tuple((k, s) for k, s in total.items() if k not in own)))

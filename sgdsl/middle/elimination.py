@@ -46,8 +46,8 @@ class Message:
 @dataclass(slots=True)
 class Eliminator:
     """Makes and shares messages. `sizes`: values of each enumerated node; `place`: its place in the order of scopes; `stages`:
-    what is summed out first has the smallest, minus twice its depth in loops, less one for a node; `ranges`: the loops' ranges, each with the enumerated node that counts its
-    copies, if any."""
+    what is summed out first has the smallest, minus twice its depth in loops, less one for a node; `ranges`: those of loops, each
+    with the enumerated node that counts its copies, if any."""
 
     sizes: Mapping[str, int]
     place: Mapping[str, int]

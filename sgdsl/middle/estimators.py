@@ -11,6 +11,7 @@ from sgdsl.catalog.families import FAMILIES
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
 from sgdsl.middle.cases import Cases, cases
+from sgdsl.middle.coupled import coupled
 from sgdsl.middle.elimination import Eliminator
 from sgdsl.middle.graphs import Graphs
 
@@ -51,14 +52,21 @@ def choose(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], sink: Sink) 
     """The estimator of every node of q: as written, else reparam where the family has it, enumerate while no term's
     scope passes CAP values, else score. Adds E0501 where a written one cannot be."""
     choices: dict[str, Choice] = {}
+    together = coupled(model)
     for name in draws:
         factor = model.factor("q", name)
-        if factor.estimator and (written := _written(model, graphs, factor, factor.estimator, sink)):
+        if factor.estimator and (
+            written := _written(model, graphs, factor, factor.estimator, together.get(name), sink)
+        ):
             choices[name] = written
         elif factor.family == "Delta":
             choices[name] = Choice("delta", "a value, not a draw")
         elif FAMILIES[factor.family].reparameterised:
             choices[name] = Choice("reparam", f"{factor.family} draws are smooth in their parameters")
+        elif name in together:
+            choices[name] = Choice(
+                "score", f"{together[name]} reads its copies together: they have too many joint cases", _LOO
+            )
     state = _cases(model, graphs, draws, choices)
     for name in draws:
         if name not in choices:
@@ -97,8 +105,11 @@ def listed(choices: Mapping[str, Choice]) -> tuple[set[str], set[str]]:
     return enumerated, sampled
 
 
-def _written(model: ir.Model, graphs: Graphs, factor: ir.Factor, estimator: ir.Estimator, sink: Sink) -> Choice | None:
-    """The choice that `by` asks for; None, with a diagnostic, where the node or family cannot have it."""
+def _written(
+    model: ir.Model, graphs: Graphs, factor: ir.Factor, estimator: ir.Estimator, together: str | None, sink: Sink
+) -> Choice | None:
+    """The choice that `by` asks for; None, with a diagnostic, where the node or family cannot have it. `together`: what reads
+    several copies of the node at once."""
     node, family = model.node(factor.node), FAMILIES[factor.family]
     size = node.type.cardinality
     finite = f"`{node.name}` is {node.type}, which has no finite list of values"
@@ -106,9 +117,13 @@ def _written(model: ir.Model, graphs: Graphs, factor: ir.Factor, estimator: ir.E
         case "reparam":
             wrong = "" if family.reparameterised else f"{family.name} has no draws that are smooth in its parameters"
         case "enumerate":
-            wrong = "" if size else finite
+            wrong = (
+                f"{together} reads its copies together, which have too many joint cases" if size and together else ""
+            )
+            wrong = wrong if size else finite
         case "sum_and_sample":
             wrong = _not_sampled(model, graphs, node, family.name)
+            wrong = "copies of a loop are not summed in part" if node.axes and not wrong else wrong
         case "gumbel" | "straight_through":
             wrong = "" if size and family.name in ("Categorical", "Bernoulli") else finite
         case _:

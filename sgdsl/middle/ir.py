@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
@@ -187,9 +188,13 @@ class Model:
     def __post_init__(self) -> None:
         """Of two factors of a node, which checks.py refuses, the first is found; of a node's pieces that of most copies. The
         others are found by their ids, as factors of nodes with these copies only."""
-        factors = {(f.side, f.node): f for f in reversed((*self.p, *self.q)) if not f.piece}
+        factors: dict[tuple[str, str], Factor] = {}
+        for factor in sorted((*self.p, *self.q), key=lambda f: -math.prod(r.copies for r in f.axes)):
+            factors.setdefault((factor.side, factor.node), factor)
         others = (("node", self.nodes), ("let", self.lets), ("net", self.nets))
-        named: dict[tuple[str, str], Node | Let | Net | Factor] = {(kind, n.name): n for kind, found in others for n in found}
+        named: dict[tuple[str, str], Node | Let | Net | Factor] = {
+            (kind, n.name): n for kind, found in others for n in found
+        }
         for factor in (*self.p, *self.q):
             node = named.get(("node", factor.node))
             if factor.piece and isinstance(node, Node):

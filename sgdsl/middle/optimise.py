@@ -30,7 +30,7 @@ def optimise(model: ir.Model, graphs: Graphs, plan: Plan) -> Plan:
 def _splits(model: ir.Model, plan: Plan) -> Iterator[Split]:
     for factor in (*model.p, *model.q):
         if any(_is_joined(n) for expr in factor_expressions(factor) for n in networks(expr)):
-            yield Split(factor.side, factor.node)
+            yield Split(factor.side, factor.id)
     for let in model.lets:
         if any(_is_joined(n) for n in networks(let.value)):
             yield Split("let", let.name)
@@ -48,14 +48,14 @@ def _look_ups(model: ir.Model, plan: Plan) -> Iterator[LookUp]:
         below = plan.scopes.union(factor_reads(factor))
         relaxed = term.node in plan.choices and plan.choices[term.node].relaxed
         plain = factor.family == "Categorical" and not (factor.mixture or node.type.partial or relaxed)
-        if plain and factor_reads(factor) and below != term.scope:
-            yield LookUp(term.side, term.node, below, term.scope)
+        if plain and factor_reads(factor) and below != plan.scopes.factor(factor):
+            yield LookUp(term.side, term.node, below, plan.scopes.factor(factor))
 
 
 def _closed(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[Closed]:
     """Latent Normals whose draw neither a weight, a share nor a parameter of their own prior depends on (docs/objective.md,
     closed forms)."""
-    if plan.bound == "iw" or plan.groups is not None:
+    if plan.bound == "iw" or plan.groups is not None or model.axes:
         return
     weighing = {n.name for n in model.nodes if n.role == "supervised"} | {
         v for v, c in plan.choices.items() if c.listed

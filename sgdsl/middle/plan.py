@@ -89,6 +89,8 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     scopes = scopes_of(model, graphs, draws, *estimators.listed(choices))
     gradient = check_doubly(model, graphs, choices, sink)
     terms = _terms(model, graphs, scopes)
+    if model.axes:
+        terms = tuple(replace(t, scope=shared(model, scopes, t.scope)) for t in terms)
     sizes = sizes or {n: estimators.entries(model, choices, n) for n in draws}
     maker = Eliminator(sizes, scopes.place, *_stages(model, choices, scopes))
     inferred = tuple(f.id for v in draws for f in model.pieces("q", v))
@@ -100,7 +102,9 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     bound, marginal = str(settings["bound"]), str(settings["marginal"])
     drawn = weights.proposals(needed) if bound == "clamped" or marginal == "jensen" else ()
     log_v = _log_v(terms, draws, choices, maker) if bound == "iw" else None
-    messages = _used(maker, [log_w, *(s.own for s in shares.values()), *drawn, *([log_v] if log_v else [])])
+    messages = _used(
+        maker, [log_w, *(p for s in shares.values() for p in (s.own, s.whole)), *drawn, *([log_v] if log_v else [])]
+    )
     estimators.check_size(model, [*(m.product.scope for m in messages), *used], maker, sink)
     count = samples.samples(model, graphs, draws, choices, settings, sink)
     levels = _levels(model, terms, messages, needed, scopes, maker)
@@ -135,6 +139,26 @@ def _terms(model: ir.Model, graphs: Graphs, scopes: Scopes) -> tuple[Term, ...]:
             scope = () if constant else scopes.factor(factor)
             found.append(Term(factor.side, factor.id, scope, constant))
     return tuple(found)
+
+
+def shared(model: ir.Model, scopes: Scopes, scope: Scope) -> Scope:
+    """A level of loops on which the weight of an entry is a product of what is outside and inside of each loop: with all that
+    q of its inner nodes, and labels that depend on them, read; with k, where a loop `1..k` stands beside enumerated nodes."""
+    found: set[str] = set()
+    todo = set(scope)
+    while todo:
+        found |= todo
+        inner = {v for v in found if v not in scopes.ranges and scopes.depth(v)}
+        factors = [f for f in model.q if f.node in inner or model.node(f.node).role == "supervised"]
+        levels = [scopes.factor(f) for f in factors]
+        read = {
+            c for f, level in zip(factors, levels, strict=True) for c in level if f.node in inner or inner & set(level)
+        }
+        counts = {model.axis(scopes.ranges[r].axis).count for r in found if r in scopes.ranges}
+        outer = {v for v in found | read if v not in scopes.ranges and not scopes.depth(v)}
+        read |= {k for k in counts if k and k in scopes.listed([k]) and outer - {k}} if outer else set()
+        todo = {c for c in read if c not in scopes.ranges or c in found} - found
+    return scopes.ordered(found)
 
 
 def _stages(

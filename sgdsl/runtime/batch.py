@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol
@@ -10,14 +11,16 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime.grouping import Grouping, group_table
-from sgdsl.runtime.levels import Level, make_level, value_table
+from sgdsl.runtime.levels import Copies, Level, Listed, list_entries, make_level, value_table
+from sgdsl.runtime.places import Over, Together, View, together, view_index
 
 DUMMIES = {"positive": 1.0, "unit": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
 class NodeInfo:
-    """Facts of a node that its data and queries need; families are the prefixes of runtime functions ("": none)."""
+    """Facts of a node that its data and queries need; families are the prefixes of runtime functions ("": none); `loops`: the
+    ranges of its copies, from outside in."""
 
     role: str
     support: str
@@ -30,6 +33,7 @@ class NodeInfo:
     parents_p: tuple[str, ...]
     parents_q: tuple[str, ...]
     partial: bool = False
+    loops: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -62,13 +66,17 @@ class Emitted(Protocol):
     LEVELS: ClassVar[tuple[tuple[str, ...], ...]]
     ORDER_Q: ClassVar[tuple[str, ...]]
     GROUPS: ClassVar[Grouping | None]
+    RANGES: ClassVar[Mapping[str, Copies]]
+    VIEWS: ClassVar[Mapping[str, View]]
+    OVERS: ClassVar[Mapping[str, Over]]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """`values[node]` [1, rows, *event], a legal dummy where unknown or missing; `known[node]` [rows] for each supervised
     node; `groups` [weighed, rows] where weights are averaged by group (runtime/grouping.py); `present[node]` [1, rows, *event]
-    for each partial node, which cells are there."""
+    for each partial node, which cells are there. Of a node in loops each copy is an entry: rows · copies instead of rows.
+    `views`, `overs`: where copies at other places, and those taken together, stand."""
 
     values: Mapping[str, Tensor]
     known: Mapping[str, Tensor]
@@ -77,11 +85,13 @@ class Batch:
     dtype: torch.dtype
     groups: Tensor | None = None
     present: Mapping[str, Tensor] = field(default_factory=dict)
+    views: Mapping[str, Tensor] = field(default_factory=dict)
+    overs: Mapping[str, Together] = field(default_factory=dict)
 
     @property
     def labelled(self) -> Tensor:
-        """Rows with a known supervised node, [rows]."""
-        masks = list(self.known.values())
+        """Rows with a known supervised node, or copy of one, [rows]."""
+        masks = [mask.reshape(self.rows, -1).any(1) for mask in self.known.values()]
         return torch.stack(masks).any(0) if masks else torch.zeros(self.rows, dtype=torch.bool, device=self._device)
 
     @property
@@ -96,7 +106,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One factor's log-probability at its level, and the share of each entry (None: its level is the rows)."""
+    """One factor's log-probability at its level (None: the rows), and the share of each entry (None: 1)."""
 
     log_prob: Tensor | float
     level: Level | None
@@ -109,7 +119,8 @@ class Term:
             if not isinstance(self.log_prob, Tensor):
                 return torch.tensor([self.log_prob])
             level, share, found = self.level, self.share, self.log_prob
-            found = found if level is None or share is None else level.share(share, found)
+            if level is not None:
+                found = level.down(found) if share is None else level.share(share, found)
             if weight is None or len(weight) == 1:
                 return found.mean(0)
             return torch.where(weight > 0, weight * found, 0.0).sum(0)
@@ -151,10 +162,10 @@ def make_batch(
     known: Mapping[str, Tensor] | None = None,
     dtype: torch.dtype | None = None,
 ) -> Batch:
-    """Rows for an emitted step. `values[node]` [rows, *event]: every observed and given node; supervised nodes may be
-    absent, and what they hold where not known is replaced; missing cells of a partial node are as in present_cells.
-    `known[node]` bool [rows]; absent: nowhere known.
-    Raises ValueError when a tensor's shape is not [rows, *event]."""
+    """Rows for an emitted step. `values[node]` [rows, *event], [rows, copies, …, *event] in loops: every observed and given
+    node; supervised nodes may be absent, and what they hold where not known is replaced; missing cells of a partial node are
+    as in present_cells. `known[node]` bool [rows], [rows, copies, …] in loops; absent: nowhere known.
+    Raises ValueError when a tensor's shape is another."""
     known = known or {}
     dtype = dtype or torch.get_default_dtype()
     first = next(iter(values.values()))
@@ -163,27 +174,32 @@ def make_batch(
     for name, info in model.NODES.items():
         if info.role == "latent":
             continue
-        value = values.get(name)
+        copies = [model.RANGES[r].number for r in info.loops]
+        value, entries = values.get(name), rows * math.prod(copies)
+        expected = (rows, *copies, *info.event)
         if value is None and info.role != "supervised":
             raise ValueError(
-                f"{name} is {info.role}: a batch needs its values, [rows, {', '.join(map(str, info.event))}]"
+                f"{name} is {info.role}: a batch needs its values, [{', '.join(map(str, ('rows', *expected[1:])))}]"
             )
-        if value is not None and value.shape != (rows, *info.event):
-            raise ValueError(f"{name} is {list(value.shape)}, expected {[rows, *info.event]}")
-        kept = dummy(info, rows, dtype, device) if value is None else value.to(torch.int64 if info.integer else dtype)
+        if value is not None and value.shape != expected:
+            raise ValueError(f"{name} is {list(value.shape)}, expected {list(expected)}")
+        value = None if value is None else value.reshape(entries, *info.event)
+        kept = (
+            dummy(info, entries, dtype, device) if value is None else value.to(torch.int64 if info.integer else dtype)
+        )
         if info.role == "supervised":
             mask = known.get(name) if value is not None else None
-            mask = torch.zeros(rows, dtype=torch.bool, device=device) if mask is None else mask
+            mask = torch.zeros(entries, dtype=torch.bool, device=device) if mask is None else mask.flatten()
             kept = torch.where(mask.reshape(-1, *[1] * len(info.event)), kept, dummy(info, 1, dtype, device))
             masks[name] = mask
         full[name] = kept[None]
         if info.partial:
             full[name], present[name] = present_cells(info, full[name])
-    levels = make_levels(model, full, masks, rows, dtype, device)
+    levels, views, overs = make_levels(model, full, masks, rows, dtype, device)
     grouping, groups = model.GROUPS, None
     if grouping is not None:
         groups = group_table(grouping, model.NODES, model.ORDER_Q, masks, rows, device)
-    return Batch(full, masks, levels, rows, dtype, groups, present)
+    return Batch(full, masks, levels, rows, dtype, groups, present, views, overs)
 
 
 def make_levels(
@@ -193,23 +209,46 @@ def make_levels(
     rows: int,
     dtype: torch.dtype,
     device: torch.device,
-) -> dict[str, Level]:
-    """The index tensors of every level of the model, for rows with these masks."""
-    counts, tables = {}, {}
-    for node in {n for level in model.LEVELS for n in level}:
-        info = model.NODES[node]
-        if info.estimator == "sum_and_sample":  # the entries are the likeliest class and another (runtime/sampled.py)
-            table = torch.arange(2, device=device)
-        else:
-            kind = torch.int64 if info.integer else dtype
-            table = value_table(info.first, info.classes, info.event, kind, device)
-        tables[node] = table
-        counts[node] = torch.full((rows,), len(table), device=device)
-        if node in known:
-            counts[node] = counts[node].masked_fill(known[node], 1)
-    shown = {n: mask for n, mask in known.items() if model.NODES[n].estimator != "sum_and_sample"}
+) -> tuple[dict[str, Level], dict[str, Tensor], dict[str, Together]]:
+    """The index tensors of every level, view and reduction of the model, for rows with these masks."""
+    ranges = model.RANGES
+    listed = {
+        node: _listed(model, node, values, known, rows, dtype, device)
+        for node in {n for level in model.LEVELS for n in level if n not in ranges}
+    }
+    asked = dict.fromkeys(((), *model.LEVELS)) if ranges else model.LEVELS
+    found = {level: list_entries(level, rows, listed, ranges, device) for level in asked}
     made = {}
     for level in model.LEVELS:
-        below = {" ".join(other): other for other in model.LEVELS if set(other) < set(level)}
-        made[" ".join(level)] = make_level(level, below, counts, tables, values, shown)
-    return made
+        below = {" ".join(other): found[other] for other in model.LEVELS if set(other) < set(level)}
+        made[" ".join(level)] = make_level(found[level], below, rows, listed, ranges)
+    views = {name: view_index(view, found, ranges) for name, view in model.VIEWS.items()}
+    counts = {over.count: values[over.count][0] for over in model.OVERS.values() if over.count in values}
+    overs = {name: together(over, found, ranges, listed, counts) for name, over in model.OVERS.items()}
+    return made, views, overs
+
+
+def _listed(
+    model: Emitted,
+    node: str,
+    values: Mapping[str, Tensor],
+    known: Mapping[str, Tensor],
+    rows: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Listed:
+    """What levels need of a node that they list."""
+    info = model.NODES[node]
+    sampled = info.estimator == "sum_and_sample"  # the entries are the likeliest class and another (runtime/sampled.py)
+    kind = torch.int64 if info.integer else dtype
+    table = (
+        torch.arange(2, device=device) if sampled else value_table(info.first, info.classes, info.event, kind, device)
+    )
+    entries = rows * math.prod(model.RANGES[r].number for r in info.loops)
+    counts = torch.full((entries,), len(table), device=device)
+    if node not in known:
+        return Listed(table, counts, info.loops)
+    counts = counts.masked_fill(known[node], 1)
+    if sampled:
+        return Listed(table, counts, info.loops)
+    return Listed(table, counts, info.loops, values[node], known[node])

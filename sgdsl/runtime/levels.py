@@ -1,15 +1,16 @@
-"""Levels: which rows and values a term is evaluated on. Known masks come in, index tensors go out.
+"""Levels: which rows, copies and values a term is evaluated on. Known masks come in, index tensors go out.
 
-A level is a list of entries (row, a value of each enumerated node in it), ordered by row and then by the values, the
-last node fastest. A row that knows a node's value has one entry for it, another row as many as the node has values.
-The empty level is the rows themselves and has no object. Tensors at a level are [S or 1, entries, *event].
+A level is a list of entries (row, a copy of each loop and a value of each enumerated node in it), ordered by row and then by
+these, the last fastest. A row that knows a node's value has one entry for it, another row as many as the node has values. Of
+a loop `1..k` a level with k in it lists the copies that live, another one all. The empty level is the rows themselves and has
+no object. Tensors at a level are [S or 1, entries, *event].
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -20,12 +21,14 @@ ROWS = ""
 @dataclass(frozen=True, slots=True)
 class Level:
     """`index[name]` maps each entry to its entry in the smaller level `name` ("": its row), [entries] int64; `sizes`
-    are the numbers of entries there; `values[node]` is the node's value at each entry, [1, entries, *event]."""
+    are the numbers of entries there; `values[node]` is the node's value at each entry, [1, entries, *event]; `copy[range]` the
+    copy of each entry, [entries] int64 from 0."""
 
     index: Mapping[str, Tensor]
     sizes: Mapping[str, int]
     values: Mapping[str, Tensor]
     entries: int
+    copy: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def row(self) -> Tensor:
@@ -65,46 +68,110 @@ def value_table(first: int, values: int, event: Sequence[int], dtype: torch.dtyp
     return torch.cartesian_prod(*[axis] * cells).reshape(values**cells, *event)
 
 
-def make_level(
-    nodes: Sequence[str],
-    below: Mapping[str, Sequence[str]],
-    counts: Mapping[str, Tensor],
-    tables: Mapping[str, Tensor],
-    labels: Mapping[str, Tensor],
-    known: Mapping[str, Tensor],
-) -> Level:
-    """The level of `nodes`. `below`: its smaller levels by name; `counts[node]` [rows]: entries of each row;
-    `tables[node]` [values, *event]; `labels[node]` [1, rows, *event] and `known[node]` [rows] where supervised."""
-    total = _product(counts, nodes)
-    row = torch.repeat_interleave(total)
-    rest = torch.arange(len(row), device=row.device) - (total.cumsum(0) - total).index_select(0, row)
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """A range of a loop: its places first … last; `count`: the node k of `1..k`, "" for a fixed range."""
+
+    first: int
+    last: int
+    count: str = ""
+
+    @property
+    def number(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A node whose values are listed: `table` [values, *event]; `counts` the entries of each row, or of each copy, [rows or
+    rows · copies …]; `loops`: the ranges of its copies; `labels` [1, rows or …, *event] and `known` where supervised."""
+
+    table: Tensor
+    counts: Tensor
+    loops: tuple[str, ...] = ()
+    labels: Tensor | None = None
+    known: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The entries of a level: the `row` of each, and its `digit` for each name; `starts[j]`: where the entries of the first
+    j + 1 names begin for each entry of the first j."""
+
+    names: tuple[str, ...]
+    row: Tensor
+    digit: Mapping[str, Tensor]
+    starts: tuple[Tensor, ...]
+
+    def position(self, row: Tensor, digit: Mapping[str, Tensor]) -> Tensor:
+        """Which entry has this row and these digits, [any]."""
+        for start, name in zip(self.starts, self.names, strict=True):
+            row = start.index_select(0, row) + digit[name]
+        return row
+
+
+def list_entries(
+    names: Sequence[str], rows: int, listed: Mapping[str, Listed], ranges: Mapping[str, Copies], device: torch.device
+) -> Entries:
+    """The entries of a level, one name after the other."""
+    row = torch.arange(rows, device=device)
     digit: dict[str, Tensor] = {}
-    for node in reversed(nodes[1:]):
-        radix = counts[node].index_select(0, row)
-        digit[node] = rest % radix
-        rest = rest // radix
-    digit[nodes[0]] = rest
-    index, sizes = {ROWS: row}, {ROWS: len(total)}
-    for name, members in below.items():
-        part = _product(counts, members)
-        position = digit[members[0]]
-        for node in members[1:]:
-            position = position * counts[node].index_select(0, row) + digit[node]
-        index[name] = (part.cumsum(0) - part).index_select(0, row) + position
-        sizes[name] = int(part.sum())
-    values = {}
-    for node in nodes:
-        value = tables[node].index_select(0, digit[node])[None]
-        if node in known:
-            mask = known[node].index_select(0, row).reshape(1, -1, *[1] * (value.dim() - 2))
-            value = torch.where(mask, labels[node].index_select(1, row).to(value.dtype), value)
-        values[node] = value
-    return Level(index, sizes, values, len(row))
+    starts = []
+    for name in names:
+        counts = _counts(name, row, digit, listed, ranges)
+        again = torch.repeat_interleave(counts)
+        start = counts.cumsum(0) - counts
+        row = row.index_select(0, again)
+        own = torch.arange(len(again), device=device) - start.index_select(0, again)
+        digit = {n: d.index_select(0, again) for n, d in digit.items()} | {name: own}
+        starts.append(start)
+    return Entries(tuple(names), row, digit, tuple(starts))
 
 
-def _product(counts: Mapping[str, Tensor], nodes: Sequence[str]) -> Tensor:
-    """The entries of each row in a level of these nodes, [rows]."""
-    total = counts[nodes[0]]
-    for node in nodes[1:]:
-        total = total * counts[node]
-    return total
+def _counts(
+    name: str, row: Tensor, digit: Mapping[str, Tensor], listed: Mapping[str, Listed], ranges: Mapping[str, Copies]
+) -> Tensor:
+    """How many values, or copies, follow each entry so far."""
+    if name in listed:
+        return listed[name].counts.index_select(0, own_copy(listed[name], row, digit, ranges))
+    found = ranges[name]
+    if found.count in digit:
+        node = listed[found.count]
+        value = value_at(node, row, digit[found.count], digit, ranges)[0]
+        return (value - (found.first - 1)).clamp(0, found.number)
+    return torch.full_like(row, found.number)
+
+
+def own_copy(node: Listed, row: Tensor, digit: Mapping[str, Tensor], ranges: Mapping[str, Copies]) -> Tensor:
+    """Where a node's own mask and label stand: its row, or the copy in its row."""
+    for name in node.loops:
+        row = row * ranges[name].number + digit[name]
+    return row
+
+
+def value_at(
+    node: Listed, row: Tensor, digit: Tensor, digits: Mapping[str, Tensor], ranges: Mapping[str, Copies]
+) -> Tensor:
+    """The value of a node at each entry, [1, entries, *event]."""
+    value = node.table.index_select(0, digit)[None]
+    if node.known is None or node.labels is None:
+        return value
+    own = own_copy(node, row, digits, ranges)
+    mask = node.known.index_select(0, own).reshape(1, -1, *[1] * (value.dim() - 2))
+    return torch.where(mask, node.labels.index_select(1, own).to(value.dtype), value)
+
+
+def make_level(
+    entries: Entries,
+    below: Mapping[str, Entries],
+    rows: int,
+    listed: Mapping[str, Listed],
+    ranges: Mapping[str, Copies],
+) -> Level:
+    """A level of its entries. `below`: those of its smaller levels by name."""
+    row, digit = entries.row, entries.digit
+    index = {ROWS: row} | {name: other.position(row, digit) for name, other in below.items()}
+    sizes = {ROWS: rows} | {name: len(other.row) for name, other in below.items()}
+    values = {n: value_at(listed[n], row, digit[n], digit, ranges) for n in entries.names if n in listed}
+    copy = {n: digit[n] for n in entries.names if n in ranges}
+    return Level(index, sizes, values, len(row), copy)

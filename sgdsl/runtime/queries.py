@@ -25,8 +25,10 @@ from sgdsl.runtime.densities_moments import MIXTURE
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.experts import among, mixture_log_prob
 from sgdsl.runtime.grouping import Grouping
+from sgdsl.runtime.levels import Copies
 from sgdsl.runtime.masks import over_present
 from sgdsl.runtime.networks import unknown, where_known
+from sgdsl.runtime.places import Over, View
 
 Values = Mapping[str, Tensor]
 Parameters = tuple[Tensor | float, ...]
@@ -60,6 +62,9 @@ class Queries(nn.Module):
     ORDER_P: ClassVar[tuple[str, ...]]
     ORDER_Q: ClassVar[tuple[str, ...]]
     GROUPS: ClassVar[Grouping | None] = None
+    RANGES: ClassVar[Mapping[str, Copies]] = {}
+    VIEWS: ClassVar[Mapping[str, View]] = {}
+    OVERS: ClassVar[Mapping[str, Over]] = {}
 
     @abstractmethod
     def parameters_q(self, node: str, v: Values) -> Parameters:

@@ -1,0 +1,113 @@
+"""Copies of loops in a step: lets that read other copies, or all of them, come in; where these stand, and values, go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sgdsl.backend.writer import Writer, quoted, tuple_of
+from sgdsl.middle import ir
+from sgdsl.middle.elimination import Scope
+from sgdsl.middle.scopes import Scopes
+
+
+def emit_loops(out: Writer, model: ir.Model, scopes: Scopes) -> None:
+    """RANGES, VIEWS and OVERS, what batches need to know of loops."""
+    if not model.axes:
+        return
+    out.raw("RANGES = {", 4)
+    for name, found in scopes.ranges.items():
+        count = model.axis(found.axis).count
+        out.raw(f'"{name}": Copies({found.first}, {found.last}{f", {quoted(count)}" if count else ""}),', 8)
+    out.raw("}", 4)
+    _table(out, "VIEWS", dict(_views(model, scopes)))
+    _table(out, "OVERS", dict(_overs(model, scopes)))
+
+
+def _table(out: Writer, name: str, rows: Mapping[str, str]) -> None:
+    if rows:
+        out.raw(f"{name} = {{", 4)
+        for key, text in rows.items():
+            out.statement(f"{quoted(key)}: {text},", 8)
+        out.raw("}", 4)
+
+
+def _scope(scope: Scope) -> str:
+    return tuple_of(map(quoted, scope))
+
+
+def _source(of: Scope, places: Mapping[str, tuple[str, int]], first: int, last: int) -> str:
+    shown = ", ".join(f"{quoted(k)}: ({quoted(r)}, {n})" for k, (r, n) in places.items())
+    return f"Source({_scope(of)}, {{{shown}}}, {first}, {last})"
+
+
+def _place(at: ir.Lag | ir.Range | int) -> tuple[str, int]:
+    match at:
+        case ir.Lag():
+            return at.range.name, at.offset
+        case ir.Range():
+            return at.name, 0
+        case _:
+            return "", at
+
+
+def _views(model: ir.Model, scopes: Scopes) -> Iterator[tuple[str, str]]:
+    """Lets at other places, pieces of a node's own copies, and nodes that are put together from pieces."""
+    for let in model.lets:
+        if isinstance(let.value, ir.View):
+            yield let.name, _view(model, scopes, let, let.value)
+    for factor in (*model.p, *model.q):
+        if factor.piece:
+            node = model.node(factor.node)
+            places = {r.name: _place(at) for r, at in zip(node.axes, factor.place, strict=True)}
+            source = _source(scopes[node.name], places, node.axes[-1].first, node.axes[-1].last)
+            yield factor.id, f"View({_scope(scopes[factor.id])}, ({source},))"
+    for node in model.nodes:
+        pieces = model.pieces("q", node.name)
+        if len(pieces) > 1:
+            yield node.name, _whole(scopes, node, pieces)
+
+
+def _view(model: ir.Model, scopes: Scopes, let: ir.Let, view: ir.View) -> str:
+    source = model.valued(view.source.name)
+    places = {r.name: _place(at) for r, at in zip(source.axes, view.at, strict=True)}
+    sources = [_source(scopes[source.name], places, source.axes[-1].first, source.axes[-1].last)]
+    for place, edge in view.edges:
+        outer = {r.name: places[r.name] for r in model.valued(edge.name).axes}
+        sources.append(_source(scopes[edge.name], outer, place, place))
+    asked, offset = _place(view.at[-1])
+    return f"View({_scope(scopes[let.name])}, {tuple_of(sources)}, ({quoted(asked)}, {offset}))"
+
+
+def _whole(scopes: Scopes, node: ir.Node, pieces: tuple[ir.Factor, ...]) -> str:
+    sources = []
+    for piece in pieces:
+        at = piece.place[-1]
+        first, last = (at.first, at.last) if isinstance(at, ir.Range) else (at, at)
+        places = {
+            own.name: (r.name, 0) for r, own in zip(node.axes, piece.place, strict=True) if isinstance(own, ir.Range)
+        }
+        sources.append(_source(scopes[piece.id], places, first, last))
+    return f"View({_scope(scopes[node.name])}, {tuple_of(sources)}, ({quoted(node.axes[-1].name)}, 0))"
+
+
+def _overs(model: ir.Model, scopes: Scopes) -> Iterator[tuple[str, str]]:
+    for let in model.lets:
+        if isinstance(let.value, ir.Over):
+            source = model.valued(let.value.source.name)
+            found = source.axes[-1]
+            count = model.axis(found.axis).count
+            behind = f", {quoted(count)}" if count else ""
+            of, at = _scope(scopes[source.name]), _scope(scopes[let.name])
+            yield let.name, f"Over({of}, {at}, {quoted(found.name)}{behind})"
+
+
+def read_copies(let: ir.Let, values: Sequence[str], at: str) -> str:
+    """The value of a let that reads other copies from the variables of what it reads; `at`: the variable of its level."""
+    match let.value:
+        case ir.View():
+            return f"viewed(batch.views[{quoted(let.name)}], {', '.join(values)})"
+        case ir.Over(function):
+            return f"batch.overs[{quoted(let.name)}].{function}({values[0]})"
+        case ir.Place(found):
+            return f"{at}.copy[{quoted(found.name)}][None]"
+    raise AssertionError(f"{let.name} reads no other copies")

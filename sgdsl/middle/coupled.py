@@ -1,0 +1,49 @@
+"""Which nodes of loops have copies that a term reads together: the model comes in, names go out.
+
+A finite node of a loop is summed over a copy at a time. That is right where every copy's value reaches terms of its own
+copy alone; where several copies meet, values of one copy would have to be listed beside those of all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from sgdsl.middle import ir
+from sgdsl.middle.graphs import let_reads
+
+
+def coupled(model: ir.Model) -> dict[str, str]:
+    """For each such node of q what reads its copies together, as written."""
+    found: dict[str, str] = {}
+    reads = {let.name: frozenset(let_reads(let)) for let in model.lets}
+    for node in model.nodes:
+        if node.axes and node.role in ("latent", "supervised"):
+            reader = _meeting(model, reads, node)
+            if reader:
+                found[node.name] = reader
+    return found
+
+
+def _meeting(model: ir.Model, reads: Mapping[str, Collection[str]], node: ir.Node) -> str | None:
+    """The first let or factor that reads several copies of a value that depends on one copy of the node, as written; None where
+    every reader keeps to its copy."""
+    loops = {r.axis for r in node.axes}
+    seen, todo = {node.name}, [node.name]
+    while todo:
+        name = todo.pop()
+        for let in model.lets:
+            if name not in reads[let.name] or let.name in seen:
+                continue
+            if isinstance(let.value, ir.View | ir.Over):
+                return let.name
+            seen.add(let.name)
+            todo.append(let.name)
+        for factor in (*model.p, *model.q):
+            if name not in factor.given:
+                continue
+            if not loops <= {r.axis for r in factor.axes}:
+                return factor.head
+            if factor.side == "q" and factor.node not in seen:
+                seen.add(factor.node)
+                todo.append(factor.node)
+    return None
