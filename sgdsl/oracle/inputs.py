@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -19,6 +22,28 @@ def number(kind: ir.Type, value: Tensor) -> Tensor:
         return value
     assert kind.values is not None
     return value @ torch.arange(kind.first, kind.first + kind.values, dtype=torch.float64)
+
+
+def stack_raw(kind: ir.Type, items: Sequence[Tensor | None]) -> Tensor:
+    """Copies of one type side by side, [N, copies, *event]; `kind`: that of the stack; None: a copy that does not exist, all
+    zeros. Where there is one, or a copy is relaxed, classes are weights, [N, copies, *event, values]."""
+    found = [i for i in items if i is not None]
+    event = len(kind.event) - 1
+    if kind.one_hot and (len(found) < len(items) or any(i.dim() > 1 + event for i in found)):
+        assert kind.values is not None
+        one = replace(kind, shape=kind.shape[1:])
+        found = [torch.stack(cell_weights(one, i), 1).reshape(len(i), *one.event, kind.values) for i in found]
+        shape = (1, *one.event, kind.values)
+    else:
+        shape = (1, *kind.event[1:])
+    rest = iter(found)
+    zeros = torch.zeros(shape, dtype=torch.float64)
+    return torch.stack(torch.broadcast_tensors(*(zeros if i is None else next(rest) for i in items)), 1)
+
+
+def own_copy(stack: Tensor, copies: Sequence[ir.Range]) -> Tensor:
+    """A copy's own weights in a stack; all of them where copies share."""
+    return stack[tuple(r.first for r in copies)]
 
 
 def cell_weights(kind: ir.Type, value: Tensor) -> list[Tensor]:

@@ -5,9 +5,8 @@ Shares nothing with sgdsl.runtime or sgdsl.backend. Every tensor here is [N or 1
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,16 +15,9 @@ from sgdsl.middle import ir
 from sgdsl.oracle import experts
 from sgdsl.oracle.densities import cell_log_prob, domain
 from sgdsl.oracle.expressions import aligned, call, operate
-from sgdsl.oracle.inputs import cell_weights, flat, number, outer
-from sgdsl.oracle.stages import Layer, Layers, join_maps, run_stage, up
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """The weights that a let's or a factor's expressions own, consumed in the order in which they are written."""
-
-    layers: Layers
-    free: Iterator[Tensor]
+from sgdsl.oracle.inputs import cell_weights, flat, number, outer, own_copy, stack_raw
+from sgdsl.oracle.owned import Owned, layer_of, owned
+from sgdsl.oracle.stages import Layers, join_maps, run_stage, up
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +28,7 @@ class Reader:
     state: Mapping[str, Tensor]
 
     def owned(self, prefix: str) -> Owned:
-        """Layers with a bias and free tensors under names that begin so, in the order of the state_dict."""
-        layers = (
-            self._layer(name.removesuffix("weight"))
-            for name in self.state
-            if name.startswith(prefix)
-            and name.endswith("weight")
-            and name.removesuffix("weight") + "bias" in self.state
-        )
-        free = (
-            tensor
-            for name, tensor in self.state.items()
-            if name.startswith(prefix) and re.fullmatch(r"weight\d*", name.split(".")[-1])
-            if name.removesuffix("weight") + "bias" not in self.state
-        )
-        return Owned(layers, free)
-
-    def _layer(self, name: str) -> Layer:
-        running = (self.state.get(f"{name}running_mean"), self.state.get(f"{name}running_var"))
-        return Layer(self.state[f"{name}weight"], self.state[f"{name}bias"], *running)
+        return owned(self.state, prefix)
 
     # --- expressions ------------------------------------------------------------------------------------------
 
@@ -77,24 +51,27 @@ class Reader:
             case ir.Apply():
                 return self.network(expr.network, values, owned)
             case ir.Weight():
-                return next(owned.free)[None]
+                return own_copy(next(owned.free), expr.copies)[None]
 
     def raw(self, ref: ir.Ref, values: Mapping[str, Tensor]) -> Tensor:
         """The value of a node or, evaluated anew at each use, of a let; a relaxed class stays a vector of weights."""
         if ref.name in values:
             return values[ref.name]
-        value = self.model.let(ref.name).value
-        return (
-            self.raw(value, values)
-            if isinstance(value, ir.Ref)
-            else self.value(value, values, self.owned(f"{ref.name}."))
-        )
+        let = self.model.let(ref.name)
+        match let.value:
+            case ir.Ref():
+                return self.raw(let.value, values)
+            case ir.Vector() if let.type.one_hot or let.type.partial:  # a stack of copies
+                items = [self.raw(i, values) if isinstance(i, ir.Ref) else None for i in let.value.items]
+                return stack_raw(let.type, items)
+            case _:
+                return self.value(let.value, values, self.owned(f"{ref.name}."))
 
     # --- networks ---------------------------------------------------------------------------------------------
 
     def network(self, network: ir.Network, values: Mapping[str, Tensor], owned: Owned) -> Tensor:
         """[N, width], or a map [N, c, h, w], behind the last part."""
-        stages = list(self._stages(network.parts, owned))
+        stages = list(self._stages(network.parts, replace(owned, layers=(c.of(network.copies) for c in owned.layers))))
         inputs = [self._input(expr, values, owned) for expr in network.inputs]
         maps = [self._map(e, values, owned) for e in network.inputs if len(e.shape) == 3]
         if stages and stages[0][0].kind == "conv":
@@ -209,11 +186,12 @@ class Reader:
                 return self._head(name, own, hidden, parameter.shape)
             case ir.Table():
                 table = self.state[f"{prefix}.table.{parameter.name}"]
-                cells = [w for ref in parameter.source.parents for w in cell_weights(ref.type, values[ref.name])]
+                table = own_copy(table, parameter.source.copies)
+                cells = [w for ref in parameter.source.parents for w in cell_weights(ref.type, self.raw(ref, values))]
                 rows: Tensor = torch.tensordot(outer(cells), table.flatten(0, len(cells) - 1), 1)
                 return rows
             case ir.Learned():
-                free = self.state[name]
+                free = own_copy(self.state[name], parameter.source.copies)
                 return free.reshape((1,) * (1 + len(parameter.shape))) if free.numel() == 1 else free[None]
             case ir.Value():
                 raw = self.value(parameter.source.expr, values, owned).double()
@@ -225,7 +203,7 @@ class Reader:
 
     def _head(self, name: str, network: ir.Network | None, hidden: Tensor, shape: ir.Shape) -> Tensor:
         """A linear layer; behind a deconv its last transposed layer."""
-        layer = self._layer(f"{name}.")
+        layer = layer_of(self.state, f"{name}.").of(network.copies if network else ())
         last = network.parts[-1] if network and network.parts else None
         if isinstance(last, ir.Stage) and last.kind == "deconv":
             return up(last, hidden, 0, layer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sgdsl.middle import ir
+from sgdsl.oracle.inputs import own_copy
 
 EPSILON = 1e-5  # torch's, of a BatchNorm
 ACTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -29,6 +30,11 @@ class Layer:
     bias: Tensor
     mean: Tensor | None = None
     variance: Tensor | None = None
+
+    def of(self, copies: Sequence[ir.Range]) -> Layer:
+        """The layer of a copy that has weights of its own, stacked with those of the others."""
+        mean, variance = (None if t is None else own_copy(t, copies) for t in (self.mean, self.variance))
+        return Layer(own_copy(self.weight, copies), own_copy(self.bias, copies), mean, variance)
 
     def linear(self, hidden: Tensor) -> Tensor:
         return functional.linear(hidden, self.weight, self.bias)

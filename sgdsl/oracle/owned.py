@@ -1,0 +1,42 @@
+"""A state_dict comes in; what a let or factor owns of it, layers and free tensors in the order in which they are written, goes
+out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sgdsl.oracle.stages import Layer, Layers
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """The weights that a let's or a factor's expressions own, consumed in the order in which they are written."""
+
+    layers: Layers
+    free: Iterator[Tensor]
+
+
+def owned(state: Mapping[str, Tensor], prefix: str) -> Owned:
+    """Layers with a bias and free tensors under names that begin so, in the order of the state_dict."""
+    layers = (
+        layer_of(state, name.removesuffix("weight"))
+        for name in state
+        if name.startswith(prefix) and name.endswith("weight") and name.removesuffix("weight") + "bias" in state
+    )
+    free = (
+        tensor
+        for name, tensor in state.items()
+        if name.startswith(prefix) and re.fullmatch(r"weight\d*", name.split(".")[-1])
+        if name.removesuffix("weight") + "bias" not in state
+    )
+    return Owned(layers, free)
+
+
+def layer_of(state: Mapping[str, Tensor], name: str) -> Layer:
+    """`name`: with the dot behind it."""
+    running = (state.get(f"{name}running_mean"), state.get(f"{name}running_var"))
+    return Layer(state[f"{name}weight"], state[f"{name}bias"], *running)

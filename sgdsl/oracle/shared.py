@@ -1,0 +1,23 @@
+"""Loops written out and the weights of the model that has them come in; weights under the names of the copies go out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from sgdsl.middle.unrolled import Unrolled
+
+
+def shared(flat: Unrolled, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """All tensors, and those of each let and factor once more for each of its copies: the same tensors, so that gradients
+    add up. Order within a let or factor is kept."""
+    found = dict(state)
+    owners: dict[str, list[str]] = {}
+    for copy, owner in flat.weights.items():
+        if copy != owner:
+            owners.setdefault(owner, []).append(copy)
+    for name, tensor in state.items():
+        owner, dot, rest = name.partition(".")
+        found.update((f"{copy}{dot}{rest}", tensor) for copy in owners.get(owner, ()))
+    return found
