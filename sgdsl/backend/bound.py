@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sgdsl.backend.baselines import learned_scores, scored_by
 from sgdsl.backend.sampled import Summand, rest_scores
@@ -41,7 +42,7 @@ def emit_bound(step: Step) -> None:
     for rest in rest_scores(step, summands):
         objective = f"with_score({objective}, 1.0, {rest})"
     used = {**drawn, **shares} if plan.bound != "clamped" else drawn
-    emit_terms(step, {t: (step.text_of(t), used.get(t.scope, "")) for t in plan.terms})
+    emit_terms(step, {t: (step.weighed(t), used.get(t.level, "")) for t in plan.terms})
     plain = ", drawn_log_w" if "drawn_log_w" in call else ""
     step.say(f"return Step(bound, {objective}, log_w, terms{plain})")
 
@@ -50,7 +51,8 @@ def check_shapes(step: Step) -> None:
     """Every log-probability of a level has its shape."""
     step.out.at = 0
     step.out.raw()
-    for scope, terms in by_level([t for t in step.plan.terms if not t.constant]).items():
+    evaluated = [replace(t, level=t.scope) for t in step.plan.terms if not t.constant]
+    for scope, terms in by_level(evaluated).items():
         entries = f"{step.level(scope)}.entries" if scope else "rows"
         names = ", ".join(f"{step.text_of(t)}={step.text_of(t)}" for t in terms)
         step.say(f"check_shapes(samples, {entries}, {names})")
@@ -58,7 +60,7 @@ def check_shapes(step: Step) -> None:
 
 def signed(step: Step, terms: Sequence[Term]) -> str:
     """log p − log q of the terms of a level."""
-    return total([(term.side == "q", step.text_of(term)) for term in terms])
+    return total([(term.side == "q", step.weighed(term)) for term in terms])
 
 
 def total(parts: Sequence[tuple[bool, str]]) -> str:
@@ -75,7 +77,7 @@ def total(parts: Sequence[tuple[bool, str]]) -> str:
 def by_level(terms: list[Term]) -> dict[Scope, list[Term]]:
     levels: dict[Scope, list[Term]] = {}
     for term in terms:
-        levels.setdefault(term.scope, []).append(term)
+        levels.setdefault(term.level, []).append(term)
     return levels
 
 
@@ -86,8 +88,8 @@ def _f(step: Step, shares: dict[Scope, str]) -> list[Summand]:
     texts = []
     for scope, terms in levels.items():
         if scope:
-            name = step.named.locals.new(f"f_{'_'.join(scope)}")
-            step.say(f"{name} = {signed(step, terms)}")
+            text, name = signed(step, terms), step.named.locals.new(f"f_{'_'.join(scope)}")
+            step.say(f"{name} = {text}")
             texts.append(
                 f"{step.level(scope)}.share({shares[scope]}, {name})"
                 if shares[scope]
@@ -158,6 +160,6 @@ def emit_terms(step: Step, found: Mapping[Term, tuple[str, str]]) -> None:
     step.out.raw("terms = {", 8)
     for term, (text, share_of) in found.items():
         name = step.model.factor(term.side, term.node).head
-        where = f"{step.level(term.scope)}, {share_of or None}" if term.scope else "None, None"
+        where = f"{step.level(term.level)}, {share_of or None}" if term.level else "None, None"
         step.out.statement(f'"{name}": Term({text}, {where}),', 12)
     step.out.raw("}", 8)

@@ -18,7 +18,7 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
     name, choice = factor.id, step.plan.choices[factor.node]
     value, node = step.named.values[name], step.model.node(factor.node)
     scope = step.plan.scopes[name]
-    at = step.plan.scopes.factor(factor) if term else scope
+    at = term.scope if term else scope
     entry = step.entry(factor, at)
     parameters = step.parameters(factor, at, lifted=not entry)
     step.made[name, ()] = value
@@ -31,7 +31,7 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
         draw(step, factor, node, parameters, scope)
     if term:
         step.factors[Key("q", name)] = step.named.derived["log_q", name]
-        step.log_prob(factor, term, parameters, at, entry)
+        step.say(f"{step.factors[Key('q', name)]} = {step.density(factor, parameters, at, entry)}")
 
 
 def list_values(step: Step, name: str) -> None:

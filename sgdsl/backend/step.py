@@ -219,13 +219,6 @@ class Step:
         present = self.raised(self.named.derived["present", name], self.loops(name), scope) if node.type.partial else ""
         return calls.log_prob(factor, node, value, parameters, present, soft, entry)
 
-    def log_prob(self, factor: ir.Factor, term: Term, parameters: list[str], at: Scope, entry: str) -> None:
-        """The statement of a term: evaluated where it varies, `at`, and lifted to its level."""
-        target = self.text_of(term)
-        self.say(f"{target} = {self.density(factor, parameters, at, entry)}")
-        if at != term.scope:
-            self.say(f"{target} = {self.level(term.scope)}.up({target}{', ' + repr_scope(at) if at else ''})")
-
     def expected(self, factor: ir.Factor, parameters: list[str], scope: Scope) -> str:
         """log p or log q of a closed node, averaged over q."""
         node, lifted = self.model.node(factor.node), self.plan.scopes[factor.node]
@@ -244,9 +237,13 @@ class Step:
             return
         self.heading(factor)
         self.late = self.is_late("p", term.node)
-        at = self.plan.scopes.factor(factor)
-        entry = self.entry(factor, at)
-        self.log_prob(factor, term, self.parameters(factor, at, lifted=not entry), at, entry)
+        entry = self.entry(factor, term.scope)
+        parameters = self.parameters(factor, term.scope, lifted=not entry)
+        self.say(f"{self.text_of(term)} = {self.density(factor, parameters, term.scope, entry)}")
+
+    def weighed(self, term: Term) -> str:
+        """A term where it is weighed."""
+        return self.text_of(term) if term.constant else self.raised(self.text_of(term), term.scope, term.level)
 
     def text_of(self, term: Term) -> str:
         """The variable of a term, or the number it is."""

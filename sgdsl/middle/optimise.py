@@ -48,8 +48,8 @@ def _look_ups(model: ir.Model, plan: Plan) -> Iterator[LookUp]:
         below = plan.scopes.union(factor_reads(factor))
         relaxed = term.node in plan.choices and plan.choices[term.node].relaxed
         plain = factor.family == "Categorical" and not (factor.mixture or node.type.partial or relaxed)
-        if plain and factor_reads(factor) and below != plan.scopes.factor(factor):
-            yield LookUp(term.side, term.node, below, plan.scopes.factor(factor))
+        if plain and factor_reads(factor) and below != term.scope:
+            yield LookUp(term.side, term.node, below, term.scope)
 
 
 def _closed(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[Closed]:

@@ -21,12 +21,13 @@ from sgdsl.middle.weights import Share, Weights
 @dataclass(frozen=True, slots=True)
 class Term:
     """log p or log q of a node, or of a piece of its copies (ir.Factor.id), and the level it is evaluated on; `constant`: it
-    depends on nothing at all."""
+    depends on nothing at all; `level`: where it is weighed, in loops more than its scope where shares need it."""
 
     side: ir.Side
     node: str
     scope: Scope
     constant: bool = False
+    level: Scope = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,12 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     gradient = check_doubly(model, graphs, choices, sink)
     terms = _terms(model, graphs, scopes)
     if model.axes:
-        terms = tuple(replace(t, scope=shared(model, scopes, t.scope)) for t in terms)
+        terms = tuple(replace(t, level=shared(model, scopes, t.scope)) for t in terms)
     sizes = sizes or {n: estimators.entries(model, choices, n) for n in draws}
     maker = Eliminator(sizes, scopes.place, *_stages(model, choices, scopes))
     inferred = tuple(f.id for v in draws for f in model.pieces("q", v))
     weights = Weights(model, inferred, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
-    used = tuple(dict.fromkeys(t.scope for t in terms if t.scope))
+    used = tuple(dict.fromkeys(t.level for t in terms if t.level))
     log_w, shares = weights.posteriors(used)
     labels = tuple(weights.label(v) for v in inferred if model.node(v).role == "supervised")
     needed = tuple(dict.fromkeys((*used, *(s for _, s in labels if s))))
@@ -137,7 +138,7 @@ def _terms(model: ir.Model, graphs: Graphs, scopes: Scopes) -> tuple[Term, ...]:
         if factor.family != "Delta":
             constant = factor.side == "p" and is_constant(factor) and not model.node(factor.node).type.partial
             scope = () if constant else scopes.factor(factor)
-            found.append(Term(factor.side, factor.id, scope, constant))
+            found.append(Term(factor.side, factor.id, scope, constant, scope))
     return tuple(found)
 
 
