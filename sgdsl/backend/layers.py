@@ -17,8 +17,8 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """kind: "linear" reads flat features (and may be split by input), "map" a map, "recurrent" the steps of a sequence, "cell" one
-    step and a state; "flatten", "other" what stands before. `width`: the features or channels that it makes."""
+    """kind: "linear" reads flat features (and may be split by input), "map" a map, "recurrent" the steps of a sequence, "cell"
+    one step and a state; "flatten", "other" what stands before. `width`: the features or channels that it makes."""
 
     text: str
     kind: str

@@ -28,8 +28,8 @@ class OptionRow:
 
 @dataclass(frozen=True, slots=True)
 class NetworkRow:
-    """`reads`: "flat" (n,), "map" (c, h, w), or "steps", each of (n,). `rule` gives the output of (input, sizes); for a deconv it is the
-    other way round: it gives the map that the first, linear layer makes, from the map wanted at the end."""
+    """`reads`: "flat" (n,), "map" (c, h, w), or "steps", each of (n,). `rule` gives the output of (input, sizes); for a deconv
+    it is the other way round: it gives the map that the first, linear layer makes, from the map wanted at the end."""
 
     name: str
     reads: Reads

@@ -10,6 +10,11 @@ class GRU(nn.GRU):
     """The last state of a sequence, from a state of 0: [S or 1, entries, T, n] → [S or 1, entries, size]. Its weights are read
     by name at each call: a copy of the module that holds others in their place works on those."""
 
+    weight_ih_l0: Tensor
+    weight_hh_l0: Tensor
+    bias_ih_l0: Tensor
+    bias_hh_l0: Tensor
+
     def __init__(self, inputs: int, size: int) -> None:
         super().__init__(inputs, size, batch_first=True)
 

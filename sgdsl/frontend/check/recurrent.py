@@ -14,9 +14,7 @@ from sgdsl.middle import ir
 
 def has_gru(parts: Sequence[ir.Part], context: Context) -> bool:
     """Whether a gru stands among them, or in a net that they name."""
-    return any(
-        has_gru(context.plain[p.net], context) if isinstance(p, ir.NetUse) else p.kind == "gru" for p in parts
-    )
+    return any(has_gru(context.plain[p.net], context) if isinstance(p, ir.NetUse) else p.kind == "gru" for p in parts)
 
 
 def gru_inputs(inputs: Sequence[ir.Expr], widths: Sequence[int], span: Span) -> Flow:
@@ -32,6 +30,9 @@ def gru_inputs(inputs: Sequence[ir.Expr], widths: Sequence[int], span: Span) -> 
 
 def gru(stage: ir.Stage, flow: Flow) -> ir.Stage:
     """The stage with its mode and shapes. Raises Refused where neither a sequence nor a state of its size comes."""
+    if len(stage.sizes) != 1:
+        raise refusal("E0307", f"a gru has one size, not {len(stage.sizes)}", stage.span, "several sizes",
+                      hint=f"layers of its steps stand in front: `mlp({stage.sizes[0]}) >> gru({stage.sizes[-1]})`")  # fmt: skip
     if not (flow.steps or flow.state):
         raise refusal("E0307", f"a gru reads a sequence or a state, not {flow}", stage.span, "nothing to go on with",
                       hint="a network has one gru; behind it stand `mlp` and `linear`")  # fmt: skip
