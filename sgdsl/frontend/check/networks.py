@@ -132,7 +132,7 @@ def _stage(stage: ir.Stage, flow: Flow, head: Shape | None) -> tuple[ir.Stage, F
             case "conv":
                 if flow.map is None:
                     raise refusal("E0307", f"a conv reads a map [c, h, w], not {flow}", stage.span, "no map to read",
-                                  hint="what a gru reads is flat" if flow.steps or flow.state else "put the conv first")  # fmt: skip
+                                  hint="a gru reads no maps" if flow.steps or flow.state else "put the conv first")  # fmt: skip
                 source, result = flow.map, Flow(row.rule(flow.map, stage.sizes), flow.width)
                 done = replace(stage, input=source, output=result.map or ())
             case "deconv":
