@@ -16,6 +16,7 @@ from sgdsl.backend.features import (
     conv_output,
     flat,
     flat_value,
+    joined,
     lone,
     padded,
     sequential,
@@ -23,7 +24,8 @@ from sgdsl.backend.features import (
     sizes,
     strip,
 )
-from sgdsl.backend.layers import Layer, layers
+from sgdsl.backend.inputs import input_form
+from sgdsl.backend.layers import Layer, before_cells, layers, recurrence
 from sgdsl.middle import ir
 
 ELEMENTWISE = {
@@ -66,9 +68,17 @@ class Code:
 
     def features(self, network: ir.Network, sequence: str) -> list[Feature]:
         """A network applied to its inputs; its own layers become the module `sequence`."""
-        return self._through(network.parts, [self.feature(e) for e in network.inputs], sequence)
+        mode = recurrence(network.parts, {net: inner for net, (_, inner) in self.nets.items()})
+        read = [self.feature(e, mode == "sequence") for e in network.inputs]
+        if mode == "step":
+            *read, state = read
+            return self._through(network.parts, read, sequence, lone(state))
+        return self._through(network.parts, read, sequence)
 
-    def _through(self, parts: Sequence[ir.Part], features: list[Feature], sequence: str) -> list[Feature]:
+    def _through(
+        self, parts: Sequence[ir.Part], features: list[Feature], sequence: str, state: str = ""
+    ) -> list[Feature]:
+        """`state`: what a recurrent cell among the parts starts from."""
         runs: list[list[ir.Stage] | str] = []
         for part in parts:
             if isinstance(part, ir.NetUse):
@@ -84,25 +94,30 @@ class Code:
             if isinstance(run, str):
                 module, inner = self.nets[run]
                 declared = Code(self.inputs, self.nets, "self", self.split, False, self.body, {}, self.counts)
-                features = declared._through(inner, features, module)
-            else:
-                here = layers(run)
-                features = self._sequence(here, path, done, len(here) == len(own), features)
+                features = declared._through(inner, features, module, state)
+                continue
+            for here in before_cells(layers(run)):
+                features = self._sequence(here, path, done, len(here) == len(own), features, state)
                 done += len(here)
         if own:
             self.modules[sequence] = sequential(own)
         return features
 
-    def _sequence(self, run: list[Layer], path: str, start: int, whole: bool, features: list[Feature]) -> list[Feature]:
+    def _sequence(
+        self, run: list[Layer], path: str, start: int, whole: bool, features: list[Feature], state: str
+    ) -> list[Feature]:
         """One nn.Sequential's layers start … start + len(run): maps first, then the first linear layer, split by input."""
+        if run[0].kind in ("cell", "recurrent") and not (run[0].kind == "recurrent" and features[0].plain):
+            first = self._recurrent(run[0], f"{path}[{start}]", features, state)
+            return self._sequence(run[1:], path, start + 1, False, [first], state) if run[1:] else [first]
         at, end = 0, len(run)
         if run[0].kind == "map":
             maps = [f for f in features if f.map]
             at = next((i + 1 for i, layer in enumerate(run) if layer.kind == "flatten"), end)
             texts = [f"lift({f.text}, {f.up})" if f.up and len(maps) > 1 else f.text for f in maps]
-            joined = texts[0] if len(maps) == 1 else f"joined({', '.join(texts)}, dim=-3)"
+            together = texts[0] if len(maps) == 1 else f"joined({', '.join(texts)}, dim=-3)"
             up = maps[0].up if len(maps) == 1 else ""
-            text = self.assign(called(path, joined, start, start + at, whole and at == end))
+            text = self.assign(called(path, together, start, start + at, whole and at == end))
             width, shape = conv_output(run, maps, at)
             features = [Feature(text, width, 0, up, () if at < end else shape), *(f for f in features if not f.map)]
         if at < end:
@@ -114,50 +129,22 @@ class Code:
             features = [after(run[at:end], text)]
         return features
 
+    def _recurrent(self, layer: Layer, path: str, features: list[Feature], state: str) -> Feature:
+        """A cell's next state; or the last state of a sequence, on the level of its steps."""
+        if layer.kind == "cell":
+            values = features[0].text if len(features) == 1 and features[0].plain else joined(features)
+            return Feature(self.assign(f"{path}({values}, {state})"), layer.width)
+        return Feature(self.assign(f"{path}({features[0].text})"), layer.width, 0, features[0].up)
+
     # --- expressions ------------------------------------------------------------------------------------------
 
-    def feature(self, expr: ir.Expr) -> Feature:
-        """An input of a network, in its input form (docs/language.md, lines of a file)."""
-        if not isinstance(expr, ir.Ref):
-            text, rank = self.expression(expr), len(expr.shape)
-            return Feature(flat_value(text, rank), math.prod(expr.shape), 0, "", expr.shape if rank == 3 else ())
-        known = self.inputs[expr.name]
-        rank, kind, name = len(known.type.event), known.type, known.name
-        width = kind.input_width
-        if known.present:
-            return self._partial(known)
-        if known.relaxed and kind.one_hot:
-            return Feature(name if rank == 0 else f"{name}.flatten({-rank - 1})", width, 0, known.up, (), True)
-        if kind.one_hot:
-            index = f"{name} - {kind.first}" if kind.first else name
-            if rank == 0:
-                return Feature(index, width, width, known.up)
-            return Feature(f"one_hot({index}, {kind.values}).flatten({-rank - 1})", width, 0, known.up, (), True)
-        if kind.support == "count":
-            return Feature(flat_value(f"torch.log1p({name})", rank), width, 0, known.up)
-        if kind.support == "angle":
-            return Feature(f"circle({name}, {rank})", width, 0, known.up)
-        if rank == 3:
-            return Feature(name, width, 0, known.up, kind.event)
-        return Feature(flat_value(name, rank), width, 0, known.up)
-
-    def _partial(self, known: Input) -> Feature:
-        """Its input form with zeros where cells are missing, and the mask behind."""
-        kind, rank, mask = known.type, len(known.type.event), known.present
-        if rank == 3 and not kind.one_hot and kind.support != "angle":
-            c, *sides = kind.event
-            return Feature(f"with_mask({known.name}, {mask}, -3)", kind.input_width, 0, known.up, (2 * c, *sides))
-        index = f"{known.name} - {kind.first}" if kind.first else known.name
-        match kind.support:
-            case "class" | "range":
-                text = f"zeroed({mask}, one_hot({index}, {kind.values})).flatten({-rank - 1})"
-            case "count":
-                text = flat_value(f"torch.log1p({known.name})", rank)
-            case "angle":
-                raise AssertionError("no family draws angles")
-            case _:
-                text = flat_value(known.name, rank)
-        return Feature(f"with_mask({text}, {flat_value(mask, rank)}, -1)", kind.input_width, 0, known.up)
+    def feature(self, expr: ir.Expr, steps: bool = False) -> Feature:
+        """An input of a network, in its input form; `steps`: each step along its first dimension on its own."""
+        if isinstance(expr, ir.Ref):
+            return input_form(self.inputs[expr.name], steps)
+        text, rank = self.expression(expr), len(expr.shape)
+        width = math.prod(expr.shape[steps:])
+        return Feature(flat_value(text, rank - steps), width, 0, "", expr.shape if rank == 3 and not steps else ())
 
     def expression(self, expr: ir.Expr) -> str:
         """The text of a value, [S or 1, entries, *expr.shape]; a constant is a Python number."""
@@ -211,7 +198,7 @@ class Code:
         if len(found) == 1 and not found[0].classes:
             text = f"lift({found[0].text}, {found[0].up})" if found[0].up else found[0].text
         else:
-            text = f"joined({', '.join(lone(f) for f in found)}, dim=-1)"
+            text = joined(found)
         return f"shaped({text}, {sizes(expr.shape)})"
 
     def _call(self, expr: ir.Call) -> str:

@@ -49,7 +49,7 @@ def affine(layer: str, features: Sequence[Feature], split: bool) -> str:
     if len(features) == 1 and features[0].plain:
         return f"{layer}({flat(features[0])})"
     if not split:
-        return f"dense({layer}, joined({', '.join(map(lone, features))}, dim=-1), 0) + {layer}.bias"
+        return f"dense({layer}, {joined(features)}, 0) + {layer}.bias"
     terms, start = [], 0
     for f in features:
         text = (
@@ -67,6 +67,11 @@ def flat(feature: Feature) -> str:
 def lone(feature: Feature) -> str:
     text = f"one_hot({feature.text}, {feature.classes})" if feature.classes else flat(feature)
     return f"lift({text}, {feature.up})" if feature.up else text
+
+
+def joined(features: Sequence[Feature]) -> str:
+    """All of them side by side, on the method's level."""
+    return f"joined({', '.join(map(lone, features))}, dim=-1)"
 
 
 def sequential(run: Sequence[Layer]) -> str:
@@ -120,4 +125,4 @@ def conv_output(run: Sequence[Layer], maps: Sequence[Feature], stop: int) -> tup
 
 def after(run: Sequence[Layer], text: str) -> Feature:
     """What a dense run leaves: features of the last linear layer's width, or a map behind a deconv (not flattened)."""
-    return Feature(text, next(r.width for r in reversed(run) if r.kind == "linear"))
+    return Feature(text, next(r.width for r in reversed(run) if r.kind in ("linear", "recurrent")))

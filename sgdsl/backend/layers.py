@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sgdsl.middle import ir
 
@@ -16,8 +17,8 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """kind: "linear" reads flat features (and may be split by input), "map" a map, "flatten", "other" what stands before.
-    `width`: the features or channels that a linear or map layer makes."""
+    """kind: "linear" reads flat features (and may be split by input), "map" a map, "recurrent" the steps of a sequence, "cell"
+    one step and a state; "flatten", "other" what stands before. `width`: the features or channels that it makes."""
 
     text: str
     kind: str
@@ -36,9 +37,29 @@ def layers(stages: Iterable[ir.Stage]) -> list[Layer]:
                     found.append(Layer("nn.Flatten(-3)", "flatten"))
             case "deconv":
                 found += _deconv(stage)
+            case "gru":
+                found.append(_gru(stage))
             case _:
                 found += _dense(stage)
     return found
+
+
+def recurrence(parts: Iterable[ir.Part], nets: Mapping[str, Sequence[ir.Part]]) -> str:
+    """How the recurrent stage among the parts and the nets they name works: "sequence", "step", "" where there is none."""
+    for part in parts:
+        if isinstance(part, ir.NetUse):
+            mode = recurrence(nets[part.net], nets)
+        else:
+            mode = str(dict(part.options)["mode"]) if part.kind == "gru" else ""
+        if mode:
+            return mode
+    return ""
+
+
+def before_cells(run: Sequence[Layer]) -> list[list[Layer]]:
+    """The layers cut where a cell comes, which reads a state too."""
+    cuts = [i for i, layer in enumerate(run) if layer.kind == "cell" and i]
+    return [list(run[a:b]) for a, b in pairwise((0, *cuts, len(run)))]
 
 
 def _after(stage: ir.Stage, norm: str, width: int) -> list[Layer]:
@@ -63,6 +84,13 @@ def _dense(stage: ir.Stage) -> list[Layer]:
         found += [Layer(f"nn.Linear({width}, {size})", "linear", size), *_after(stage, "1d", size)]
         width = size
     return found
+
+
+def _gru(stage: ir.Stage) -> Layer:
+    (width,), (size,) = stage.input, stage.sizes
+    if dict(stage.options)["mode"] == "step":
+        return Layer(f"GRUCell({width}, {size})", "cell", size)
+    return Layer(f"GRU({width}, {size})", "recurrent", size)
 
 
 def _conv(stage: ir.Stage) -> list[Layer]:

@@ -14,7 +14,7 @@ from sgdsl.backend.parameters import constants, is_free, is_number, module_of, p
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Scope
-from sgdsl.middle.graphs import factor_reads, let_reads
+from sgdsl.middle.graphs import factor_reads, let_reads, walk
 from sgdsl.middle.plan import Plan
 
 Nets = dict[str, tuple[str, tuple[ir.Part, ...]]]
@@ -91,7 +91,7 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
     reads = let_reads(let)
     level, lifts = level_of(reads, plan)
     attribute = named.modules[let.name]
-    whole = isinstance(let.value, ir.Apply)
+    whole = isinstance(let.value, ir.Apply) and not any(_owns(e) for e in let.value.network.inputs)
     code = Code(
         inputs_of(reads, lifts, plan, named, types), nets, f"self.{attribute}", plan.is_split("let", let.name), whole
     )
@@ -107,6 +107,11 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
         module = only if whole else module_of(code.modules)
     body = (*code.body, f"return {text}")
     return Method(f"let_{word(let.name)}", reads, level, lifts, body, module, attribute, (not reads,), (), partial)
+
+
+def _owns(expr: ir.Expr) -> bool:
+    """Whether an expression has weights of its own."""
+    return any(isinstance(part, ir.Apply | ir.Weight) for part in walk(expr))
 
 
 def net_module(net: ir.Net) -> str:

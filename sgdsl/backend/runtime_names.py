@@ -31,6 +31,7 @@ RUNTIME = {
     ),
     "sgdsl.runtime.levels": ("Copies", "weighted"),
     "sgdsl.runtime.places": ("Over", "Source", "View", "alive", "alive_where", "viewed"),
+    "sgdsl.runtime.recurrent": ("GRU", "GRUCell"),
     "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),
     "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "split"),
     "sgdsl.runtime.queries": ("Parameters", "Queries", "Values"),

@@ -28,8 +28,8 @@ class OptionRow:
 
 @dataclass(frozen=True, slots=True)
 class NetworkRow:
-    """`reads`: "flat" (n,) or "map" (c, h, w). `rule` gives the output of (input, sizes); for a deconv it is the
-    other way round: it gives the map that the first, linear layer makes, from the map wanted at the end."""
+    """`reads`: "flat" (n,), "map" (c, h, w), or "steps", each of (n,). `rule` gives the output of (input, sizes); for a deconv
+    it is the other way round: it gives the map that the first, linear layer makes, from the map wanted at the end."""
 
     name: str
     reads: Reads
@@ -68,6 +68,12 @@ def _deconv(output: Shape, sizes: Sizes) -> Shape:
     return (sizes[0], *_halved(output, sizes))
 
 
+def _gru(input: Shape, sizes: Sizes) -> Shape:
+    if len(sizes) != 1:
+        raise Misfit(f"a gru has one size, not {len(sizes)}")
+    return sizes
+
+
 ACTS = ("relu", "silu", "tanh", "elu", "gelu", "softplus", "sigmoid", "leaky_relu")
 _LAYER = (
     OptionRow("norm", "none", ("none", "batch", "layer")),
@@ -79,6 +85,7 @@ _ROWS = (
     NetworkRow("mlp", "flat", _dense, _LAYER, False, "linear layers, each followed by norm, act, dropout"),
     NetworkRow("conv", "map", _conv, _LAYER, False, "layers of kernel 4, stride 2, padding 1"),
     NetworkRow("deconv", "flat", _deconv, _LAYER, False, "the mirror of conv, last before a head"),
+    NetworkRow("gru", "steps", _gru, (), False, "the last state of a sequence; of inputs and a state the next state"),
 )
 
 NETWORKS: dict[str, NetworkRow] = {row.name: row for row in _ROWS}
@@ -95,5 +102,7 @@ def weights(kind: str, input: Shape, sizes: Sizes) -> int:
             return max(16 * a * b for a, b in pairwise((input[0], *sizes)))
         case "deconv":
             return max((16 * a * b for a, b in pairwise(sizes)), default=0)
+        case "gru":
+            return max(3 * sizes[-1] * n for n in (*input, *sizes))
         case _:
             return max((a * b for a, b in pairwise((*input, *sizes))), default=0)

@@ -27,8 +27,7 @@ _INSTEAD: dict[str, str] = {
     "Mixture": "write a latent class and `Normal(table)`",
     "Flow": "write `Normal`",
     "resnet": "write `conv` or `mlp`",
-    "gru": "write `mlp`",
-    "lstm": "write `mlp`",
+    "lstm": "write `gru`",
     "embed": "write `linear(n)`: a network reads a class one-hot",
     "transformer": "write `mlp`",
     "extern": "write `mlp`, `conv` or `deconv`",
@@ -39,7 +38,7 @@ PLANNED_FAMILIES = (
     "MultivariateNormal", "Exponential", "Gamma", "Beta", "ContinuousBernoulli", "DiscretizedLogistic", "Dirichlet",
     "VonMises", "VonMisesFisher", "Mixture", "Flow",
 )  # fmt: skip
-PLANNED_NETWORKS = ("resnet", "gru", "lstm", "embed", "transformer", "extern")
+PLANNED_NETWORKS = ("resnet", "lstm", "embed", "transformer", "extern")
 PLANNED_FUNCTIONS = ("crop", "paste")
 PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_NETWORKS, *PLANNED_FUNCTIONS))
 _QUOTED = {"indexed nodes": "a node with an index", "indices": "an index",

@@ -135,7 +135,8 @@ def check_real_draws(compiled: Compiled) -> list[Case]:
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
-            with FlopCounterMode(display=False) as work:
+            # the counter hooks what modules read, and a parameter's view without a graph cannot be hooked
+            with torch.enable_grad(), FlopCounterMode(display=False) as work:
                 compiled.run(batch_of(compiled, [(row, (), 1)]), Textbook(), 2, ALPHA)
             count = int(min(4_000, max(30, WORK / (2 * work.get_total_flops() + 1))))
             batch = batch_of(compiled, [(row, (), count)])

@@ -17,6 +17,7 @@ from sgdsl.oracle.densities import cell_log_prob, domain
 from sgdsl.oracle.expressions import aligned, call, operate
 from sgdsl.oracle.inputs import cell_weights, flat, number, outer, own_copy, stack_raw
 from sgdsl.oracle.owned import Owned, layer_of, owned
+from sgdsl.oracle.recurrent import is_recurrent, recurrent
 from sgdsl.oracle.stages import Layers, join_maps, run_stage, up
 
 
@@ -73,6 +74,8 @@ class Reader:
         """[N, width], or a map [N, c, h, w], behind the last part."""
         stages = list(self._stages(network.parts, replace(owned, layers=(c.of(network.copies) for c in owned.layers))))
         inputs = [self._input(expr, values, owned) for expr in network.inputs]
+        if is_recurrent(stages):
+            return recurrent(stages, network.inputs, inputs)
         maps = [self._map(e, values, owned) for e in network.inputs if len(e.shape) == 3]
         if stages and stages[0][0].kind == "conv":
             aside = [v for e, v in zip(network.inputs, inputs, strict=True) if len(e.shape) != 3]

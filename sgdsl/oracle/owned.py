@@ -21,22 +21,23 @@ class Owned:
 
 
 def owned(state: Mapping[str, Tensor], prefix: str) -> Owned:
-    """Layers with a bias and free tensors under names that begin so, in the order of the state_dict."""
+    """Layers with a bias (a gru is two) and free tensors under names that begin so, in the order of the state_dict."""
     layers = (
-        layer_of(state, name.removesuffix("weight"))
+        layer_of(state, *name.rsplit("weight", 1))
         for name in state
-        if name.startswith(prefix) and name.endswith("weight") and name.removesuffix("weight") + "bias" in state
+        if name.startswith(prefix) and re.fullmatch(r"weight(_[ih]h(_l0)?)?", name.split(".")[-1])
+        if "bias".join(name.rsplit("weight", 1)) in state
     )
     free = (
         tensor
         for name, tensor in state.items()
         if name.startswith(prefix) and re.fullmatch(r"weight\d*", name.split(".")[-1])
-        if name.removesuffix("weight") + "bias" not in state
+        if "bias".join(name.rsplit("weight", 1)) not in state
     )
     return Owned(layers, free)
 
 
-def layer_of(state: Mapping[str, Tensor], name: str) -> Layer:
-    """`name`: with the dot behind it."""
+def layer_of(state: Mapping[str, Tensor], name: str, suffix: str = "") -> Layer:
+    """`name`: with the dot behind it; `suffix`: of its weight and bias."""
     running = (state.get(f"{name}running_mean"), state.get(f"{name}running_var"))
-    return Layer(state[f"{name}weight"], state[f"{name}bias"], *running)
+    return Layer(state[f"{name}weight{suffix}"], state[f"{name}bias{suffix}"], *running)

@@ -15,10 +15,13 @@ from sgdsl.middle import ir
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What runs between two parts of a network: a map [c, h, w] (or none) and `width` flat features beside it."""
+    """What runs between two parts of a network: a map [c, h, w] (or none) and `width` flat features beside it; where a gru
+    is to come, `steps`: they are those of each step of a sequence, `state`: the width of a state that waits for it."""
 
     map: Shape | None
     width: int
+    steps: bool = False
+    state: int = 0
 
     @property
     def flat(self) -> int:
@@ -29,6 +32,8 @@ class Flow:
         return self.map if self.map is not None and not self.width else (self.flat,)
 
     def __str__(self) -> str:
+        if self.steps or self.state:
+            return f"{self.width} features{' a step' if self.steps else f' and a state of {self.state}'}"
         beside = f" and {self.width} features" if self.width else ""
         return f"a map {written(self.map)}{beside}" if self.map is not None else f"{self.width} features"
 

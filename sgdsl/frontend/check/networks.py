@@ -15,6 +15,7 @@ from sgdsl.base.source import Span
 from sgdsl.catalog.networks import MOST_WEIGHTS, NETWORKS, weights
 from sgdsl.catalog.shapes import Misfit, Shape, written
 from sgdsl.frontend.check.context import Context, Flow, Use
+from sgdsl.frontend.check.recurrent import gru, gru_inputs, has_gru
 from sgdsl.frontend.report import Refused, refusal
 from sgdsl.middle import ir
 
@@ -72,6 +73,8 @@ def _is_map(expr: ir.Expr) -> bool:
 
 
 def _inputs(parts: tuple[ir.Part, ...], inputs: tuple[ir.Expr, ...], context: Context, span: Span) -> Flow:
+    if has_gru(parts, context):
+        return gru_inputs(inputs, [_width(i) for i in inputs], span)
     if not _reads_map(parts, context):
         return Flow(None, sum(_width(i) for i in inputs))
     maps = [i for i in inputs if _is_map(i)]
@@ -129,7 +132,7 @@ def _stage(stage: ir.Stage, flow: Flow, head: Shape | None) -> tuple[ir.Stage, F
             case "conv":
                 if flow.map is None:
                     raise refusal("E0307", f"a conv reads a map [c, h, w], not {flow}", stage.span, "no map to read",
-                                  hint="put the conv first")  # fmt: skip
+                                  hint="a gru reads no maps" if flow.steps or flow.state else "put the conv first")  # fmt: skip
                 source, result = flow.map, Flow(row.rule(flow.map, stage.sizes), flow.width)
                 done = replace(stage, input=source, output=result.map or ())
             case "deconv":
@@ -139,8 +142,11 @@ def _stage(stage: ir.Stage, flow: Flow, head: Shape | None) -> tuple[ir.Stage, F
                 if flow.flat * math.prod(start) > MOST_WEIGHTS:
                     raise _too_many(stage.span, flow.flat * math.prod(start))
                 done = replace(stage, input=source, output=target)
+            case "gru":
+                done = gru(stage, flow)
+                source, result = done.input, Flow(None, row.rule(done.input, stage.sizes)[0])
             case _:
-                source, result = (flow.flat,), Flow(None, row.rule((flow.flat,), stage.sizes)[0])
+                source, result = (flow.flat,), replace(flow, map=None, width=row.rule((flow.flat,), stage.sizes)[0])
                 done = replace(stage, input=source, output=result.shape)
     except Misfit as misfit:
         raise refusal("E0307", str(misfit), stage.span, "too many layers",
