@@ -26,7 +26,10 @@ def read_auto(
     if not found:
         return Auto(False, None, "", end, None)
     auto = found[0]
-    place = sum(isinstance(s, syntax.Let | syntax.Net | syntax.Factor) for s in statements[: statements.index(auto)])
+    above = statements[: statements.index(auto)]
+    place = sum(
+        isinstance(s, syntax.Net | syntax.Factor) or (isinstance(s, syntax.Let) and not s.implicit) for s in above
+    )
     try:
         if auto.side.text == "p":
             raise refusal("E0506", "p is the model: its factors are written, not made", auto.span, "auto on the side of p",

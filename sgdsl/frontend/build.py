@@ -113,8 +113,9 @@ def _planned(what: str) -> Callable[[list[Built], Span, str], Built]:
 
 
 def _loop(children: list[Built], span: Span, flat: str) -> Built:
-    """The place is the loop's first line."""
-    return syntax.Planned("for", Span(span.start, span.start + len(flat[span.start : span.end].split("{")[0].rstrip())))
+    index, low, high, *body = children
+    head = Span(span.start, span.start + len(flat[span.start : span.end].split("{")[0].rstrip()))
+    return syntax.Loop(index, low, high, tuple(body), head, span)
 
 
 def _binary(op: str) -> Callable[[list[Built], Span, str], Built]:
@@ -126,7 +127,15 @@ def _items(children: list[Built], span: Span, flat: str) -> tuple[Built, ...]:
 
 
 def _target(children: list[Built], span: Span, flat: str) -> Built:
-    return children[0] if len(children) == 1 else syntax.Planned("indexed nodes", span)
+    return syntax.Name(children[0].text, span, *children[1:])
+
+
+def _item(children: list[Built], span: Span, flat: str) -> Built:
+    """A name with an index, or a network with weights a copy."""
+    value, index = children
+    if isinstance(value, syntax.Name) and not value.index:
+        return syntax.Name(value.text, span, index)
+    return syntax.Item(value, index, span)
 
 
 def _type(children: list[Built], span: Span, flat: str) -> Built:
@@ -140,21 +149,16 @@ def _type(children: list[Built], span: Span, flat: str) -> Built:
 
 def _var(children: list[Built], span: Span, flat: str) -> Built:
     role, name, kind, *partial = children
-    if isinstance(name, syntax.Planned):
-        return name
     return syntax.Var(role.text, name, kind, span, partial[0].span if partial else None)
 
 
 def _let(children: list[Built], span: Span, flat: str) -> Built:
     name, value = children
-    return name if isinstance(name, syntax.Planned) else syntax.Let(name, value, span)
+    return syntax.Let(name, value, span)
 
 
 def _factor(children: list[Built], span: Span, flat: str) -> Built:
     (head, (side, node, given)), value, *by = children
-    for name in (node, *given):
-        if isinstance(name, syntax.Planned):
-            return name
     return syntax.Factor(side.text, node, given, value, by[0] if by else None, head, _written(flat, span), span)
 
 
@@ -207,7 +211,7 @@ _RULES: dict[str, Callable[[list[Built], Span, str], Built]] = {
     "target": _target,
     "type": _type,
     "shape": lambda c, span, _: (span.start, tuple(c)),
-    "index": _items,
+    "index": lambda c, _, __: c[0],
     "items": _items,
     "args": _args,
     "given_args": _items,
@@ -220,7 +224,7 @@ _RULES: dict[str, Callable[[list[Built], Span, str], Built]] = {
     "neg": lambda c, span, _: syntax.Unary(c[0], span),
     "call": _call,
     "factor_of": _planned("factors of other models"),
-    "item": _planned("indices"),
+    "item": _item,
     "member": _planned("members of other models"),
     "number": lambda c, span, _: c[0],
     "string": lambda c, span, _: c[0],

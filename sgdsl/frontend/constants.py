@@ -25,7 +25,10 @@ def constant(expr: syntax.Expr, consts: Constants) -> float:
             return -constant(arg, consts)
         case syntax.Binary():
             return _binary(expr, constant(expr.left, consts), constant(expr.right, consts))
-        case syntax.Text() | syntax.Pipe() | syntax.Call() | syntax.Items() | syntax.Planned():
+        case (
+            syntax.Text() | syntax.Pipe() | syntax.Call() | syntax.Items() | syntax.Item() | syntax.View() | syntax.Over()
+            | syntax.Place() | syntax.Planned()
+        ):  # fmt: skip
             raise refusal("E0312", "a number known at compile time is needed here", expr.span, "no constant",
                           hint="consts and numbers with + - * / make one")  # fmt: skip
         case _:

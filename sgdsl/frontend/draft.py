@@ -12,6 +12,11 @@ from sgdsl.middle import ir
 Constants = Mapping[str, float]
 
 
+def ranges_of(head: syntax.Name, ranges: Mapping[str, ir.Range]) -> tuple[ir.Range, ...]:
+    """The loops that a resolved head stands in."""
+    return tuple(ranges[i.text] for i in head.index if isinstance(i, syntax.Name))
+
+
 @dataclass(frozen=True, slots=True)
 class Auto:
     """How factors of q are made. `network`: the one to use, its `text` as written; `place`: where in Draft.statements
@@ -28,7 +33,8 @@ class Auto:
 class Draft:
     """`lets` and `nets` stand in an order in which each reads only earlier ones; `reach`: the nodes that a let reads,
     through other lets too; `statements`: as in ir.Model; `made`: the factors of q among `factors` that the compiler made,
-    by node."""
+    by node; `ranges`: of loops, by name; `file_lets`: the lets in the order of the file, those that are made before what
+    reads them."""
 
     source: Source
     model: syntax.ModelLine
@@ -44,6 +50,9 @@ class Draft:
     data: ir.Data | None
     auto: Auto
     made: Mapping[str, ir.Made] = field(default_factory=dict)
+    axes: tuple[ir.Axis, ...] = ()
+    ranges: Mapping[str, ir.Range] = field(default_factory=dict)
+    file_lets: tuple[str, ...] = ()
 
     @property
     def roles(self) -> dict[str, ir.Role]:

@@ -30,6 +30,9 @@ def write_made(draft: Draft, proposals: Sequence[ir.Made], sink: Sink) -> Draft:
             Diagnostic("W0503", "every factor of q is written: `q auto` makes none", draft.auto.span, "nothing to make",
                        hint="remove it, or the lines that it should replace", severity="warning")
         )  # fmt: skip
+    if draft.axes and any(n not in written for n in unknown):
+        _refuse_loops(draft, next(n for n in unknown if n not in written), sink)
+        return draft
     factors: list[syntax.Factor] = []
     priors = {f.node.text: f for f in reversed(draft.factors) if f.side == "p"}
     for made in proposals:
@@ -45,6 +48,12 @@ def write_made(draft: Draft, proposals: Sequence[ir.Made], sink: Sink) -> Draft:
         statements=(*draft.statements[:place], *owners, *draft.statements[place:]),
         made={made.node: made for made in proposals},
     )
+
+
+def _refuse_loops(draft: Draft, name: str, sink: Sink) -> None:
+    node = draft.nodes[name]
+    report(sink, refusal("E0190", "a recognition model made through loops is planned, not here yet", node.span, "has no q line",
+                         hint=f"write it, `q({name} | …) = …`"))  # fmt: skip
 
 
 def _place(draft: Draft, node: ir.Node) -> Span:

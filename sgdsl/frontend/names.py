@@ -90,8 +90,22 @@ def references(expr: syntax.Expr) -> Iterator[tuple[syntax.Name, bool]]:
             for argument in args:
                 if not (options and argument.name):
                     yield from references(argument.value)
-        case syntax.Number() | syntax.Text() | syntax.Planned():
+        case syntax.Item(value, _, _):
+            yield from references(value)
+        case syntax.View(source, _, edges, _):
+            yield from ((name, False) for name in (source, *(edge for _, edge in edges)))
+        case syntax.Over(_, source, _):
+            yield source, False
+        case syntax.Number() | syntax.Text() | syntax.Place() | syntax.Planned():
             return
+
+
+def typed_by(expr: syntax.Expr) -> syntax.Expr:
+    """What an expression's type follows from: of copies that begin with some that are written alone, from these, since
+    the others may read themselves."""
+    if isinstance(expr, syntax.View) and expr.edges:
+        return syntax.Items(tuple(edge for _, edge in expr.edges), expr.span)
+    return expr
 
 
 def reads(expr: syntax.Expr, declared: Mapping[str, Declaration]) -> tuple[str, ...]:

@@ -105,24 +105,30 @@ def _planned_in(statement: syntax.Statement) -> list[syntax.Planned]:
                 return [planned]
             case tuple() as several:
                 stack.extend(reversed(several))
-            case syntax.Name() | syntax.Text() | syntax.Number() | syntax.ModelLine() | None:
+            case syntax.Text() | syntax.Number() | syntax.ModelLine() | None:
                 pass
+            case syntax.Name(_, _, index):
+                stack.append(index)
+            case syntax.Item(value, index, _):
+                stack += [index, value]
+            case syntax.Loop(_, low, high, body, _, _):
+                stack += [body, high, low]
             case syntax.Unary(arg, _):
                 stack.append(arg)
             case syntax.Binary(_, left, right, _) | syntax.Pipe(left, right, _):
                 stack += [right, left]
             case syntax.Arg(_, value, _) | syntax.Setting(_, value, _) | syntax.Const(_, value, _):
                 stack.append(value)
-            case syntax.Net(_, value, _) | syntax.Let(_, value, _):
-                stack.append(value)
+            case syntax.Net(name, value, _) | syntax.Let(name, value, _):
+                stack += [value, name]
             case syntax.Call(function, args, _):
                 stack += [args, function]
             case syntax.Items(items, _):
                 stack.append(items)
             case syntax.Var() as var:
-                stack += [var.type.shape, var.type.sizes]
+                stack += [var.type.shape, var.type.sizes, var.name]
             case syntax.Factor() as factor:
-                stack += [factor.by.args if factor.by else None, factor.value]
+                stack += [factor.by.args if factor.by else None, factor.value, factor.given, factor.node]
             case syntax.Data(_, args, _) | syntax.Section(_, args, _) | syntax.Auto(_, args, _, _):
                 stack.append(args)
     return []

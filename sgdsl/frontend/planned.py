@@ -6,12 +6,8 @@ from sgdsl.base.source import Span
 from sgdsl.frontend import syntax
 from sgdsl.frontend.report import Refused, refusal
 
-_COPIES = "write the copies out, one node and one factor each"
 _MODELS = "write the factor out in this file"
 _INSTEAD: dict[str, str] = {
-    "for": _COPIES,
-    "indexed nodes": _COPIES,
-    "indices": _COPIES,
     "use": _MODELS,
     "factors of other models": _MODELS,
     "members of other models": _MODELS,
@@ -41,8 +37,7 @@ PLANNED_FAMILIES = (
 PLANNED_NETWORKS = ("resnet", "lstm", "embed", "transformer", "extern")
 PLANNED_FUNCTIONS = ("crop", "paste")
 PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_NETWORKS, *PLANNED_FUNCTIONS))
-_QUOTED = {"indexed nodes": "a node with an index", "indices": "an index",
-           "factors of other models": "another model's factor", "members of other models": "another model's factor"}  # fmt: skip
+_QUOTED = {"factors of other models": "another model's factor", "members of other models": "another model's factor"}
 
 
 def not_here_yet(planned: syntax.Planned) -> Refused:

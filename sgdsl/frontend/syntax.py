@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sgdsl.base.source import Span
+from sgdsl.middle import ir
 
 # --- expressions ----------------------------------------------------------------------------------------------
 
@@ -26,8 +27,12 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Name:
+    """`index`: what stands in brackets behind it, `z[t - 1]`; `*` is the Name "*". When loops are resolved (copies/), only
+    heads keep one: the names of ranges, and numbers."""
+
     text: str
     span: Span
+    index: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,45 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """`mlp(64)[i]`: weights a copy. When loops are resolved, the index holds names of ranges."""
+
+    value: Expr
+    index: tuple[Expr, ...]
+    span: Span
+
+
+# Copies of a loop, made of `z[t - 1]`, `sum(z[*])`, `i` when loops are resolved: each is the value of a let of its own.
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """As ir.View."""
+
+    source: Name
+    at: tuple[ir.Lag | int, ...]
+    edges: tuple[tuple[int, Name], ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """As ir.Over."""
+
+    function: Literal["sum", "mean", "max", "last", "stack"]
+    source: Name
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """As ir.Place."""
+
+    range: ir.Range
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """A form that the grammar has and this version refuses (E0190): nothing after the parser meets one."""
 
@@ -83,7 +127,8 @@ class Planned:
     span: Span
 
 
-Expr = Number | Text | Name | Unary | Binary | Pipe | Call | Items | Planned
+Copies = View | Over | Place
+Expr = Number | Text | Name | Unary | Binary | Pipe | Call | Items | Item | Copies | Planned
 
 
 # --- statements -----------------------------------------------------------------------------------------------
@@ -112,9 +157,12 @@ class Net:
 
 @dataclass(frozen=True, slots=True)
 class Let:
+    """`implicit`: made of copies of a loop, not written as a let."""
+
     name: Name
     value: Expr
     span: Span
+    implicit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +193,8 @@ class By:
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """`head` is the place of `p(v | parents)`; `text` the statement with comments gone and blanks normalised."""
+    """`head` is the place of `p(v | parents)`; `text` the statement with comments gone and blanks normalised; `piece` as in
+    ir.Factor."""
 
     side: Literal["p", "q"]
     node: Name
@@ -155,6 +204,7 @@ class Factor:
     head: Span
     text: str
     span: Span
+    piece: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +238,19 @@ class Section:
     span: Span
 
 
-Statement = ModelLine | Const | Net | Let | Var | Factor | Auto | Data | Section | Planned
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`for index in low..high { body }`; `head` is the place of its first line."""
+
+    index: Name
+    low: Expr
+    high: Expr
+    body: tuple[Statement, ...]
+    head: Span
+    span: Span
+
+
+Statement = ModelLine | Const | Net | Let | Var | Factor | Auto | Data | Section | Loop | Planned
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def check(draft: Draft, sink: Sink) -> ir.Model:
     read_nets(context)
     read_lets(context)
     factors = _factors(context)
-    order = {name: i for i, (kind, name) in enumerate(draft.statements) if kind == "let"}
+    order = {name: i for i, name in enumerate(draft.file_lets)}
     return ir.Model(
         draft.model.name.text,
         draft.model.doc,
@@ -34,6 +34,7 @@ def check(draft: Draft, sink: Sink) -> ir.Model:
         draft.train,
         draft.data,
         draft.source,
+        draft.axes,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sgdsl.base.diagnostics import Label, Sink
 from sgdsl.base.source import Span
 from sgdsl.catalog.shapes import Shape, written
-from sgdsl.frontend.draft import Draft
+from sgdsl.frontend.draft import Draft, ranges_of
 from sgdsl.frontend.report import Refused
 from sgdsl.middle import ir
 
@@ -70,6 +70,11 @@ class Context:
         if name not in self.lets:
             raise Refused()
         return ir.Ref(name, self.lets[name].type, self.lets[name].value.shape, span)
+
+    def axes_of(self, name: str) -> tuple[ir.Range, ...]:
+        """The loops of a node or let."""
+        node = self.draft.nodes.get(name)
+        return node.axes if node else ranges_of(self.draft.lets[name].name, self.draft.ranges)
 
     def declared(self, name: str) -> tuple[Label, ...]:
         """The label of a node's or let's declaration."""

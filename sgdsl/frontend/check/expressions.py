@@ -10,8 +10,9 @@ from sgdsl.catalog.functions import FUNCTIONS, FunctionRow
 from sgdsl.catalog.shapes import Misfit, Shape, axis_of, broadcast, written
 from sgdsl.frontend import syntax
 from sgdsl.frontend.check.context import Context
+from sgdsl.frontend.check.copies import class_in_arithmetic, copies
 from sgdsl.frontend.check.networks import network
-from sgdsl.frontend.check.stages import applied, is_network, parts_of
+from sgdsl.frontend.check.stages import applied, is_network, own_weights, parts_of
 from sgdsl.frontend.constants import folded, integer
 from sgdsl.frontend.report import refusal
 from sgdsl.frontend.types import MOST_CELLS
@@ -41,8 +42,12 @@ def value(expr: syntax.Expr, context: Context, parents: Parents) -> ir.Expr:
             return _call(FUNCTIONS[text], expr, args_, context, parents)
         case syntax.Call(syntax.Name("learned", _), args_, span):
             return ir.Weight(_sizes(args_, span, context), span)
-        case syntax.Call() | syntax.Pipe() | syntax.Name():
+        case syntax.Item(syntax.Call(syntax.Name("learned", _), args_, _) as inner, _, span):
+            return ir.Weight(_sizes(args_, inner.span, context), span, own_weights(expr, context)[1])
+        case syntax.Call() | syntax.Pipe() | syntax.Name() | syntax.Item():
             return _apply(expr, context, parents)
+        case syntax.View() | syntax.Over() | syntax.Place():
+            return copies(expr, context)
         case syntax.Text(_, span):
             raise refusal("E0315", "a string is no value", span, "a string")
         case syntax.Number() | syntax.Planned():
@@ -57,13 +62,6 @@ def cells(expr: syntax.Expr, context: Context, parents: Parents) -> ir.Expr:
     if isinstance(found, ir.Ref) and found.type.support == "class":
         raise class_in_arithmetic(found, context)
     return found
-
-
-def class_in_arithmetic(ref: ir.Ref, context: Context) -> Exception:
-    """E0310"""
-    return refusal("E0310", f"`{ref.name}` is {ref.type}: its values are no numbers", ref.span, "a class",
-                   labels=context.declared(ref.name),
-                   hint=f"let a network read it, `linear(1)({ref.name})`, or declare it count(0, k)")  # fmt: skip
 
 
 def _broadcast(args: tuple[ir.Expr, ...], span: Span, context: Context) -> Shape:
@@ -163,6 +161,7 @@ def _sizes(args: tuple[syntax.Arg, ...], span: Span, context: Context) -> Shape:
 def _apply(expr: syntax.Expr, context: Context, parents: Parents) -> ir.Expr:
     """A network in an expression."""
     name = expr.function if isinstance(expr, syntax.Call) else expr
+    name = name.value if isinstance(name, syntax.Item) else name
     if isinstance(name, syntax.Name) and name.text in ("table", "learned"):
         hint = "`learned(n)` has a shape of its own" if name.text == "learned" else "read the node by `linear(n)` here"
         raise refusal("E0315", f"`{name.text}` stands alone in an argument, not in an expression", expr.span, "in an expression",
@@ -170,12 +169,13 @@ def _apply(expr: syntax.Expr, context: Context, parents: Parents) -> ir.Expr:
     if not is_network(expr, context):
         raise refusal("E0315", "this cannot be applied", expr.span, "no function", hint="write `*` for a product")
     inner, args = applied(expr, context)
-    parts = parts_of(inner, context)
+    network_, copies_ = own_weights(inner, context)
+    parts = parts_of(network_, context)
     inputs = parents if args is None else inputs_of(args, context, parents)
     if inputs is None:
         raise refusal("E0315", "a network in a let is applied to what it reads", expr.span, "reads nothing",
                       hint="write `mlp(64)(x)`; a `net` names a network without applying it")  # fmt: skip
-    made = network(parts, inputs, context, expr.span)
+    made = network(parts, inputs, context, expr.span, None, copies_)
     return ir.Apply(made, made.output, expr.span)
 
 

@@ -28,7 +28,15 @@ def factor(written: syntax.Factor, context: Context) -> ir.Factor:
         tuple(g.span for g in written.given),
         written.text,
         context.draft.made.get(written.node.text) if written.side == "q" else None,
+        tuple(_place(i, context) for i in written.node.index),
+        written.piece,
     )
+
+
+def _place(item: syntax.Expr, context: Context) -> ir.Range | int:
+    """A range by its name, or one copy by its number."""
+    assert isinstance(item, syntax.Name | syntax.Number)
+    return context.draft.ranges[item.text] if isinstance(item, syntax.Name) else int(item.value)
 
 
 def _right_hand_side(written: syntax.Factor, context: Context) -> ir.Expert:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sgdsl.frontend.check.context import Context
-from sgdsl.frontend.check.expressions import class_in_arithmetic, value
+from sgdsl.frontend.check.copies import check_recursion, class_in_arithmetic, type_of_copies
+from sgdsl.frontend.check.expressions import value
 from sgdsl.frontend.check.networks import DEEPEST
 from sgdsl.frontend.check.stages import applied, is_network, parts_of
 from sgdsl.frontend.report import Refused, refusal, report
@@ -43,8 +44,18 @@ def read_lets(context: Context) -> None:
         except Refused as refused:
             report(context.sink, refused)
             continue
-        kind = replace(found.type, partial=False) if isinstance(found, ir.Ref) else ir.Type("real", (), found.shape)
-        context.lets[name] = ir.Let(name, found, kind, let.name.span)
+        context.lets[name] = ir.Let(name, found, _type(found), let.name.span, context.axes_of(name))
+    for let in context.draft.lets.values():
+        try:
+            check_recursion(let, context)
+        except Refused as refused:
+            report(context.sink, refused)
+
+
+def _type(value: ir.Expr) -> ir.Type:
+    if isinstance(value, ir.Ref):
+        return replace(value.type, partial=False)
+    return type_of_copies(value) or ir.Type("real", (), value.shape)
 
 
 def used_nets(context: Context) -> tuple[ir.Net, ...]:

@@ -24,9 +24,15 @@ DEEPEST = 100
 
 
 def network(
-    parts: tuple[ir.Part, ...], inputs: tuple[ir.Expr, ...], context: Context, span: Span, head: Shape | None = None
+    parts: tuple[ir.Part, ...],
+    inputs: tuple[ir.Expr, ...],
+    context: Context,
+    span: Span,
+    head: Shape | None = None,
+    copies: tuple[ir.Range, ...] = (),
 ) -> ir.Network:
-    """The network applied to inputs; `head`: the shape of the parameter whose head follows, None for a value.
+    """The network applied to inputs; `head`: the shape of the parameter whose head follows, None for a value; `copies`:
+    as in ir.Network.
     Raises Refused: E0301, E0306, E0307, E0309, E0316."""
     if not inputs:
         raise refusal("E0306", "the network reads the factor's parents, and there are none", span, "reads nothing",
@@ -37,7 +43,7 @@ def network(
     resolved, flow = _run(parts, flow, context, head)
     if head is not None and not (parts and _is_deconv(parts[-1])) and flow.flat * math.prod(head) > MOST_WEIGHTS:
         raise _too_many(span, flow.flat * math.prod(head))
-    return ir.Network(resolved, inputs, flow.shape, span)
+    return ir.Network(resolved, inputs, flow.shape, span, copies)
 
 
 def _bare(part: ir.Part) -> bool:

@@ -4,7 +4,7 @@ A scale that is headed, learned or from a table, of an observed or supervised co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sgdsl.base.diagnostics import Label
 from sgdsl.catalog.families import Domain, FamilyRow, ParameterRow
@@ -15,7 +15,7 @@ from sgdsl.frontend.check.constants import check_range
 from sgdsl.frontend.check.context import Context
 from sgdsl.frontend.check.expressions import cells, inputs_of, value
 from sgdsl.frontend.check.networks import network
-from sgdsl.frontend.check.stages import applied, is_network, parts_of
+from sgdsl.frontend.check.stages import applied, is_network, own_weights, parts_of
 from sgdsl.frontend.check.tables import table
 from sgdsl.frontend.constants import integer
 from sgdsl.frontend.report import refusal
@@ -70,7 +70,8 @@ def parameter(target: Target, row: ParameterRow, args: Arguments, context: Conte
 
 def _source_word(expr: syntax.Expr) -> str | None:
     """`table` or `learned`, bare or called."""
-    name = expr.function if isinstance(expr, syntax.Call) else expr
+    inner = expr.value if isinstance(expr, syntax.Item) else expr
+    name = inner.function if isinstance(inner, syntax.Call) else inner
     return name.text if isinstance(name, syntax.Name) and name.text in ("table", "learned") else None
 
 
@@ -79,20 +80,22 @@ def _headed(target: Target, expr: syntax.Expr, row: ParameterRow, shape: Shape, 
     if row.domain == "value" and target.node.type.support != "real":
         raise refusal("E0304", f"`Delta` has no network for {target.node.type}: give its value", expr.span, "a network",
                       hint="a value of the node's support: `Delta(exp(linear(8)(x)))`")  # fmt: skip
-    args = expr.args if isinstance(expr, syntax.Call) else ()
+    inner, copies = own_weights(expr, context)
+    args = inner.args if isinstance(inner, syntax.Call) else ()
     match _source_word(expr):
         case "table":
-            return table(target.parents, expr, args, shape, context)
+            return replace(table(target.parents, inner, args, shape, context), copies=copies)
         case "learned":
-            return _learned(expr, args, shape, context)
+            return replace(_learned(inner, args, shape, context), copies=copies)
         case _:
             return ir.Own(_network(target, expr, shape, context))
 
 
 def _network(target: Target, expr: syntax.Expr, shape: Shape, context: Context) -> ir.Network:
-    inner, args = applied(expr, context)
+    written, args = applied(expr, context)
+    inner, copies = own_weights(written, context)
     inputs = target.parents if args is None else inputs_of(args, context, target.parents)
-    return network(parts_of(inner, context), inputs, context, expr.span, shape)
+    return network(parts_of(inner, context), inputs, context, expr.span, shape, copies)
 
 
 def _learned(expr: syntax.Expr, args: tuple[syntax.Arg, ...], shape: Shape, context: Context) -> ir.Learned:

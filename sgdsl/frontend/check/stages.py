@@ -28,7 +28,7 @@ def is_network(expr: syntax.Expr, context: Context) -> bool:
             return text in NETWORKS or text in SOURCES or text in context.draft.nets
         case syntax.Pipe():
             return True
-        case syntax.Call(function, _, _):
+        case syntax.Call(function, _, _) | syntax.Item(function, _, _):
             return is_network(function, context)
         case _:
             return False
@@ -47,6 +47,27 @@ def applied(expr: syntax.Expr, context: Context) -> tuple[syntax.Expr, tuple[syn
             return (syntax.Pipe(inner, right, span), inputs) if inputs is not None else (expr, None)
         case _:
             return expr, None
+
+
+def own_weights(expr: syntax.Expr, context: Context) -> tuple[syntax.Expr, tuple[ir.Range, ...]]:
+    """`mlp(64)[i]`: the network without its index, and the loops whose copies have weights of their own. All parts of a
+    network have the same index. Raises Refused: E0429."""
+    match expr:
+        case syntax.Item(value, index, _):
+            inner, below = own_weights(value, context)
+            if below:
+                raise refusal(
+                    "E0429", "a part of this network has an index already", expr.span, "twice", hint="write it once"
+                )
+            return inner, tuple(context.draft.ranges[i.text] for i in index if isinstance(i, syntax.Name))
+        case syntax.Pipe(left, right, span):
+            (first, a), (second, b) = own_weights(left, context), own_weights(right, context)
+            if a != b:
+                raise refusal("E0429", "some parts of this network have weights for each copy, others do not", span, "mixed",
+                              hint="write `(mlp(64) >> mlp(8))[i]`")  # fmt: skip
+            return syntax.Pipe(first, second, span), a
+        case _:
+            return expr, ()
 
 
 def parts_of(expr: syntax.Expr, context: Context) -> tuple[ir.Part, ...]:

@@ -1,0 +1,173 @@
+"""Loops, and which indices meet which nodes and lets, come in; the axes and ranges of the model go out (E0420, E0422)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sgdsl.base.diagnostics import Label, Sink
+from sgdsl.base.source import Span
+from sgdsl.frontend import syntax
+from sgdsl.frontend.copies.places import At, Place, place
+from sgdsl.frontend.copies.sites import For, Loops, Site
+from sgdsl.frontend.draft import Constants
+from sgdsl.frontend.names import RESERVED
+from sgdsl.frontend.report import Refused, refusal, report
+from sgdsl.middle import ir
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A node or let with copies: its loops, and for a let those copies that are written alone, by their place."""
+
+    name: str
+    loops: Loops
+    span: Span
+    edges: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """`ranges`: of each loop, by its number."""
+
+    axes: tuple[ir.Axis, ...]
+    ranges: Mapping[int, ir.Range]
+
+    def of(self, loops: Iterable[For]) -> tuple[ir.Range, ...]:
+        return tuple(self.ranges[f.number] for f in loops)
+
+
+@dataclass(slots=True)
+class _Classes:
+    """Union-find over the numbers of loops."""
+
+    parent: dict[int, int]
+
+    def find(self, x: int) -> int:
+        while self.parent[x] != x:
+            x = self.parent[x]
+        return x
+
+    def unite(self, a: int, b: int) -> None:
+        a, b = self.find(a), self.find(b)
+        self.parent[max(a, b)] = min(a, b)
+
+
+def read_axes(
+    sites: Sequence[Site], symbols: Mapping[str, Symbol], consts: Constants, declared: Iterable[str], sink: Sink
+) -> Axes:
+    """The index of a loop and the positions of nodes and lets that it stands in are one axis."""
+    loops = {f.number: f for s in sites for f in s.loops}
+    classes = _Classes({n: n for n in loops})
+    for site in sites:
+        for name in _heads(site.statement):
+            symbol = symbols.get(name.text)
+            for where, expr in zip(symbol.loops if symbol else (), name.index, strict=False):
+                at = _silently(expr, site.loops, consts)
+                if isinstance(at, At):
+                    classes.unite(where.number, at.loop.number)
+    groups: dict[int, list[For]] = {}
+    for number in sorted(loops):
+        groups.setdefault(classes.find(number), []).append(loops[number])
+    for symbol in symbols.values():
+        _check_apart(symbol, classes, sink)
+    return _named(list(groups.values()), {*declared, *RESERVED}, sink)
+
+
+def _silently(expr: syntax.Expr, loops: Loops, consts: Constants) -> Place | None:
+    """Mistakes in indices are reported where they are resolved."""
+    try:
+        return place(expr, loops, consts)
+    except Refused:
+        return None
+
+
+def _check_apart(symbol: Symbol, classes: _Classes, sink: Sink) -> None:
+    found = [classes.find(f.number) for f in symbol.loops]
+    if len(set(found)) < len(found):
+        report(sink, refusal("E0420", f"both loops of `{symbol.name}` run over the same copies", symbol.span, "one index twice",
+                             hint="an index stands in one position of a name only"))  # fmt: skip
+
+
+def _named(groups: list[list[For]], taken: set[str], sink: Sink) -> Axes:
+    axes, ranges = [], {}
+    for group in groups:
+        name = unique(group[0].index, taken)
+        first, last = min(f.first for f in group), max(f.last for f in group)
+        counted = next((f for f in group if f.count), group[0])
+        for loop in group:
+            if loop.count != counted.count:
+                _two_ends(loop, counted, sink)
+        axes.append(ir.Axis(name, first, last, counted.count, group[0].head))
+        found: dict[tuple[int, int], ir.Range] = {}
+        for loop in group:
+            ends = (loop.first, loop.last)
+            if ends not in found:
+                whole = ends == (first, last)
+                text = name if whole else unique(f"{name}_{_ordinal(loop.first)}_{_ordinal(loop.last)}", taken)
+                found[ends] = ir.Range(text, name, *ends)
+            ranges[loop.number] = found[ends]
+    return Axes(tuple(axes), ranges)
+
+
+def _ordinal(number: int) -> str:
+    return str(number) if number >= 0 else f"m{-number}"
+
+
+def _two_ends(loop: For, counted: For, sink: Sink) -> None:
+    here = "to a number" if loop.count is None else f"to `{loop.count}`"
+    report(sink, refusal("E0422", f"copies that meet run {here} here, and to `{counted.count}` in another loop", loop.head,
+                         here, labels=[Label(counted.head, f"to `{counted.count}`")],
+                         hint=f"let both loops run to `{counted.count}`"))  # fmt: skip
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """The name, with a number behind where it is taken; taken from now on."""
+    found, n = name, 2
+    while found in taken:
+        found, n = f"{name}_{n}", n + 1
+    taken.add(found)
+    return found
+
+
+def _heads(statement: syntax.Statement) -> Iterator[syntax.Name]:
+    """Every name with an index in a statement, heads too."""
+    match statement:
+        case syntax.Var(_, name):
+            yield name
+        case syntax.Let(name, value):
+            yield name
+            yield from indexed(value)
+        case syntax.Factor(_, node, given, value):
+            yield node
+            yield from given
+            yield from indexed(value)
+        case _:
+            return
+
+
+def indexed(expr: syntax.Expr) -> Iterator[syntax.Name]:
+    """Every name in an expression, those in brackets behind others too."""
+    match expr:
+        case syntax.Name(_, _, index):
+            yield expr
+            for item in index:
+                yield from indexed(item)
+        case syntax.Unary(arg, _):
+            yield from indexed(arg)
+        case syntax.Binary(_, left, right, _) | syntax.Pipe(left, right, _):
+            yield from indexed(left)
+            yield from indexed(right)
+        case syntax.Items(items, _):
+            for item in items:
+                yield from indexed(item)
+        case syntax.Item(value, weights, _):
+            yield from indexed(value)
+            for part in weights:
+                yield from indexed(part)
+        case syntax.Call(function, args, _):
+            yield from indexed(function)
+            for arg in args:
+                yield from indexed(arg.value)
+        case _:
+            return
