@@ -15,12 +15,23 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
     """A node of q: its parameters, its value, its log q."""
     step.heading(factor)
     step.late = step.is_late("q", factor.node)
-    name, choice = factor.id, step.plan.choices[factor.node]
-    value, node = step.named.values[name], step.model.node(factor.node)
-    scope = step.plan.scopes[name]
-    at = term.scope if term else scope
+    name = factor.id
+    at = term.scope if term else step.plan.scopes[name]
     entry = step.entry(factor, at)
-    parameters = step.parameters(factor, at, lifted=not entry)
+    if step.carry(factor.node):
+        parameters = step.sequenced(factor, at, lifted=not entry)
+    else:
+        parameters = step.parameters(factor, at, lifted=not entry)
+        _value(step, factor, parameters)
+    if term:
+        step.factors[Key("q", name)] = step.named.derived["log_q", name]
+        step.say(f"{step.factors[Key('q', name)]} = {step.density(factor, parameters, at, entry)}")
+
+
+def _value(step: Step, factor: ir.Factor, parameters: list[str]) -> None:
+    """The value of a node whose copies do not need one another."""
+    name, choice = factor.id, step.plan.choices[factor.node]
+    value = step.named.values[name]
     step.made[name, ()] = value
     if choice.name == "enumerate":
         if not step.late:
@@ -28,10 +39,7 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
     elif choice.name == "delta":
         step.say(f"{value} = {parameters[0]}")
     else:
-        draw(step, factor, node, parameters, scope)
-    if term:
-        step.factors[Key("q", name)] = step.named.derived["log_q", name]
-        step.say(f"{step.factors[Key('q', name)]} = {step.density(factor, parameters, at, entry)}")
+        draw(step, factor, step.model.node(factor.node), parameters, step.plan.scopes[name])
 
 
 def list_values(step: Step, name: str) -> None:
@@ -39,18 +47,22 @@ def list_values(step: Step, name: str) -> None:
     step.say(f'{step.named.values[name]} = {step.level(step.plan.scopes[name])}.values["{name}"]')
 
 
-def draw(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
-    """Known rows keep their label, the others draw."""
-    value, choice = step.named.values[factor.id], step.plan.choices[node.name]
-    entries = f"{step.level(scope)}.entries" if scope else "rows"
-    prefix = FAMILIES[factor.family].runtime
-    options = ""
+def drawn_text(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], entries: str) -> str:
+    """A draw of a factor's node, [S, entries, *event]."""
+    choice, prefix, options = step.plan.choices[node.name], FAMILIES[factor.family].runtime, ""
     if choice.relaxed:
         prefix = choice.name if prefix == "categorical" else f"binary_{choice.name}"
         options = "".join(f", {v!r}" for _, v in choice.options)
     drawn = calls.draw(factor, node, prefix, entries, parameters, options)
     drawn += ".detach()" if choice.name == "score" and FAMILIES[factor.family].reparameterised else ""
-    drawn += f" + {node.type.first}" if node.type.first and not relaxed(step.plan, node.name) else ""
+    return drawn + (f" + {node.type.first}" if node.type.first and not choice.relaxed else "")
+
+
+def draw(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], scope: Scope) -> None:
+    """Known rows keep their label, the others draw."""
+    value = step.named.values[factor.id]
+    entries = f"{step.level(scope)}.entries" if scope else "rows"
+    drawn = drawn_text(step, factor, node, parameters, entries)
     if node.role != "supervised":
         step.say(f"{value} = {drawn}")
     else:

@@ -17,6 +17,7 @@ from sgdsl.backend.methods import COPIED, Method, factor_method, let_method, net
 from sgdsl.backend.names import Named, name_all
 from sgdsl.backend.runtime_names import imports, names_of
 from sgdsl.backend.sampled import infer_sampled
+from sgdsl.backend.sequence import run_copies
 from sgdsl.backend.step import Step
 from sgdsl.backend.writer import Writer
 from sgdsl.middle import ir
@@ -167,7 +168,7 @@ def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: 
     out.raw()
     out.raw("def forward(self, batch: Batch, draws: Draws) -> Step:", 4)
     out.raw(f'"""The bound of each row ({plan.bound}{kind}), [rows]."""', 8)
-    step = Step(model, plan, named, methods, out)
+    step = Step(model, plan, named, methods, out, carried=graphs.carried, sequence=run_copies)
     step.start()
     if plan.gradient == "dreg":
         doubly = Doubly(step)
@@ -195,19 +196,23 @@ def _inferred(step: Step) -> None:
     late = [v for v in step.plan.draws if step.is_late("q", v)]
     for name in step.plan.draws:
         if name not in late:
-            _infer(step, name, terms.get(name))
+            _infer(step, name, terms)
         elif step.plan.choices[name].name == "enumerate":
             list_values(step, name)
     if step.plan.groups:
         emit_weights(step)
     for name in late:
-        _infer(step, name, terms.get(name))
+        _infer(step, name, terms)
 
 
-def _infer(step: Step, name: str, term: Term | None) -> None:
-    """A node of q: its parameters, its value, its log q."""
-    if step.plan.choices[name].name == "sum_and_sample" and term:
-        infer_sampled(step, step.model.factor("q", name), term)
-    else:
-        infer(step, step.model.factor("q", name), term)
-        predict(step, name)
+def _infer(step: Step, name: str, terms: Mapping[str, Term]) -> None:
+    """A node of q, or each piece of its copies: its parameters, its value, its log q."""
+    pieces = step.model.pieces("q", name)
+    for factor in pieces:
+        if step.plan.choices[name].name == "sum_and_sample" and name in terms:
+            infer_sampled(step, factor, terms[name])
+        else:
+            infer(step, factor, terms.get(factor.id))
+            predict(step, name)
+    if len(pieces) > 1:
+        step.whole_of(name, [f.id for f in pieces])

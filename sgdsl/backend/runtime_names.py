@@ -30,7 +30,7 @@ RUNTIME = {
         "shaped", "stacked", "unknown", "where_known",
     ),
     "sgdsl.runtime.levels": ("Copies", "weighted"),
-    "sgdsl.runtime.places": ("Over", "Source", "View", "alive", "alive_where", "viewed"),
+    "sgdsl.runtime.places": ("Over", "Source", "View", "alive", "alive_where", "each_copy", "in_copies", "viewed"),
     "sgdsl.runtime.recurrent": ("GRU", "GRUCell"),
     "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),
     "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "split"),

@@ -39,6 +39,10 @@ class Step:
     inferred: dict[str, list[str]] = field(default_factory=dict)  # q's parameters of closed nodes
     late: bool = False  # after recombination
     view: Callable[[str], str] | None = None  # how a statement reads values, where not as they are (backend/doubly.py)
+    carried: tuple[frozenset[str], ...] = ()  # what is computed copy by copy (backend/sequence.py)
+    sequence: Callable[[Step, frozenset[str]], dict[str, list[str]]] | None = None
+    run: set[frozenset[str]] = field(default_factory=set)
+    kept: dict[str, list[str]] = field(default_factory=dict)  # the parameters of q that sequences leave
     messages: dict[str, Message] = field(init=False)
     lets: frozenset[tuple[str, str]] = field(init=False)
     terms: dict[tuple[str, str], Term] = field(init=False)
@@ -162,6 +166,8 @@ class Step:
         """Compute a let, once, when it is first read."""
         if (name, ()) in self.made or self.view is not None or ("let", name) not in self.lets:
             return
+        if self.carry(name) and (name, ()) in self.made:
+            return
         self.made[name, ()] = self.named.values[name]
         if ("let", name) in self.methods:
             outer, self.late = self.late, self.plan.groups is not None and name in self.plan.groups.late
@@ -169,6 +175,23 @@ class Step:
             self.late = outer
         else:
             self.copies(self.model.let(name))
+
+    def carry(self, name: str) -> bool:
+        """Whether a node or let is computed copy by copy; its loop is emitted when the first of its members is needed."""
+        members = next((m for m in self.carried if name in m), None)
+        if members is not None and members not in self.run:
+            self.run.add(members)
+            assert self.sequence is not None
+            self.kept |= self.sequence(self, members)
+        return members is not None
+
+    def sequenced(self, factor: ir.Factor, scope: Scope, lifted: bool) -> list[str]:
+        """The parameters that a sequence left for a factor, at a level or where its method computes them."""
+        method = self.methods[factor.side, factor.id]
+        return [
+            name if free or not lifted or not method.name else self.raised(name, method.level, scope)
+            for name, free in zip(self.kept[factor.id], method.free, strict=True)
+        ]
 
     def copies(self, let: ir.Let) -> None:
         """A let that reads other copies, and its mask."""
@@ -181,6 +204,13 @@ class Step:
         if let.type.partial:
             masks = [self.named.derived["present", name] for name in names]
             self.say(f"{self.named.derived['present', let.name]} = {read_copies(let, masks, at)}")
+
+    def whole_of(self, node: str, pieces: Sequence[str]) -> None:
+        """The value of all copies of a node from its pieces."""
+        if (node, ()) not in self.made:
+            self.made[node, ()] = self.named.values[node]
+            values = ", ".join(self.named.values[name] for name in pieces)
+            self.say(f'{self.named.values[node]} = viewed(batch.views["{node}"], {values})')
 
     def whole(self, name: str) -> str:
         """A value at every entry of its level, also where it depends on no input."""

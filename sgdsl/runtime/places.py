@@ -75,6 +75,17 @@ def viewed(index: Tensor, *sources: Tensor) -> Tensor:
     return torch.cat([s.expand(samples, *s.shape[1:]) for s in sources], 1).index_select(1, index)
 
 
+def each_copy(value: Tensor, first: int, last: int) -> dict[int, Tensor]:
+    """The copies of a value by place: [S or 1, entries · copies, …] → [S or 1, entries, …] each."""
+    copies = value.unflatten(1, (-1, last - first + 1)).unbind(2)
+    return dict(zip(range(first, last + 1), copies, strict=True))
+
+
+def in_copies(values: Mapping[int, Tensor], first: int, last: int) -> Tensor:
+    """The copies of a value in one tensor: [S or 1, entries, …] each → [S or 1, entries · copies, …]."""
+    return torch.stack(torch.broadcast_tensors(*(values[t] for t in range(first, last + 1))), 2).flatten(1, 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Together:
     """The copies behind each entry of a smaller level: `table` [entries, copies], where each copy stands, None where they

@@ -1,0 +1,251 @@
+"""Sequences in a step: nodes and lets whose copies need earlier ones come in; a short loop over the copies that makes their
+values and the parameters of q goes out. What the copies do not need of one another, all densities, stays outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sgdsl.backend import calls
+from sgdsl.backend.infer import drawn_text
+from sgdsl.backend.methods import Method
+from sgdsl.backend.step import Step
+from sgdsl.middle import ir
+from sgdsl.middle.digraph import digraph
+from sgdsl.middle.elimination import Scope
+from sgdsl.middle.graphs import factor_reads, let_reads
+
+T = "t"  # the place in an emitted loop
+
+
+def run_copies(step: Step, members: frozenset[str]) -> dict[str, list[str]]:
+    """The loop, and the values of all copies behind it; the parameters of each factor of q."""
+    found = _Loop(step, members)
+    found.prepare()
+    found.emit()
+    return found.gather()
+
+
+@dataclass(slots=True)
+class _Loop:
+    """`order`: nodes and lets as one copy computes them; `each`: what stands for a value of another loop at one place;
+    `first`, `last`: the places."""
+
+    step: Step
+    members: frozenset[str]
+    order: tuple[str, ...] = ()
+    first: int = 0
+    last: int = 0
+    each: dict[str, str] = field(default_factory=dict)
+    body: list[str] = field(default_factory=list)
+    stored: dict[str, list[str]] = field(default_factory=dict)  # parameters of a factor, as they are kept
+
+    def __post_init__(self) -> None:
+        model = self.step.model
+        own = [v for v in model.values if v.name in self.members and not _is_view(v)]
+        names = [v.name for v in own]
+        edges = [(r, v.name) for v in own for r in self._reads(v) if r in names]
+        place = {n: i for i, n in enumerate(names)}
+        self.order = digraph(names, edges).order(place.__getitem__)
+        ranges = [v.axes[-1] for v in own]
+        self.first, self.last = min(r.first for r in ranges), max(r.last for r in ranges)
+
+    def _reads(self, value: ir.Node | ir.Let) -> tuple[str, ...]:
+        """What one copy needs."""
+        if isinstance(value, ir.Let):
+            return let_reads(value)
+        return tuple(dict.fromkeys(n for f in self.step.model.pieces("q", value.name) for n in factor_reads(f)))
+
+    # --- names ------------------------------------------------------------------------------------------------
+
+    def at(self, name: str, place: str = T) -> str:
+        """The variable of a member's copy at a place."""
+        return f"{self._kept(self.step.named.values[name])}[{place}]"
+
+    def _kept(self, variable: str) -> str:
+        if variable not in self.each:
+            self.each[variable] = self.step.named.locals.new(f"{variable}_at")
+        return self.each[variable]
+
+    def outer(self, scope: Scope) -> Scope:
+        """A scope without the loop's own range."""
+        return tuple(n for n in scope if n not in self._own_ranges())
+
+    def _own_ranges(self) -> set[str]:
+        axis = self.step.model.valued(self.order[0]).axes[-1].axis
+        return {name for name, r in self.step.plan.scopes.ranges.items() if r.axis == axis}
+
+    # --- the loop ---------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Values from outside, split by copy, and the lets that sequences start from."""
+        step = self.step
+        starts: dict[str, list[str]] = {}
+        for name in self.order:
+            for read in self._reads(step.model.valued(name)):
+                if read not in self.members:
+                    step.let(read)
+                    self._split(read)
+        for let in step.model.lets:
+            if let.name in self.members and isinstance(let.value, ir.View):
+                for place, edge in let.value.edges:
+                    step.let(edge.name)
+                    start = f"{place}: {step.whole(edge.name)}"
+                    starts.setdefault(let.value.source.name, []).append(start)
+        for name in self.order:
+            inner = ", ".join(dict.fromkeys(starts.get(name, [])))
+            step.say(f"{self._kept(step.named.values[name])}: dict[int, Tensor] = {{{inner}}}")
+
+    def _split(self, name: str) -> None:
+        """A value of every copy as a list with one for each."""
+        variable = self.step.value(name)
+        own = [n for n in self.step.plan.scopes[name] if n in self._own_ranges()]
+        if own and variable not in self.each:
+            self.each[variable] = self.step.named.locals.new(f"{variable}_each")
+            found = self.step.plan.scopes.ranges[own[0]]
+            self.step.say(f"{self.each[variable]} = each_copy({variable}, {found.first}, {found.last})")
+
+    def emit(self) -> None:
+        """The loop itself."""
+        step, backward = self.step, self._backward()
+        for name in self.order:
+            value = step.model.valued(name)
+            if isinstance(value, ir.Let):
+                method = step.methods["let", name]
+                self._guarded(value.axes[-1], [f"{self.at(name)} = {self._call(method)}"])
+            else:
+                for factor in step.model.pieces("q", name):
+                    at = factor.place[-1]
+                    self._guarded(at, self._draw(factor, value))
+        span = f"range({self.last}, {self.first - 1}, -1)" if backward else f"range({self.first}, {self.last + 1})"
+        step.say(f"for {T} in {span}:")
+        for line in self.body:
+            step.out.statement(line.lstrip(), 12 + len(line) - len(line.lstrip()))
+
+    def _backward(self) -> bool:
+        views = (let.value for let in self.step.model.lets if let.name in self.members)
+        return any(isinstance(v, ir.View) and isinstance(v.at[-1], ir.Lag) and v.at[-1].offset > 0 for v in views)
+
+    def _guarded(self, at: ir.Range | int, lines: Sequence[str]) -> None:
+        """Statements of the copies that they are for."""
+        if at == self.first == self.last or (
+            isinstance(at, ir.Range) and (at.first, at.last) == (self.first, self.last)
+        ):
+            self.body += lines
+            return
+        if isinstance(at, int):
+            test = f"{T} == {at}"
+        elif at.last == self.last:
+            test = f"{T} >= {at.first}"
+        elif at.first == self.first:
+            test = f"{T} <= {at.last}"
+        else:
+            test = f"{at.first} <= {T} <= {at.last}"
+        self.body += [f"if {test}:", *(f"    {line}" for line in lines)]
+
+    def _argument(self, name: str) -> str:
+        """What a method reads, at the place of the loop."""
+        step = self.step
+        value = step.model.valued(name)
+        if isinstance(value, ir.Let) and isinstance(value.value, ir.View) and name in self.members:
+            lag = value.value.at[-1]
+            assert isinstance(lag, ir.Lag)
+            place = f"{T} {'-' if lag.offset < 0 else '+'} {abs(lag.offset)}" if lag.offset else T
+            return self.at(value.value.source.name, place)
+        if name in self.members:
+            return self.at(name)
+        variable = step.value(name)
+        return f"{self.each[variable]}[{T}]" if variable in self.each else variable
+
+    def _call(self, method: Method) -> str:
+        step, scopes = self.step, self.step.plan.scopes
+        level = self.outer(method.level)
+        texts = [self._argument(n) for n in method.reads]
+        assert not method.partial, "missing cells of what a sequence reads"
+        for name in method.lifts:
+            below = self.outer(scopes[name])
+            if below != level:
+                texts.append(f"{step.named.derived['up', name]}={step.index(level, below)}")
+        return f"self.{method.name}({', '.join(texts)})"
+
+    def _draw(self, factor: ir.Factor, node: ir.Node) -> list[str]:
+        """A copy's parameters and value."""
+        step, choice = self.step, self.step.plan.choices[factor.node]
+        method = step.methods["q", factor.id]
+        kept, lines = self._parameters(factor, method)
+        if method.name:
+            lines.append(f"{', '.join(kept)} = {self._call(method)}")
+        scope = self.outer(step.plan.scopes[factor.node])
+        if choice.name == "delta":
+            return [*lines, f"{self.at(node.name)} = {kept[0]}"]
+        level = self.outer(method.level)
+        texts = [
+            text if free or level == scope or not method.name else f"{step.level(scope)}.up({text}{_of(level)})"
+            for text, free in zip(kept, method.free, strict=True)
+        ]
+        entries = f"{step.level(scope)}.entries" if scope else "rows"
+        drawn = drawn_text(step, factor, node, texts, entries)
+        if node.role == "supervised":
+            known, label = self._label(node, scope)
+            drawn = f"where_known({known}, {label}, {drawn})"
+        return [*lines, f"{self.at(node.name)} = {drawn}"]
+
+    def _parameters(self, factor: ir.Factor, method: Method) -> tuple[list[str], list[str]]:
+        """Where a copy's parameters are kept: one that depends on no input, or on one place, in a variable of its own."""
+        if not method.name:
+            self.stored[factor.id] = list(method.constants)
+            return list(method.constants), []
+        found = []
+        for name, free in zip(calls.parameter_names(factor), method.free, strict=True):
+            variable = self.step.named.locals.new(f"q_{factor.id}_{name}")
+            if free or isinstance(factor.place[-1], int):
+                found.append(variable)
+            else:
+                found.append(f"{self._kept(variable)}[{T}]")
+                self.step.say(f"{self._kept(variable)}: dict[int, Tensor] = {{}}")
+        self.stored[factor.id] = found
+        return found, []
+
+    def _label(self, node: ir.Node, scope: Scope) -> tuple[str, str]:
+        """The mask and the label of one copy at the level of its draw."""
+        step, r = self.step, node.axes[-1]
+        known, label = step.named.derived["known", node.name], step.named.derived["label", node.name]
+        for variable, text in ((known, f"{known}[None]"), (label, f'batch.values["{node.name}"]')):
+            if variable not in self.each:
+                self.each[variable] = step.named.locals.new(f"{variable}_each")
+                step.say(f"{self.each[variable]} = each_copy({text}, {r.first}, {r.last})")
+        lift = f".index_select(1, {step.level(scope)}.row)" if scope else ""
+        return f"{self.each[known]}[{T}]{lift}[0]", f"{self.each[label]}[{T}]{lift}"
+
+    # --- behind the loop --------------------------------------------------------------------------------------
+
+    def gather(self) -> dict[str, list[str]]:
+        """All copies of every value as one tensor, and of the parameters."""
+        step = self.step
+        for name in self.order:
+            r = step.model.valued(name).axes[-1]
+            variable = step.named.values[name]
+            step.made[name, ()] = variable
+            step.say(f"{variable} = in_copies({self._kept(variable)}, {r.first}, {r.last})")
+        nodes = (n for n in self.order if isinstance(step.model.valued(n), ir.Node))
+        return {f.id: self._all(f) for n in nodes for f in step.model.pieces("q", n)}
+
+    def _all(self, factor: ir.Factor) -> list[str]:
+        """The parameters of all copies of a factor."""
+        found, at = [], factor.place[-1]
+        for text in self.stored[factor.id]:
+            kept = next((v for v, k in self.each.items() if text == f"{k}[{T}]"), None)
+            if kept is not None:
+                assert isinstance(at, ir.Range)
+                self.step.say(f"{kept} = in_copies({self.each[kept]}, {at.first}, {at.last})")
+            found.append(kept or text)
+        return found
+
+
+def _is_view(value: ir.Node | ir.Let) -> bool:
+    assert not (isinstance(value, ir.Let) and isinstance(value.value, ir.Over)), "a reduction inside its own sequence"
+    return isinstance(value, ir.Let) and isinstance(value.value, ir.View)
+
+
+def _of(level: Scope) -> str:
+    return f', "{" ".join(level)}"' if level else ""
