@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from sgdsl.backend.calls import runtime_family
 from sgdsl.backend.writer import Writer, quoted, tuple_of
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Scope
+from sgdsl.middle.graphs import Graphs, carried, looks_ahead
 from sgdsl.middle.scopes import Scopes
 
 
-def emit_loops(out: Writer, model: ir.Model, scopes: Scopes) -> None:
-    """RANGES, VIEWS and OVERS, what batches need to know of loops."""
+def emit_loops(out: Writer, model: ir.Model, graphs: Graphs, scopes: Scopes) -> None:
+    """RANGES, VIEWS and OVERS, what batches need to know of loops; PIECES and CARRIED, what queries do."""
     if not model.axes:
         return
     out.raw("RANGES = {", 4)
@@ -21,6 +23,8 @@ def emit_loops(out: Writer, model: ir.Model, scopes: Scopes) -> None:
     out.raw("}", 4)
     _table(out, "VIEWS", dict(_views(model, scopes)))
     _table(out, "OVERS", dict(_overs(model, scopes)))
+    _table(out, "PIECES", {"p": _pieces(model, "p"), "q": _pieces(model, "q")})
+    _table(out, "CARRIED", {"p": _carried(model, graphs, "p"), "q": _carried(model, graphs, "q")})
 
 
 def _table(out: Writer, name: str, rows: Mapping[str, str]) -> None:
@@ -62,9 +66,10 @@ def _views(model: ir.Model, scopes: Scopes) -> Iterator[tuple[str, str]]:
             source = _source(scopes[node.name], places, node.axes[-1].first, node.axes[-1].last)
             yield factor.id, f"View({_scope(scopes[factor.id])}, ({source},))"
     for node in model.nodes:
-        pieces = model.pieces("q", node.name)
-        if len(pieces) > 1:
-            yield node.name, _whole(scopes, node, pieces)
+        for side in ("q", "p"):
+            pieces = model.pieces("q" if side == "q" else "p", node.name)
+            if len(pieces) > 1:
+                yield node.name + " of p" * (side == "p"), _whole(scopes, node, pieces)
 
 
 def _view(model: ir.Model, scopes: Scopes, let: ir.Let, view: ir.View) -> str:
@@ -88,6 +93,26 @@ def _whole(scopes: Scopes, node: ir.Node, pieces: tuple[ir.Factor, ...]) -> str:
         }
         sources.append(_source(scopes[piece.id], places, first, last))
     return f"View({_scope(scopes[node.name])}, {tuple_of(sources)}, ({quoted(node.axes[-1].name)}, 0))"
+
+
+def _pieces(model: ir.Model, side: ir.Side) -> str:
+    """Of each node its factors' ids, each with its family."""
+    nodes = []
+    for node in model.nodes:
+        found = model.pieces(side, node.name)
+        inner = ", ".join(f"{quoted(f.id)}: {quoted(runtime_family(f))}" for f in found)
+        nodes += [f"{quoted(node.name)}: {{{inner}}}"] if found else []
+    return f"{{{', '.join(nodes)}}}"
+
+
+def _carried(model: ir.Model, graphs: Graphs, side: ir.Side) -> str:
+    """The nodes whose copies need one another, in the order within a copy."""
+    found = []
+    for members in carried(model, graphs.lets, side):
+        nodes = [n for n in graphs.order(side) if n in members]
+        step = -1 if looks_ahead(model, members) else 1
+        found += [f"Carried({tuple_of(map(quoted, nodes))}, {step})"] if nodes else []
+    return tuple_of(found)
 
 
 def _overs(model: ir.Model, scopes: Scopes) -> Iterator[tuple[str, str]]:

@@ -3,52 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from sgdsl.backend.methods import Method, relaxed
 from sgdsl.backend.names import Named
+from sgdsl.backend.sequence import run_copies
+from sgdsl.backend.step import Step
 from sgdsl.backend.writer import Writer, tuple_of
 from sgdsl.middle import ir
+from sgdsl.middle.elimination import Scope
+from sgdsl.middle.graphs import Graphs, given_nodes
 from sgdsl.middle.plan import Plan
+from sgdsl.middle.scopes import scopes_of
 
 Methods = Mapping[tuple[str, str], Method]
 
 
-def emit_lookup(out: Writer, model: ir.Model, plan: Plan, side: ir.Side, methods: Methods, named: Named) -> None:
-    """`parameters_p` or `parameters_q`."""
+def emit_lookup(
+    out: Writer, model: ir.Model, graphs: Graphs, plan: Plan, side: ir.Side, methods: Methods, named: Named
+) -> None:
+    """`parameters_p` or `parameters_q`: nothing is enumerated, and of a loop each value has all copies."""
+    plain = replace(plan, scopes=scopes_of(model, graphs, plan.draws, ()), groups=None)
+    carried = given_nodes(model, graphs.lets)
     out.at = 0
     out.raw()
-    out.raw(f"def parameters_{side}(self, node: str, v: Values) -> Parameters:", 4)
+    where = ", batch: Batch = FLAT" if model.axes else ""
+    out.raw(f"def parameters_{side}(self, node: str, v: Values{where}) -> Parameters:", 4)
     out.raw(f'"""The parameters of {side}(node | …), in the order of its family."""', 8)
+    if carried:
+        out.raw("rows = batch.rows", 8)
     out.raw("match node:", 8)
     for factor in model.p if side == "p" else model.q:
-        out.raw(f'case "{factor.node}":', 12)
-        method = methods[side, factor.node]
+        out.raw(f'case "{factor.id}":', 12)
+        method = methods[side, factor.id]
         if not method.name:
             out.statement(f"return {tuple_of(method.constants)}", 16)
             continue
-        texts: list[str] = []
-        for name in method.reads:
-            _read(out, model, plan, methods, named, name, texts)
-        call = f"self.{method.name}({', '.join(method.arguments(named))})"
+        found = _Lookup(model, plain, named, methods, out, carried=carried, sequence=run_copies)
+        call = found.called(method)
         out.statement(f"return {call}" if len(method.free) > 1 else f"return ({call},)", 16)
     out.raw("raise KeyError(node)", 8)
 
 
-def _read(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, name: str, done: list[str]) -> None:
-    """The variable of a node or let from `v`, lets computed on the way."""
-    if name in done:
-        return
-    done.append(name)
-    if ("let", name) in methods:
-        method = methods["let", name]
-        for inner in method.reads:
-            _read(out, model, plan, methods, named, inner, done)
-        value = f"self.{method.name}({', '.join(method.arguments(named))})"
-    else:
-        value, kind = f'v["{name}"]', model.node(name).type
-        if relaxed(plan, name) and kind.one_hot:
+@dataclass(slots=True)
+class _Lookup(Step):
+    """A step of one factor, whose nodes are all given in `v`."""
+
+    found: set[str] = field(default_factory=set)
+
+    def say(self, text: str) -> None:
+        self.out.statement(text, 16)
+
+    def called(self, method: Method) -> str:
+        for name in method.reads:
+            self.let(name)
+        return self.call(method, "").removeprefix(" = ")
+
+    def level(self, scope: Scope) -> str:
+        """The variable of a level, found when it is first used."""
+        known = scope in self.levels
+        name = "at_" + "_".join(scope)
+        self.levels.setdefault(scope, name)
+        if not known:
+            self.say(f'{name} = batch.levels["{" ".join(scope)}"]')
+        return name
+
+    def value(self, name: str, soft: bool = False) -> str:
+        """The variable of a node or let, from `v` when it is first read."""
+        target = self.named.values[name]
+        if name in self.found or ("let", name) in self.lets:
+            return target
+        self.found.add(name)
+        node = self.model.node(name)
+        value, kind = f'v["{name}"]', node.type
+        if relaxed(self.plan, name) and kind.one_hot:
             value = f"one_hot({value}, {kind.values}{f', {kind.first}' if kind.first else ''})"
-    target = named.values[name]
-    if ("let", name) not in methods and model.node(name).type.partial:
-        target, value = f"{target}, {named.derived['present', name]}", f'present_cells(self.NODES["{name}"], {value})'
-    out.statement(f"{target} = {value}", 16)
+        if kind.partial:
+            target, value = (
+                f"{target}, {self.named.derived['present', name]}",
+                f'present_cells(self.NODES["{name}"], {value})',
+            )
+        self.say(f"{target} = {value}")
+        return self.named.values[name]

@@ -160,7 +160,7 @@ def _model(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan, methods: Me
     emit_facts(out, model, graphs, plan)
     _forward(out, model, plan, methods, named, graphs)
     for side in ("q", "p"):
-        emit_lookup(out, model, plan, "q" if side == "q" else "p", methods, named)
+        emit_lookup(out, model, graphs, plan, "q" if side == "q" else "p", methods, named)
 
 
 def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, graphs: Graphs) -> None:

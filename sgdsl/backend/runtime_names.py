@@ -10,6 +10,7 @@ RUNTIME = {
     "sgdsl.runtime.baselines": ("RunningMean", "predicted_score"),
     "sgdsl.runtime.batch": ("Batch", "NodeInfo", "Step", "Term", "present_cells"),
     "sgdsl.runtime.bounds": ("clamped", "iw", "jensen", "leave_one_out", "normalised_weights", "snis", "with_score"),
+    "sgdsl.runtime.copied": ("Carried",),
     "sgdsl.runtime.densities": (
         "normal_expected_log_prob", "normal_negative_entropy", "categorical_log_prob_at", "categorical_soft_log_prob",
         *(f"{row.runtime}_log_prob" for row in FAMILIES.values() if row.name != "Delta"),
@@ -34,7 +35,7 @@ RUNTIME = {
     "sgdsl.runtime.recurrent": ("GRU", "GRUCell"),
     "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),
     "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "split"),
-    "sgdsl.runtime.queries": ("Parameters", "Queries", "Values"),
+    "sgdsl.runtime.queries": ("FLAT", "Parameters", "Queries", "Values"),
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from sgdsl.backend.step import Step
 from sgdsl.middle import ir
 from sgdsl.middle.digraph import digraph
 from sgdsl.middle.elimination import Scope
-from sgdsl.middle.graphs import factor_reads, let_reads
+from sgdsl.middle.graphs import factor_reads, let_reads, looks_ahead
 
 T = "t"  # the place in an emitted loop
 
@@ -107,7 +107,7 @@ class _Loop:
 
     def emit(self) -> None:
         """The loop itself."""
-        step, backward = self.step, self._backward()
+        step, backward = self.step, looks_ahead(self.step.model, self.members)
         for name in self.order:
             value = step.model.valued(name)
             if isinstance(value, ir.Let):
@@ -121,10 +121,6 @@ class _Loop:
         step.say(f"for {T} in {span}:")
         for line in self.body:
             step.out.statement(line.lstrip(), 12 + len(line) - len(line.lstrip()))
-
-    def _backward(self) -> bool:
-        views = (let.value for let in self.step.model.lets if let.name in self.members)
-        return any(isinstance(v, ir.View) and isinstance(v.at[-1], ir.Lag) and v.at[-1].offset > 0 for v in views)
 
     def _guarded(self, at: ir.Range | int, lines: Sequence[str]) -> None:
         """Statements of the copies that they are for."""

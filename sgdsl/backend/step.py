@@ -151,7 +151,10 @@ class Step:
                 if node.type.partial:
                     self.say(f'{self.named.derived["present", node.name]} = batch.present["{node.name}"]')
             elif node.role == "supervised":
-                self.say(f'{self.named.derived["known", node.name]} = batch.known["{node.name}"]')
+                known = self.named.derived["known", node.name]
+                self.say(f'{known} = batch.known["{node.name}"]')
+                for name in (f.id for f in self.model.pieces("q", node.name) if f.piece):
+                    self.say(f'{self.named.derived["known", name]} = {known}[batch.views["{name}"]]')
 
     def call(self, method: Method, target: str, detached: bool = False, owner: str = "self") -> str:
         """A call of a factor's or let's method; `detached`: no gradient reaches its inputs; `owner`: whose weights."""
@@ -159,7 +162,9 @@ class Step:
             self.let(name)
         args = [self.value(n) + ".detach()" * detached for n in method.reads]
         args += [self.named.derived["present", n] for n in method.partial]
-        args += [f"{self.named.derived['up', n]}={self.index(method.level, self.plan.scopes[n])}" for n in method.lifts]
+        level = self.plan.scopes.union(method.reads)
+        below = [(n, self.plan.scopes[n]) for n in method.lifts if self.plan.scopes[n] != level]
+        args += [f"{self.named.derived['up', n]}={self.index(level, scope)}" for n, scope in below]
         return f"{target} = {owner}.{method.name}({', '.join(args)})"
 
     def let(self, name: str) -> None:

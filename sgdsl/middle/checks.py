@@ -20,12 +20,13 @@ def check_graph(model: ir.Model, sink: Sink) -> None:
     _check_factors(model, sink)
     lets = graphs.let_graph(model)
     spans = {n.name: n.span for n in model.nodes} | {h.name: h.span for h in model.lets}
-    if _check_cycle(lets.graph, "E0406", "the lets", spans, sink):
+    same = graphs.let_graph(model, same=True)
+    if _check_cycle(same.graph, "E0406", "the lets", spans, sink):
         return
     acyclic = True
     inferred = {n.name for n in model.nodes if n.role in NEEDS_Q}
     for side, factors in (("p", model.p), ("q", tuple(f for f in model.q if f.node in inferred))):
-        graph = graphs.factor_graph(factors, model, lets)
+        graph = graphs.within_copies(factors, model, lets)
         acyclic &= not _check_cycle(graph, "E0401", side, {f.node: f.span for f in factors}, sink)
     if acyclic:
         assert inferred == {f.node for f in model.q} & inferred, "a factor of q was not made"
@@ -39,7 +40,8 @@ def _check_factors(model: ir.Model, sink: Sink) -> None:
         for factor in factors:
             by_node.setdefault(factor.node, []).append(factor)
         for node in model.nodes:
-            _check_node(node, side, by_node.get(node.name, []), sink)
+            found = by_node.get(node.name, [])
+            _check_node(node, side, found[:1] if node.axes else found, sink)
 
 
 def _check_node(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink) -> None:

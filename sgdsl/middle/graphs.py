@@ -162,16 +162,31 @@ def within_copies(factors: Iterable[ir.Factor], model: ir.Model, lets: Lets) -> 
     return digraph(every, kept)
 
 
-def carried(model: ir.Model, lets: Lets) -> tuple[frozenset[str], ...]:
-    """Nodes and lets of q on a cycle through other copies of themselves."""
+def carried(model: ir.Model, lets: Lets, side: ir.Side) -> tuple[frozenset[str], ...]:
+    """Nodes and lets on a cycle of one side through other copies of themselves."""
     if not model.axes:
         return ()
-    edges = [*lets.graph.edges, *((name, f.node) for f in model.q for name in f.given)]
+    factors = model.p if side == "p" else model.q
+    edges = [*lets.graph.edges, *((name, f.node) for f in factors for name in f.given)]
     return tuple(digraph(lets.graph, edges).components())
+
+
+def looks_ahead(model: ir.Model, members: frozenset[str]) -> bool:
+    """Whether copies need later ones, z[t + 1]."""
+    views = (let.value for let in model.lets if let.name in members)
+    return any(isinstance(v, ir.View) and isinstance(v.at[-1], ir.Lag) and v.at[-1].offset > 0 for v in views)
+
+
+def given_nodes(model: ir.Model, lets: Lets) -> tuple[frozenset[str], ...]:
+    """Lets on a cycle through other copies of themselves, where all nodes are given."""
+    if not model.axes:
+        return ()
+    inner = {let.name for let in model.lets}
+    return tuple(lets.graph.without(v for v in lets.graph if v not in inner).components())
 
 
 def build(model: ir.Model) -> Graphs:
     """The graphs of a model that passed checks.check_graph."""
     lets = let_graph(model)
     p, q = (within_copies(factors, model, lets) for factors in (model.p, model.q))
-    return Graphs(p, q, lets, carried(model, lets))
+    return Graphs(p, q, lets, carried(model, lets, "q"))

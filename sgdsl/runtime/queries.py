@@ -9,7 +9,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sgdsl.runtime.batch import NodeInfo, present_cells
+from sgdsl.runtime.batch import Batch, NodeInfo, present_cells
+from sgdsl.runtime.copied import Carried, Copied, entries
 from sgdsl.runtime.densities import (
     bernoulli_log_prob,
     categorical_log_prob,
@@ -46,6 +47,9 @@ DENSITIES: Mapping[str, Callable[..., Tensor]] = {
 }
 
 
+FLAT = Batch({}, {}, {}, 0, torch.float32)  # of a model without loops
+
+
 class Drawn(NamedTuple):
     """`values[node]` [S, rows, *event], `log_r` [S, rows]: log density of what was drawn; `parameters` by node."""
 
@@ -66,17 +70,21 @@ class Queries(nn.Module):
     VIEWS: ClassVar[Mapping[str, View]] = {}
     OVERS: ClassVar[Mapping[str, Over]] = {}
 
-    @abstractmethod
-    def parameters_q(self, node: str, v: Values) -> Parameters:
-        """The parameters of q(node | …) at values [S or 1, rows, *event]."""
+    PIECES: ClassVar[Mapping[str, Mapping[str, Mapping[str, str]]]] = {}
+    CARRIED: ClassVar[Mapping[str, tuple[Carried, ...]]] = {}
 
     @abstractmethod
-    def parameters_p(self, node: str, v: Values) -> Parameters:
-        """The parameters of p(node | …) at values [S or 1, rows, *event]."""
+    def parameters_q(self, node: str, v: Values, batch: Batch = FLAT) -> Parameters:
+        """The parameters of q(node | …) at values [S or 1, entries, *event]; `batch`: where copies of loops stand."""
+
+    @abstractmethod
+    def parameters_p(self, node: str, v: Values, batch: Batch = FLAT) -> Parameters:
+        """The parameters of p(node | …) at values [S or 1, entries, *event]; `batch`: where copies of loops stand."""
 
     def draw_q(self, values: Values, known: Values, draws: Draws, samples: int = 1) -> Drawn:
         """Every inferred node along q, clamped where known. `values[node]` [1 or S, rows, *event]: every observed and
-        given node, and the known ones; `known[node]` bool [rows]."""
+        given node, and the known ones; `known[node]` bool [rows]. Of a node in loops [1 or S, rows, copies, …, *event] and
+        [rows, copies, …], here as in every query."""
         rows = next(iter(values.values())).shape[1]
         return self._draw(self.ORDER_Q, self.parameters_q, "q", values, known, draws, (samples, rows))
 
@@ -89,11 +97,27 @@ class Queries(nn.Module):
 
     def log_p(self, values: Values) -> dict[str, Tensor]:
         """log p of each modelled node at fully given values, [S or 1, rows]."""
-        return {n: self._log_prob(n, "p", values, self.parameters_p(n, values)) for n in self.ORDER_P}
+        return self._log_probs(self.ORDER_P, "p", values)
 
     def log_q(self, values: Values) -> dict[str, Tensor]:
         """log q of each inferred node at fully given values, [S or 1, rows]."""
-        return {n: self._log_prob(n, "q", values, self.parameters_q(n, values)) for n in self.ORDER_Q}
+        return self._log_probs(self.ORDER_Q, "q", values)
+
+    def _log_probs(self, order: tuple[str, ...], side: str, values: Values) -> dict[str, Tensor]:
+        parameters_of = self.parameters_p if side == "p" else self.parameters_q
+        if self.RANGES:
+            copied = self._copied(side, values, {}, max(len(v) for v in values.values()), None)
+            return {n: copied.log_prob(n)[1].reshape(copied.size) for n in order}
+        return {n: self._log_prob(n, side, values, parameters_of(n, values)) for n in order}
+
+    def _copied(self, side: str, values: Values, known: Values, samples: int, rows: int | None) -> Copied:
+        """A query of a model with loops: samples as rows, copies as entries."""
+        size = (samples, next(iter(values.values())).shape[1] if values else rows or 0)
+        flat = {n: entries(v, samples, len(self.NODES[n].event)) for n, v in values.items()}
+        masks = {n: m.flatten().repeat(samples) for n, m in known.items()}
+        copied = Copied(self, side, self.parameters_p if side == "p" else self.parameters_q, size, flat, masks, FLAT)
+        copied.put()
+        return copied
 
     def _log_prob(self, node: str, side: str, values: Values, parameters: Parameters) -> Tensor:
         info, value = self.NODES[node], values[node]
@@ -130,6 +154,22 @@ class Queries(nn.Module):
         draws: Draws,
         size: tuple[int, int],
     ) -> Drawn:
+        if self.RANGES:
+            copied = self._copied(side, values, known, *size)
+            log_r, parameters = copied.draw(order, draws)
+            return Drawn({n: copied.spread(n, v) for n, v in copied.values.items()}, log_r, parameters)
+        return self._drawn_flat(order, parameters_of, side, values, known, draws, size)
+
+    def _drawn_flat(
+        self,
+        order: tuple[str, ...],
+        parameters_of: Callable[[str, Values], Parameters],
+        side: str,
+        values: Values,
+        known: Values,
+        draws: Draws,
+        size: tuple[int, int],
+    ) -> Drawn:
         found = dict(values)
         parameters: dict[str, Parameters] = {}
         log_r: Tensor | None = None
@@ -138,7 +178,8 @@ class Queries(nn.Module):
             parameters[node] = parameters_of(node, found)
             if mask is not None and node in values and bool(mask.all()):
                 continue
-            drawn = self._drawn(info, side, parameters[node], draws, size)
+            family = info.family_p if side == "p" else info.family_q
+            drawn = self._sample(family, info, parameters[node], draws, size)
             if mask is not None and node in values:
                 found[node] = where_known(mask, values[node].to(drawn.dtype), drawn)
             else:
@@ -151,8 +192,11 @@ class Queries(nn.Module):
             log_r = torch.zeros(size, device=next(iter(found.values())).device)
         return Drawn(found, log_r.expand(size), parameters)
 
-    def _drawn(self, info: NodeInfo, side: str, parameters: Parameters, draws: Draws, size: tuple[int, int]) -> Tensor:
-        family, shape = info.family_p if side == "p" else info.family_q, (*size, *info.event)
+    def _sample(
+        self, family: str, info: NodeInfo, parameters: Parameters, draws: Draws, size: tuple[int, int]
+    ) -> Tensor:
+        """A draw along a family by its name in NodeInfo, [*size, *event]."""
+        shape = (*size, *info.event)
         if family == "delta":
             value = parameters[0]
             assert isinstance(value, Tensor)

@@ -60,7 +60,10 @@ class Activity:
 
 @torch.no_grad()
 def activities(model: Queries, table: Table, rows: Tensor) -> dict[str, Activity]:
-    """Every inferred node with both factors, of families that have moments; labels of the `rows` hidden."""
+    """Every inferred node with both factors, of families that have moments; labels of the `rows` hidden. Of models with loops
+    none: their copies share a row."""
+    if model.RANGES:
+        return {}
     draws = Draws(torch.Generator(rows.device).manual_seed(SEED))
     drawn = model.draw_q(hidden(model, table, rows, None), {}, draws, SAMPLES)
     nodes = [n for n in model.ORDER_Q if measurable(model.NODES[n])]

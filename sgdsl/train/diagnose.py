@@ -65,7 +65,7 @@ def scales_on_floor(
     """The floor of each factor's scale that has one, and the share of its values that are on it."""
     floors = {(f.side, f.node): _floor(f.parameters) for f in (*program.model.p, *program.model.q)}
     floors = {place: floor for place, floor in floors.items() if floor}
-    if not floors:
+    if not floors or model.RANGES:
         return {}
     draws = Draws(torch.Generator(rows.device).manual_seed(SEED))
     values = model.draw_q(hidden(model, table, rows, None), {}, draws).values

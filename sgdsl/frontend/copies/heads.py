@@ -122,29 +122,19 @@ def _factor_place(factor: syntax.Factor, item: syntax.Expr, at: Place, own: ir.R
     return result
 
 
-def with_pieces(factors: Iterable[syntax.Factor], ranges: Mapping[str, ir.Range], taken: set[str]) -> dict[int, str]:
-    """The piece of each factor by its place in the text: "" for a node's one of most copies, else its place in words."""
+def with_pieces(factors: Iterable[syntax.Factor], taken: set[str]) -> dict[int, str]:
+    """The piece of each factor by its place in the text: "" where it is of all copies, else its place in words."""
     groups: dict[tuple[str, str], list[syntax.Factor]] = {}
     for factor in factors:
         groups.setdefault((factor.side, factor.node.text), []).append(factor)
-    found: dict[int, str] = {}
-    for group in groups.values():
-        largest = max(group, key=lambda f: _copies(f.node, ranges))
-        for factor in group:
-            found[factor.head.start] = (
-                "" if factor is largest or not factor.node.index else _piece(factor.node, taken, ranges)
-            )
-    return found
+    return {
+        factor.head.start: _piece(factor.node, taken) if len(group) > 1 and factor.node.index else ""
+        for group in groups.values()
+        for factor in group
+    }
 
 
-def _copies(node: syntax.Name, ranges: Mapping[str, ir.Range]) -> int:
-    product = 1
-    for item in node.index:
-        product *= ranges[item.text].copies if isinstance(item, syntax.Name) else 1
-    return product
-
-
-def _piece(node: syntax.Name, taken: set[str], ranges: Mapping[str, ir.Range]) -> str:
+def _piece(node: syntax.Name, taken: set[str]) -> str:
     """Unique beside every name of the file: `z_1` may be a node."""
     words = [i.text if isinstance(i, syntax.Name) else text(i).replace("-", "m") for i in node.index]
     piece = "_".join(words)

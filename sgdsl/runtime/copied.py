@@ -1,0 +1,232 @@
+"""Queries of models with loops: values by node come in, [S or 1, rows, copies, …, *event]; draws and log-probabilities go out.
+
+Samples become rows, and each copy of a node an entry, [1, S · rows · copies, *event]: a factor is then computed for all copies
+at once. Copies that need one another are drawn one place after the other. Copies beyond the k of a loop `1..k` are there, but
+weigh nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from sgdsl.runtime.batch import DUMMIES, Batch, NodeInfo
+from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.levels import Copies, list_entries, make_level
+from sgdsl.runtime.networks import where_known
+from sgdsl.runtime.places import Over, View, alive_where, together, view_index, viewed
+
+Values = Mapping[str, Tensor]
+Parameters = tuple[Tensor | float, ...]
+
+
+class Carried(NamedTuple):
+    """Nodes whose copies need earlier ones (`step` 1) or later ones (-1), in the order within a copy."""
+
+    nodes: tuple[str, ...]
+    step: int
+
+
+class Looped(Protocol):
+    """An emitted model with loops."""
+
+    NODES: ClassVar[Mapping[str, NodeInfo]]
+    LEVELS: ClassVar[tuple[tuple[str, ...], ...]]
+    RANGES: ClassVar[Mapping[str, Copies]]
+    VIEWS: ClassVar[Mapping[str, View]]
+    OVERS: ClassVar[Mapping[str, Over]]
+    PIECES: ClassVar[Mapping[str, Mapping[str, Mapping[str, str]]]]
+    CARRIED: ClassVar[Mapping[str, tuple[Carried, ...]]]
+
+    def _density(self, family: str, info: NodeInfo, value: Tensor, parameters: Parameters) -> Tensor: ...
+    def _sample(
+        self, family: str, info: NodeInfo, parameters: Parameters, draws: Draws, size: tuple[int, int]
+    ) -> Tensor: ...
+
+
+def placed(model: Looped, rows: int, counts: Values, dtype: torch.dtype, device: torch.device) -> Batch:
+    """Where all copies of these rows stand, nothing enumerated. `counts[k]` [1, rows]; what is reduced up to a k that is not
+    there is missing."""
+    ranges = model.RANGES
+
+    def plain(scope: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(n for n in scope if n in ranges)
+
+    views = {
+        name: replace(v, at=plain(v.at), sources=tuple(replace(s, of=plain(s.of)) for s in v.sources))
+        for name, v in model.VIEWS.items()
+    }
+    overs = {name: replace(o, of=plain(o.of), at=plain(o.at)) for name, o in model.OVERS.items()}
+    scopes = {(), *map(plain, model.LEVELS), *(v.at for v in views.values())}
+    scopes |= {s for o in overs.values() for s in (o.of, o.at)} | {s.of for v in views.values() for s in v.sources}
+    found = {scope: list_entries(scope, rows, {}, ranges, device) for scope in scopes}
+    levels = {}
+    for scope in scopes - {()}:
+        below = {" ".join(o): found[o] for o in scopes if o and set(o) < set(scope)}
+        levels[" ".join(scope)] = make_level(found[scope], below, rows, {}, ranges)
+    known = {k: v[0] for k, v in counts.items()}
+    return Batch(
+        {},
+        {},
+        levels,
+        rows,
+        dtype,
+        views={name: view_index(v, found, ranges) for name, v in views.items()},
+        overs={
+            name: together(o, found, ranges, {}, known) for name, o in overs.items() if not o.count or o.count in known
+        },
+    )
+
+
+def entries(value: Tensor, samples: int, event: int) -> Tensor:
+    """Samples, rows and copies in one dimension: [S or 1, rows, copies, …, *event] → [1, S · rows · copies …, *event]."""
+    full = value.expand(samples, *value.shape[1:])
+    return full.reshape(1, -1, *full.shape[full.dim() - event :])
+
+
+@dataclass(slots=True)
+class Copied:
+    """One query: `values` and masks by node with samples as rows, `size` samples and rows."""
+
+    model: Looped
+    side: str
+    parameters_of: Callable[[str, Values, Batch], Parameters]
+    size: tuple[int, int]
+    values: dict[str, Tensor]
+    known: dict[str, Tensor]
+    batch: Batch
+
+    @property
+    def total(self) -> int:
+        return math.prod(self.size)
+
+    def spread(self, node: str, value: Tensor) -> Tensor:
+        """Back to samples, rows and copies: [1, entries, …] → [S, rows, copies, …]."""
+        copies = [self.model.RANGES[r].number for r in self.model.NODES[node].loops]
+        return value.reshape(*self.size, *copies, *value.shape[2:])
+
+    def put(self) -> None:
+        """Where copies stand, when the number of copies of a loop has become known."""
+        one = next(iter(self.values.values()), torch.zeros(()))
+        counts = {c.count: self.values[c.count] for c in self.model.RANGES.values() if c.count in self.values}
+        self.batch = placed(self.model, self.total, counts, torch.get_default_dtype(), one.device)
+
+    def draw(self, order: tuple[str, ...], draws: Draws) -> tuple[Tensor, dict[str, Parameters]]:
+        """Every node of an order, clamped where known; the log density of what was drawn, [S, rows], and the parameters."""
+        together = {n: c for c in self.model.CARRIED[self.side] for n in c.nodes}
+        counts = {c.count for c in self.model.RANGES.values()}
+        done: set[str] = set()
+        parameters: dict[str, Parameters] = {}
+        log_r = torch.zeros(1, self.total, device=self.batch_device())
+        for node in order:
+            if node in done:
+                continue
+            carried = together.get(node)
+            members = carried.nodes if carried else (node,)
+            done |= set(members)
+            if carried:
+                self._draw_in_turn(carried, draws)
+            elif not self._is_known(node):
+                self._draw_node(node, draws)
+            if counts & set(members):
+                self.put()
+            for name in members:
+                found, log_prob = self.log_prob(name)
+                parameters |= found
+                if not self._is_known(name):
+                    log_r = log_r + log_prob
+        return log_r.reshape(self.size), parameters
+
+    def batch_device(self) -> torch.device:
+        return next((v.device for v in self.values.values()), torch.device("cpu"))
+
+    def _is_known(self, node: str) -> bool:
+        mask = self.known.get(node)
+        return mask is not None and bool(mask.all())
+
+    def _pieces(self, node: str) -> Mapping[str, str]:
+        return self.model.PIECES[self.side][node]
+
+    def _draw_node(self, node: str, draws: Draws) -> None:
+        """All copies of a node at once."""
+        found = [self._draw_piece(node, piece, draws) for piece in self._pieces(node)]
+        self._keep(node, found[0] if len(found) == 1 else viewed(self._whole(node), *found))
+
+    def _whole(self, node: str) -> Tensor:
+        return self.batch.views[node if self.side == "q" else f"{node} of p"]
+
+    def _draw_piece(self, node: str, piece: str, draws: Draws) -> Tensor:
+        info, family = self.model.NODES[node], self._pieces(node)[piece]
+        size = self._size(node, piece)
+        return self.model._sample(family, info, self.parameters_of(piece, self.values, self.batch), draws, (1, size))
+
+    def _size(self, node: str, piece: str) -> int:
+        """The entries of a piece's copies."""
+        if piece in self.batch.views and piece != node:
+            return len(self.batch.views[piece])
+        return self.total * math.prod(self.model.RANGES[r].number for r in self.model.NODES[node].loops)
+
+    def _keep(self, node: str, drawn: Tensor) -> None:
+        mask = self.known.get(node)
+        if mask is not None and node in self.values:
+            drawn = where_known(mask, self.values[node].to(drawn.dtype), drawn)
+        self.values[node] = drawn
+
+    def _draw_in_turn(self, carried: Carried, draws: Draws) -> None:
+        """Copies that need one another, place by place; each place's parameters are found from what is drawn so far."""
+        for node in carried.nodes:
+            info = self.model.NODES[node]
+            size = self._size(node, node)
+            fill = info.first if info.classes else DUMMIES.get(info.support, 0.0)
+            kind = torch.int64 if info.integer else torch.get_default_dtype()
+            start = torch.full((1, size, *info.event), fill, dtype=kind, device=self.batch_device())
+            self._keep(node, start)
+        ranges = [self.model.RANGES[self.model.NODES[n].loops[-1]] for n in carried.nodes]
+        places = range(min(r.first for r in ranges), max(r.last for r in ranges) + 1)
+        for place in places[:: carried.step]:
+            for node, r in zip(carried.nodes, ranges, strict=True):
+                if r.first <= place <= r.last and not self._is_known(node):
+                    self._draw_place(node, place - r.first, r.number, draws)
+
+    def _draw_place(self, node: str, copy: int, copies: int, draws: Draws) -> None:
+        before = self.values[node]
+        self._draw_node(node, draws)
+        here = torch.arange(before.shape[1], device=before.device) % copies == copy
+        self.values[node] = where_known(here, self.values[node], before)
+
+    def log_prob(self, node: str) -> tuple[dict[str, Parameters], Tensor]:
+        """The parameters of each piece, and log p or log q of all copies that were drawn, [1, S · rows]."""
+        info, parameters = self.model.NODES[node], {}
+        total = torch.zeros(1, self.total, device=self.batch_device())
+        for piece, family in self._pieces(node).items():
+            found = parameters[piece] = self.parameters_of(piece, self.values, self.batch)
+            if family == "delta":
+                continue
+            whole = piece == node
+            value = self.values[node] if whole else viewed(self.batch.views[piece], self.values[node])
+            log_prob = self.model._density(family, info, value, found)
+            log_prob = torch.where(self._weight(node, piece), log_prob, 0.0)
+            total = total + log_prob.reshape(1, self.total, -1).sum(-1)
+        return parameters, total
+
+    def _weight(self, node: str, piece: str) -> Tensor:
+        """Which copies of a piece are there and were drawn, [1, entries]."""
+        info = self.model.NODES[node]
+        size = self._size(node, node)
+        there = torch.ones(1, size, dtype=torch.bool, device=self.batch_device())
+        numbers = [self.model.RANGES[n].number for n in info.loops]
+        for depth, name in enumerate(info.loops):
+            r = self.model.RANGES[name]
+            if r.count:
+                live = alive_where(self.values[r.count], r, torch.ones(())) > 0
+                outer, inner = math.prod(numbers[:depth]), math.prod(numbers[depth + 1 :])
+                there &= live.reshape(-1, 1, r.number, 1).expand(-1, outer, -1, inner).reshape(1, -1)
+        mask = self.known.get(node)
+        if mask is not None:
+            there &= ~mask
+        return there if piece == node else there[:, self.batch.views[piece]]
