@@ -124,10 +124,13 @@ def _check_each(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink
 
 
 def _check_cycle(graph: Digraph, code: str, what: str, spans: dict[str, Span], sink: Sink) -> bool:
-    """Report one cycle for each strongly connected part that has one."""
-    found = False
+    """Report one cycle for each strongly connected part that has one; of copies of the same names, one."""
+    seen: set[frozenset[str]] = set()
     for cycle in graph.cycles():
-        found = True
+        names = frozenset(n.partition("[")[0] for n in cycle)
+        if names in seen:
+            continue
+        seen.add(names)
         edges = list(pairwise((*cycle, cycle[0])))
         path, head = " → ".join((*cycle, cycle[0])), cycle[0]
         labels = tuple(
@@ -137,7 +140,7 @@ def _check_cycle(graph: Digraph, code: str, what: str, spans: dict[str, Span], s
             Diagnostic(code, f"a cycle in {what}: {path}", spans.get(head), f"reads {_read(head, edges)}", labels, (),
                        "a node's factor may read only nodes that do not depend on it on that side: drop one of these edges")
         )  # fmt: skip
-    return found
+    return bool(seen)
 
 
 def _read(name: str, edges: Sequence[tuple[str, str]]) -> str:

@@ -48,15 +48,18 @@ class Copies:
         return f"{valued.name}[{index}]" if index else valued.name
 
     def copy(self, name: str, at: At) -> str:
-        """The copy of a node or let that a reader at these places means."""
+        """The copy of a node or let that a reader at these places means; a view is no let of its own here."""
         valued = self.model.valued(name)
+        if isinstance(valued, ir.Let) and isinstance(valued.value, ir.View):
+            return self._seen(valued.value, at)
         return self.named(valued, (at[r.name] for r in valued.axes))
 
     def lets(self) -> Digraph:
         """What each copy of a let reads, nodes and lets."""
-        names = [self.named(n, at.values()) for n in (*self.model.nodes, *self.model.lets) for at in self.each(n.axes)]
-        return digraph(names, ((read, self.copy(h.name, at)) for h in self.model.lets for at in self.each(h.axes)
-                               for read in self._reads(h, at)))  # fmt: skip
+        lets = [h for h in self.model.lets if not isinstance(h.value, ir.View)]
+        names = [self.named(n, at.values()) for n in (*self.model.nodes, *lets) for at in self.each(n.axes)]
+        reads = ((read, self.copy(h.name, at)) for h in lets for at in self.each(h.axes) for read in self._reads(h, at))
+        return digraph(names, reads)
 
     def factors(self, factors: Iterable[ir.Factor], lets: Digraph) -> tuple[Digraph, dict[str, ir.Factor]]:
         """What each copy of a node reads on one side, through lets; and the factor of each. `lets` has no cycles."""
@@ -76,8 +79,6 @@ class Copies:
 
     def _reads(self, let: ir.Let, at: At) -> Iterator[str]:
         match let.value:
-            case ir.View():
-                yield self._seen(let.value, at)
             case ir.Over(_, source, _, _):
                 inner = self.model.valued(source.name).axes[-1]
                 yield from (self.copy(source.name, {**at, **here}) for here in self.each((inner,)))
