@@ -8,6 +8,8 @@ from itertools import pairwise
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.base.source import Span
 from sgdsl.middle import graphs, ir
+from sgdsl.middle.copies import Copies
+from sgdsl.middle.coverage import alike, doubled, missing
 from sgdsl.middle.digraph import Digraph
 from sgdsl.middle.graphs import Lets
 
@@ -19,6 +21,11 @@ def check_graph(model: ir.Model, sink: Sink) -> None:
     reach the data."""
     _check_factors(model, sink)
     lets = graphs.let_graph(model)
+    if model.axes:
+        if _check_copies(model, sink):
+            inferred = {n.name for n in model.nodes if n.role in NEEDS_Q}
+            _finish(model, inferred, lets, sink)
+        return
     spans = {n.name: n.span for n in model.nodes} | {h.name: h.span for h in model.lets}
     same = graphs.let_graph(model, same=True)
     if _check_cycle(same.graph, "E0406", "the lets", spans, sink):
@@ -29,9 +36,36 @@ def check_graph(model: ir.Model, sink: Sink) -> None:
         graph = graphs.within_copies(factors, model, lets)
         acyclic &= not _check_cycle(graph, "E0401", side, {f.node: f.span for f in factors}, sink)
     if acyclic:
-        assert inferred == {f.node for f in model.q} & inferred, "a factor of q was not made"
-        _check_reach(model, graphs.factor_graph(model.p, model, lets), lets, sink)
-        _check_use(model, lets, sink)
+        _finish(model, inferred, lets, sink)
+
+
+def _finish(model: ir.Model, inferred: set[str], lets: Lets, sink: Sink) -> None:
+    assert inferred == {f.node for f in model.q} & inferred, "a factor of q was not made"
+    _check_reach(model, graphs.factor_graph(model.p, model, lets), lets, sink)
+    _check_use(model, lets, sink)
+
+
+def _check_copies(model: ir.Model, sink: Sink) -> bool:
+    """Whether no copy reads itself: E0406 and E0401 of single copies; a copy without a factor reads nothing."""
+    copies = Copies(model)
+    lets = copies.lets()
+    spans = {n.name: n.span for n in (*model.nodes, *model.lets)}
+    places = {copies.named(n, at.values()): spans[n.name] for n in (*model.nodes, *model.lets) for at in copies.each(n.axes)}
+    if _check_cycle(lets, "E0406", "the lets", places, sink):
+        return False
+    acyclic = True
+    for side, factors in (("p", model.p), ("q", model.q)):
+        graph, of = copies.factors(factors, lets)
+        acyclic &= not _check_cycle(graph, "E0401", side, {name: f.span for name, f in of.items()}, sink)
+    for factor in model.q:
+        axis = alike(factor, model)
+        if axis is not None and factor.made is None:
+            sink.add(
+                Diagnostic("W0504", f"every copy of `{factor.node}` has the same q", factor.span, f"the same for every `{axis}`",
+                           (), ("it reads nothing that belongs to its copy",),
+                           f"let it read a node or let of its copy, or the index: `| …, {axis}`", "warning")
+            )  # fmt: skip
+    return acyclic
 
 
 def _check_factors(model: ir.Model, sink: Sink) -> None:
@@ -58,6 +92,9 @@ def _check_node(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink
                        f"{side} of {node.role}", declared, (why,),
                        f"remove this line, or declare `{node.name}` latent or supervised")
         )  # fmt: skip
+    if node.axes and found:
+        _check_each(node, side, found, sink)
+        return
     for again in found[1:]:
         sink.add(
             Diagnostic("E0403", f"`{node.name}` has two {side} factors", again.span, "the second",
@@ -70,11 +107,32 @@ def _check_node(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink
         )  # fmt: skip
 
 
+def _check_each(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink) -> None:
+    """E0423: a copy has one factor on a side."""
+    twice = doubled(found)
+    if twice is not None:
+        copy, first, again = twice
+        sink.add(
+            Diagnostic("E0423", f"`{copy}` has two {side} factors", again.span, "the second", (Label(first.span, "the first"),), (),
+                       "let each copy have one: move the range of one of the loops")
+        )  # fmt: skip
+    without = missing(node, found)
+    if without:
+        sink.add(
+            Diagnostic("E0423", f"no {side} factor for {', '.join(f'`{c}`' for c in without[:3])}", node.span,
+                       f"copies without {side}", tuple(Label(f.span, "the others have this one") for f in found[:1]), (),
+                       f"add `{side}({without[0].split(' … ')[0]}) = …`, or move the range of the loop")
+        )  # fmt: skip
+
+
 def _check_cycle(graph: Digraph, code: str, what: str, spans: dict[str, Span], sink: Sink) -> bool:
-    """Report one cycle for each strongly connected part that has one."""
-    found = False
+    """Report one cycle for each strongly connected part that has one; of copies of the same names, one."""
+    seen: set[frozenset[str]] = set()
     for cycle in graph.cycles():
-        found = True
+        names = frozenset(n.partition("[")[0] for n in cycle)
+        if names in seen:
+            continue
+        seen.add(names)
         edges = list(pairwise((*cycle, cycle[0])))
         path, head = " → ".join((*cycle, cycle[0])), cycle[0]
         labels = tuple(
@@ -84,7 +142,7 @@ def _check_cycle(graph: Digraph, code: str, what: str, spans: dict[str, Span], s
             Diagnostic(code, f"a cycle in {what}: {path}", spans.get(head), f"reads {_read(head, edges)}", labels, (),
                        "a node's factor may read only nodes that do not depend on it on that side: drop one of these edges")
         )  # fmt: skip
-    return found
+    return bool(seen)
 
 
 def _read(name: str, edges: Sequence[tuple[str, str]]) -> str:
@@ -123,7 +181,7 @@ def _check_reach(model: ir.Model, p: Digraph, lets: Lets, sink: Sink) -> None:
 
 def _check_use(model: ir.Model, lets: Lets, sink: Sink) -> None:
     """W0401 for a let, a given node or a net that nothing reads."""
-    read = {name for f in (*model.p, *model.q) for name in f.given}
+    read = {name for f in (*model.p, *model.q) for name in (*f.given, *graphs.factor_reads(f))}
     used = read | lets.graph.ancestors(*read)
     idle = [("let", h.name, h.span) for h in model.lets if h.name not in used]
     idle += [("given", n.name, n.span) for n in model.nodes if n.role == "given" and n.name not in used]

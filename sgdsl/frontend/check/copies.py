@@ -69,6 +69,10 @@ def _place_of(ref: ir.Ref, context: Context) -> Span:
 
 def class_in_arithmetic(ref: ir.Ref, context: Context) -> Exception:
     """E0310"""
+    let = context.lets.get(ref.name)
+    if let is not None and isinstance(let.value, ir.Place):
+        return refusal("E0310", "the index of a loop is a class: its values are no numbers", ref.span, "a class",
+                       hint="let a network read it, `linear(1)(i)`, or give every copy a weight: `learned(1)[i]`")  # fmt: skip
     return refusal("E0310", f"`{ref.name}` is {ref.type}: its values are no numbers", ref.span, "a class",
                    labels=context.declared(ref.name),
                    hint=f"let a network read it, `linear(1)({ref.name})`, or declare it count(0, k)")  # fmt: skip

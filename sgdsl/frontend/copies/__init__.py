@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sgdsl.base.diagnostics import Sink
@@ -11,7 +11,7 @@ from sgdsl.frontend.copies.axes import Axes, Symbol, read_axes
 from sgdsl.frontend.copies.heads import declared, declared_let, factor_node, symbols, with_pieces
 from sgdsl.frontend.copies.made import Made
 from sgdsl.frontend.copies.references import Resolver
-from sgdsl.frontend.copies.sites import Site, sites
+from sgdsl.frontend.copies.sites import Loops, Site, sites
 from sgdsl.frontend.draft import Constants
 from sgdsl.frontend.report import Refused, report
 from sgdsl.middle import ir
@@ -32,26 +32,38 @@ def resolve(statements: Sequence[syntax.Statement], consts: Constants, sink: Sin
     before = _errors(sink)
     flat = sites(statements, consts, sink)
     known = symbols(flat, consts)
-    names = {
-        s.statement.name.text
-        for s in flat
-        if isinstance(s.statement, syntax.Const | syntax.Net | syntax.Var | syntax.Let)
-    }
+    names = _declared(flat)
     axes = read_axes(flat, known, consts, names, sink)
     _barrier(before, sink)
     taken = {*names, *(a.name for a in axes.axes), *(r.name for r in axes.ranges.values())}
-    resolver = Resolver(known, axes, consts, Made(taken))
+    resolver = Resolver(known, names, axes, consts, Made(taken))
+    heads = [_each(s, lambda site: _head(site, resolver), sink) for s in flat]
+    _barrier(before, sink)
     found: list[syntax.Statement] = []
-    for site in flat:
-        try:
-            statement = _statement(site, known, resolver)
-            found += resolver.made.take()
-            found.append(statement)
-        except Refused as refused:
-            report(sink, refused)
+    for site in heads:
+        statement = _each(site, lambda site: _body(site, resolver), sink)
+        found += (*resolver.made.take(), statement.statement)
     _barrier(before, sink)
     ranges = {r.name: r for r in axes.ranges.values()}
     return Resolved(tuple(_numbered(found, ranges, taken)), axes.axes, ranges)
+
+
+def _declared(flat: Sequence[Site]) -> dict[str, syntax.Statement]:
+    """Every name of the file, the first declaration of each."""
+    names: dict[str, syntax.Statement] = {}
+    for site in flat:
+        if isinstance(site.statement, syntax.Const | syntax.Net | syntax.Var | syntax.Let):
+            names.setdefault(site.statement.name.text, site.statement)
+    return names
+
+
+def _each(site: Site, resolved: Callable[[Site], syntax.Statement], sink: Sink) -> Site:
+    """The site with its statement resolved, or as it was where it is refused."""
+    try:
+        return Site(resolved(site), site.loops)
+    except Refused as refused:
+        report(sink, refused)
+        return site
 
 
 def _errors(sink: Sink) -> int:
@@ -63,27 +75,43 @@ def _barrier(before: int, sink: Sink) -> None:
         sink.barrier()
 
 
-def _statement(site: Site, known: Mapping[str, Symbol], resolver: Resolver) -> syntax.Statement:
+def _head(site: Site, resolver: Resolver) -> syntax.Statement:
+    """What is declared, over its ranges."""
     statement, loops, axes = site.statement, site.loops, resolver.axes
     match statement:
-        case syntax.Var():
-            if not loops and not statement.name.index:
-                return statement
-            return replace(statement, name=declared(statement.name, "node", loops, axes))
+        case syntax.Var(_, name) if loops or name.index:
+            return replace(statement, name=declared(name, "node", loops, axes))
+        case syntax.Let(name) if loops or name.index:
+            return replace(statement, name=declared_let(statement, loops, resolver.symbols, axes, resolver.consts))
+        case _:
+            return statement
+
+
+def _body(site: Site, resolver: Resolver) -> syntax.Statement:
+    """What is read, and the heads of factors."""
+    statement, loops = site.statement, site.loops
+    match statement:
         case syntax.Let():
-            plain = not loops and not statement.name.index
-            name = statement.name if plain else declared_let(statement, loops, known, axes, resolver.consts)
-            return replace(statement, name=name, value=resolver.expression(statement.value, loops))
+            return replace(statement, value=resolver.expression(statement.value, loops))
         case syntax.Net():
             return replace(statement, value=resolver.expression(statement.value, ()))
         case syntax.Factor():
-            symbol = known.get(statement.node.text)
-            plain = not loops and symbol is None and not statement.node.index
-            node = statement.node if plain else factor_node(statement, loops, symbol, axes, resolver.consts)
+            node = _node(statement, loops, resolver)
             given = tuple(resolver.parent(g, loops) for g in statement.given)
             return replace(statement, node=node, given=given, value=resolver.expression(statement.value, loops))
         case _:
             return statement
+
+
+def _node(factor: syntax.Factor, loops: Loops, resolver: Resolver) -> syntax.Name:
+    """A node that is not declared is found later."""
+    node = factor.node
+    symbol = resolver.symbols.get(node.text)
+    if node.text not in resolver.declared:
+        return replace(node, index=())
+    if symbol is None and not loops and not node.index:
+        return node
+    return factor_node(factor, loops, symbol, resolver.axes, resolver.consts)
 
 
 def _numbered(

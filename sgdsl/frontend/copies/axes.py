@@ -95,9 +95,9 @@ def _named(groups: list[list[For]], taken: set[str], sink: Sink) -> Axes:
         name = unique(group[0].index, taken)
         first, last = min(f.first for f in group), max(f.last for f in group)
         counted = next((f for f in group if f.count), group[0])
-        for loop in group:
-            if loop.count != counted.count:
-                _two_ends(loop, counted, sink)
+        other = next((f for f in group if f.count != counted.count), None)
+        if other is not None:
+            _two_ends(other, counted, sink)
         axes.append(ir.Axis(name, first, last, counted.count, group[0].head))
         found: dict[tuple[int, int], ir.Range] = {}
         for loop in group:

@@ -15,6 +15,7 @@ from sgdsl.frontend.copies.places import ALL, At, Place, is_star, place
 from sgdsl.frontend.copies.sites import For, Loops
 from sgdsl.frontend.copies.text import indices, text
 from sgdsl.frontend.draft import Constants
+from sgdsl.frontend.names import RESERVED
 from sgdsl.frontend.report import refusal
 from sgdsl.middle import ir
 
@@ -23,9 +24,10 @@ REDUCTIONS = ("sum", "mean", "max", "last", "stack")
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """`made` collects the lets. Methods raise Refused."""
+    """`made` collects the lets; `declared`: all names of the file. Methods raise Refused."""
 
     symbols: Mapping[str, Symbol]
+    declared: Mapping[str, syntax.Statement]
     axes: Axes
     consts: Constants
     made: Made
@@ -94,8 +96,19 @@ class Resolver:
         return tuple(found)
 
     def _without(self, name: syntax.Name) -> syntax.Name:
-        """The name alone, where it has no copies: a node or let outside of loops, or unknown, which is found later."""
-        return replace(name, index=())
+        """The name alone, where it is unknown, which is found later."""
+        found = self.declared.get(name.text)
+        if found is None and name.text in RESERVED:
+            raise refusal("E0429", f"`{name.text}` has neither copies nor weights", name.span, "an index", hint=f"write `{name.text}`")
+        if found is None:
+            return replace(name, index=())
+        if isinstance(found, syntax.Net):
+            raise refusal("E0429", f"`{name.text}` is a net, and its uses share weights", name.span, "weights for each copy",
+                          labels=[Label(found.name.span, "declared here")],
+                          hint="write the network out, `mlp(64)[i]`")  # fmt: skip
+        assert isinstance(found, syntax.Const | syntax.Var | syntax.Let)
+        raise refusal("E0420", f"`{name.text}` has no copies", name.span, "an index",
+                      labels=[Label(found.name.span, "declared here")], hint=f"write `{name.text}`")  # fmt: skip
 
     def _call(self, call: syntax.Call, loops: Loops, stars: Ranges) -> syntax.Expr:
         function = call.function

@@ -55,6 +55,7 @@ class _Walk:
     names: Mapping[str, syntax.Statement]
     sink: Sink
     numbers: int = 0
+    hidden: set[str] = field(default_factory=set)
 
     def sites(self, statements: Sequence[syntax.Statement], loops: Loops) -> Iterator[Site]:
         for statement in statements:
@@ -90,6 +91,10 @@ class _Walk:
             raise refusal("E0425", f"the index `{index.text}` is that of the loop around it", index.span, "again",
                           labels=[Label(outer.head, "the outer loop")], hint="an inner loop has an index of its own")  # fmt: skip
         taken = self.names.get(index.text)
+        if index.text in self.hidden:
+            raise Refused()
+        if taken is not None or index.text in RESERVED:
+            self.hidden.add(index.text)
         if isinstance(taken, syntax.Const | syntax.Var | syntax.Let | syntax.Net):
             raise refusal("E0425", f"the index `{index.text}` hides another name", index.span, "taken",
                           labels=[Label(taken.name.span, "declared here")], hint="choose another index")  # fmt: skip
