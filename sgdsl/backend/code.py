@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from sgdsl.backend.features import (
@@ -25,8 +25,10 @@ from sgdsl.backend.features import (
     strip,
 )
 from sgdsl.backend.inputs import input_form
-from sgdsl.backend.layers import Layer, before_cells, layers, recurrence
+from sgdsl.backend.layers import Layer, before_cells, layers, recurrence, runs_of
 from sgdsl.middle import ir
+from sgdsl.middle.ir import Shape
+from sgdsl.middle.stacks import numbers_of
 
 ELEMENTWISE = {
     "exp": "torch.exp", "log": "torch.log", "sqrt": "torch.sqrt", "abs": "torch.abs", "sigmoid": "torch.sigmoid",
@@ -39,7 +41,7 @@ SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 @dataclass(slots=True)
 class Code:
     """The body of one method, and the modules it owns: `owner` is where they live, `whole`: the one network is the owner;
-    `split`: first layers are computed a part an input."""
+    `split`: first layers are computed a part an input; `copies`: what tells the copies of a range apart, by its name."""
 
     inputs: dict[str, Input]
     nets: dict[str, tuple[str, tuple[ir.Part, ...]]]
@@ -49,6 +51,7 @@ class Code:
     body: list[str] = field(default_factory=list)
     modules: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    copies: Mapping[str, str] = field(default_factory=dict)
 
     def fresh(self, wish: str) -> str:
         """wish, wish2, wish3, …"""
@@ -70,24 +73,35 @@ class Code:
         """A network applied to its inputs; its own layers become the module `sequence`."""
         mode = recurrence(network.parts, {net: inner for net, (_, inner) in self.nets.items()})
         read = [self.feature(e, mode == "sequence") for e in network.inputs]
+        if network.copies:
+            assert not mode, "no gru has copies"
+            by = self.by_copy(network.copies)
+            text = self.assign(f"{by}.apart({read[0].text if len(read) == 1 and read[0].plain else joined(read)})")
+            whole = Feature(text, sum(f.width for f in read), by=by)
+            found = self._through(network.parts, [whole], sequence, copies=numbers_of(network.copies))
+            return [replace(f, by=by) for f in found]
         if mode == "step":
             *read, state = read
             return self._through(network.parts, read, sequence, lone(state))
         return self._through(network.parts, read, sequence)
 
+    def by_copy(self, ranges: Sequence[ir.Range]) -> str:
+        """What tells the copies of these loops apart, the inner ones fastest."""
+        outer, *inner = (self.copies[r.name] for r in ranges)
+        return outer + "".join(f".within({name})" for name in inner)
+
+    def free(self, parameter: str, ranges: Sequence[ir.Range]) -> str:
+        """A free parameter as a value, of each copy its own."""
+        if not ranges:
+            return f"free({parameter})"
+        return f"{self.by_copy(ranges)}.own({parameter}{f', {len(ranges)}' if len(ranges) > 1 else ''})"
+
     def _through(
-        self, parts: Sequence[ir.Part], features: list[Feature], sequence: str, state: str = ""
+        self, parts: Sequence[ir.Part], features: list[Feature], sequence: str, state: str = "", copies: Shape = ()
     ) -> list[Feature]:
         """`state`: what a recurrent cell among the parts starts from."""
-        runs: list[list[ir.Stage] | str] = []
-        for part in parts:
-            if isinstance(part, ir.NetUse):
-                runs.append(part.net)
-            elif runs and isinstance(runs[-1], list):
-                runs[-1].append(part)
-            else:
-                runs.append([part])
-        own = [layer for run in runs if isinstance(run, list) for layer in layers(run)]
+        runs = runs_of(parts)
+        own = [layer for run in runs if isinstance(run, list) for layer in layers(run, copies)]
         path = self.owner if self.whole else f"{self.owner}.{sequence}"
         done = 0
         for run in runs:
@@ -96,7 +110,7 @@ class Code:
                 declared = Code(self.inputs, self.nets, "self", self.split, False, self.body, {}, self.counts)
                 features = declared._through(inner, features, module, state)
                 continue
-            for here in before_cells(layers(run)):
+            for here in before_cells(layers(run, copies)):
                 features = self._sequence(here, path, done, len(here) == len(own), features, state)
                 done += len(here)
         if own:
@@ -166,8 +180,8 @@ class Code:
                 return self._apply(expr)
             case ir.Weight():
                 name = self.fresh("weight")
-                self.modules[name] = f"nn.Parameter(torch.zeros({size_of(expr.shape)}))"
-                return f"free({self.owner}.{name})"
+                self.modules[name] = f"nn.Parameter(torch.zeros({size_of((*numbers_of(expr.copies), *expr.shape))}))"
+                return self.free(f"{self.owner}.{name}", expr.copies)
             case ir.View() | ir.Over() | ir.Place():
                 raise AssertionError("copies at other places are lets of their own")
             case _:
@@ -195,7 +209,9 @@ class Code:
     def _apply(self, expr: ir.Apply) -> str:
         name = "trunk" if self.whole else self.fresh("net")
         found = self.features(expr.network, name)
-        if len(found) == 1 and not found[0].classes:
+        if found[0].by:
+            text = f"{found[0].by}.together({found[0].text})"
+        elif len(found) == 1 and not found[0].classes:
             text = f"lift({found[0].text}, {found[0].up})" if found[0].up else found[0].text
         else:
             text = joined(found)

@@ -43,7 +43,15 @@ def combined(
 def _member(code: Code, number: int, expert: ir.Expert, family: FamilyRow) -> Member:
     """Its parameters in variables, and its modules as the part `expert<number>`."""
     part = f"expert{number}"
-    inner = Code(code.inputs, code.nets, f"{code.owner}.{part}", code.split, body=code.body, counts=code.counts)
+    inner = Code(
+        code.inputs,
+        code.nets,
+        f"{code.owner}.{part}",
+        code.split,
+        body=code.body,
+        counts=code.counts,
+        copies=code.copies,
+    )
     texts = parameters(inner, expert.trunk, family, expert.parameters)
     if inner.modules:
         code.modules[part] = module_of(inner.modules)

@@ -28,7 +28,7 @@ class Input:
 @dataclass(frozen=True, slots=True)
 class Feature:
     """An input of a dense layer: `classes` > 0: an index to be looked up; `map`: its shape where it is one; `cast`: its
-    dtype may not be the weights' (dense takes care of that)."""
+    dtype may not be the weights' (dense takes care of that); `by`: what put it apart by copy, "" where it stands on a level."""
 
     text: str
     width: int
@@ -36,6 +36,7 @@ class Feature:
     up: str = ""
     map: ir.Shape = ()
     cast: bool = False
+    by: str = ""
 
     @property
     def plain(self) -> bool:

@@ -25,11 +25,13 @@ class Layer:
     width: int = 0
 
 
-def layers(stages: Iterable[ir.Stage]) -> list[Layer]:
-    """The layers of consecutive stages; a conv is flattened where something flat follows it in the same sequence."""
+def layers(stages: Iterable[ir.Stage], copies: Sequence[int] = ()) -> list[Layer]:
+    """The layers of consecutive stages; a conv is flattened where something flat follows it in the same sequence. `copies`:
+    how many there are of each loop whose copies have weights of their own."""
     found: list[Layer] = []
     done = list(stages)
     for i, stage in enumerate(done):
+        assert not copies or stage.kind in ("linear", "mlp"), f"no {stage.kind} has copies"
         match stage.kind:
             case "conv":
                 found += _conv(stage)
@@ -40,7 +42,7 @@ def layers(stages: Iterable[ir.Stage]) -> list[Layer]:
             case "gru":
                 found.append(_gru(stage))
             case _:
-                found += _dense(stage)
+                found += _dense(stage, copies)
     return found
 
 
@@ -56,19 +58,35 @@ def recurrence(parts: Iterable[ir.Part], nets: Mapping[str, Sequence[ir.Part]]) 
     return ""
 
 
+def runs_of(parts: Iterable[ir.Part]) -> list[list[ir.Stage] | str]:
+    """Consecutive stages together, and the names of nets between them."""
+    runs: list[list[ir.Stage] | str] = []
+    for part in parts:
+        if isinstance(part, ir.NetUse):
+            runs.append(part.net)
+        elif runs and isinstance(runs[-1], list):
+            runs[-1].append(part)
+        else:
+            runs.append([part])
+    return runs
+
+
 def before_cells(run: Sequence[Layer]) -> list[list[Layer]]:
     """The layers cut where a cell comes, which reads a state too."""
     cuts = [i for i, layer in enumerate(run) if layer.kind == "cell" and i]
     return [list(run[a:b]) for a, b in pairwise((0, *cuts, len(run)))]
 
 
-def _after(stage: ir.Stage, norm: str, width: int) -> list[Layer]:
+def _after(stage: ir.Stage, norm: str, width: int, copies: Sequence[int] = ()) -> list[Layer]:
     """Normalisation, activation, dropout behind a layer."""
     options = dict(stage.options)
     found = []
     match options.get("norm", "none"):
         case "batch":
+            assert not copies, "no norm = batch has copies"
             found.append(Layer(f"BatchNorm{norm}({width})", "other"))
+        case "layer" if copies:
+            found.append(Layer(f"StackedLayerNorm({numbers((width, *copies))})", "other"))
         case "layer":
             found.append(Layer(f"LayerNorm2d({width})" if norm == "2d" else f"nn.LayerNorm({width})", "other"))
     if stage.kind != "linear":
@@ -78,10 +96,19 @@ def _after(stage: ir.Stage, norm: str, width: int) -> list[Layer]:
     return found
 
 
-def _dense(stage: ir.Stage) -> list[Layer]:
+def linear(inputs: int, size: int, copies: Sequence[int] = ()) -> str:
+    """A linear layer, or one for each copy."""
+    return f"StackedLinear({numbers((inputs, size, *copies))})" if copies else f"nn.Linear({inputs}, {size})"
+
+
+def numbers(values: Iterable[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _dense(stage: ir.Stage, copies: Sequence[int]) -> list[Layer]:
     found, width = [], math.prod(stage.input)
     for size in stage.sizes:
-        found += [Layer(f"nn.Linear({width}, {size})", "linear", size), *_after(stage, "1d", size)]
+        found += [Layer(linear(width, size, copies), "linear", size), *_after(stage, "1d", size, copies)]
         width = size
     return found
 

@@ -16,6 +16,7 @@ from sgdsl.middle import ir
 from sgdsl.middle.elimination import Scope
 from sgdsl.middle.graphs import factor_reads, let_reads, walk
 from sgdsl.middle.plan import Plan
+from sgdsl.middle.stacks import factor_copies, let_copies
 
 Nets = dict[str, tuple[str, tuple[ir.Part, ...]]]
 COPIED = (ir.View, ir.Over, ir.Place)  # lets of other copies have no methods
@@ -25,7 +26,8 @@ COPIED = (ir.View, ir.Over, ir.Place)  # lets of other copies have no methods
 class Method:
     """`name` "": no method, the parameters are the numbers `constants`. `reads`: nodes and lets it takes, in order;
     `level`: the level it computes on; `lifts`: inputs below that level; `free`: for each parameter, whether it
-    depends on no input; `partial`: the nodes of `reads` whose masks it takes too."""
+    depends on no input; `partial`: the nodes of `reads` whose masks it takes too; `copies`: the ranges whose copies it tells
+    apart."""
 
     name: str
     reads: tuple[str, ...]
@@ -37,6 +39,7 @@ class Method:
     free: tuple[bool, ...]
     constants: tuple[str, ...] = ()
     partial: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
 
     def arguments(self, named: Named) -> list[str]:
         """The texts of what it takes, indices that lift left out."""
@@ -50,8 +53,11 @@ def factor_method(
     node's p-factor, for a product."""
     attribute = f"{factor.side}_{factor.id}"
     reads = factor_reads(factor)
-    level, lifts = level_of(reads, plan)
-    code = Code(inputs_of(reads, lifts, plan, named, types), nets, "net", plan.is_split(factor.side, factor.id))
+    copies = factor_copies(factor)
+    level, lifts = level_of(reads, plan, copies)
+    inputs = inputs_of(reads, lifts, plan, named, types)
+    told_apart = {r.name: named.derived["copy", r.name] for r in copies}
+    code = Code(inputs, nets, "net", plan.is_split(factor.side, factor.id), copies=told_apart)
     partial = zero_missing(code)
     match factor.parameters[0].source:
         case ir.Product() | ir.Mixture() as source:
@@ -64,7 +70,8 @@ def factor_method(
     body = [f"net = self.{attribute}"] if code.modules else []
     body += [*code.body, f"return {', '.join(strip(t) for t in texts)}"]
     name = f"{'encode' if factor.side == 'q' else 'decode'}_{factor.id}"
-    return Method(name, reads, level, lifts, tuple(body), module_of(code.modules), attribute, free, (), partial)
+    module = module_of(code.modules)
+    return Method(name, reads, level, lifts, tuple(body), module, attribute, free, (), partial, tuple(told_apart))
 
 
 def _prior(code: Code, prior: Method | None) -> Member | None:
@@ -89,12 +96,13 @@ def zero_missing(code: Code) -> tuple[str, ...]:
 def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping[str, ir.Type]) -> Method:
     """The method `let_h` of a let; its one network, if that is all it is, becomes the module of its name."""
     reads = let_reads(let)
-    level, lifts = level_of(reads, plan)
+    copies = let_copies(let)
+    level, lifts = level_of(reads, plan, copies)
     attribute = named.modules[let.name]
     whole = isinstance(let.value, ir.Apply) and not any(_owns(e) for e in let.value.network.inputs)
-    code = Code(
-        inputs_of(reads, lifts, plan, named, types), nets, f"self.{attribute}", plan.is_split("let", let.name), whole
-    )
+    told_apart = {r.name: named.derived["copy", r.name] for r in copies}
+    inputs = inputs_of(reads, lifts, plan, named, types)
+    code = Code(inputs, nets, f"self.{attribute}", plan.is_split("let", let.name), whole, copies=told_apart)
     partial = zero_missing(code)
     if isinstance(let.value, ir.Ref):
         text = code.inputs[let.value.name].lifted
@@ -106,7 +114,8 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
         only = next(iter(code.modules.values()))
         module = only if whole else module_of(code.modules)
     body = (*code.body, f"return {text}")
-    return Method(f"let_{word(let.name)}", reads, level, lifts, body, module, attribute, (not reads,), (), partial)
+    free, name = (not (reads or copies),), f"let_{word(let.name)}"
+    return Method(name, reads, level, lifts, body, module, attribute, free, (), partial, tuple(told_apart))
 
 
 def _owns(expr: ir.Expr) -> bool:
@@ -120,8 +129,10 @@ def net_module(net: ir.Net) -> str:
     return sequential(layers(stages)) if stages else ""
 
 
-def level_of(reads: Sequence[str], plan: Plan) -> tuple[Scope, tuple[str, ...]]:
-    level = plan.scopes.union(reads)
+def level_of(reads: Sequence[str], plan: Plan, copies: Sequence[ir.Range] = ()) -> tuple[Scope, tuple[str, ...]]:
+    """The level that a method computes on, and what it reads from below; `copies`: loops whose copies have weights of their
+    own, which it tells apart."""
+    level = plan.scopes.ordered({*plan.scopes.union(reads), *(r.name for r in copies)})
     return level, tuple(name for name in reads if plan.scopes[name] != level)
 
 

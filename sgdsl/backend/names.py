@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sgdsl.middle import ir
+from sgdsl.middle.stacks import factor_copies, let_copies
 
 # What emitted code itself calls things: torch.nn.Module's attributes and the words of a step.
 MODULE_WORDS = frozenset(
@@ -67,6 +68,9 @@ def name_all(model: ir.Model, functions: Iterable[str]) -> Named:
     owners: list[ir.Net | ir.Let] = [*model.nets, *model.lets]
     local = Names(set(STEP_WORDS) | set(functions))
     derived = {(kind, n.name): local.new(wish.format(word(n.name))) for n in named for kind, wish in DERIVED.items()}
+    stacks = {r.name for f in (*model.p, *model.q) for r in factor_copies(f)}
+    stacks |= {r.name for h in model.lets for r in let_copies(h)}
+    derived |= {("copy", name): local.new(f"copy_{name}") for name in sorted(stacks)}
     values = {n.name: local.new(word(n.name)) for n in named}
     factors = {f"{f.side}_{f.id}" for f in (*model.p, *model.q)} | {f"q_{f.id}_baseline" for f in model.q}
     methods = {f"{m}_{word(n.name)}" for m in ("encode", "decode", "let", "baseline") for n in named}

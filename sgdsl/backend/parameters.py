@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from sgdsl.backend.code import Code
 from sgdsl.backend.features import Feature, affine, padded, size_of, sizes, strip
-from sgdsl.backend.layers import deconv_head
+from sgdsl.backend.layers import deconv_head, linear
 from sgdsl.catalog.families import FamilyRow
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import references
+from sgdsl.middle.stacks import has_copies, numbers_of
 
 
 def parameters(code: Code, trunk: ir.Network | None, family: FamilyRow, written: Sequence[ir.Parameter]) -> list[str]:
@@ -33,7 +34,9 @@ def is_free(source: ir.ParameterSource) -> bool:
         case ir.Head() | ir.Own() | ir.Table():
             return False
         case ir.Value():
-            return not any(True for _ in references(source.expr))
+            return not any(True for _ in references(source.expr)) and not has_copies(source.expr)
+        case ir.Learned():
+            return not source.copies
         case _:
             return True
 
@@ -62,13 +65,21 @@ def _parameter(
             features = code.features(parameter.source.network, f"{parameter.name}_trunk")
             raw = _head(code, parameter, parameter.source.network, features)
         case ir.Learned():
-            code.modules[parameter.name] = f"nn.Parameter(torch.zeros({size_of(parameter.source.shape)}))"
-            raw = f"free({code.owner}.{parameter.name})"
+            raw = _learned(code, parameter, parameter.source)
         case ir.Table():
             raw = _table(code, parameter, parameter.source)
         case _:
             raise AssertionError(f"{parameter.name} has no text of its own")
     return _mapped(raw, domain, parameter.floor)
+
+
+def _learned(code: Code, parameter: ir.Parameter, source: ir.Learned) -> str:
+    stack = (*numbers_of(source.copies), *source.shape)
+    code.modules[parameter.name] = f"nn.Parameter(torch.zeros({size_of(stack)}))"
+    text, rank = code.free(f"{code.owner}.{parameter.name}", source.copies), len(parameter.shape)
+    if not source.copies or rank == len(source.shape):
+        return text
+    return f"{text}[..., 0]" if rank == 0 else f"pad({text}, {rank - len(source.shape)})"
 
 
 def _mapped(raw: str, domain: str, floor: float | None) -> str:
@@ -109,13 +120,15 @@ def _head(code: Code, parameter: ir.Parameter, network: ir.Network | None, featu
         code.modules[parameter.name] = deconv_head(last, parameter.shape[0])
         return f"shaped({layer}({features[0].text}), {sizes(parameter.shape)})"
     width = sum(f.width for f in features)
-    code.modules[parameter.name] = f"nn.Linear({width}, {math.prod(parameter.shape)})"
+    code.modules[parameter.name] = linear(width, math.prod(parameter.shape), numbers_of(network.copies))
+    if by := features[0].by:
+        return f"shaped({', '.join(t for t in (f'{by}.together({layer}({features[0].text}))', sizes(parameter.shape)) if t)})"
     return f"shaped({', '.join(t for t in (affine(layer, features, code.split), sizes(parameter.shape)) if t)})"
 
 
 def _table(code: Code, parameter: ir.Parameter, table: ir.Table) -> str:
-    axes: list[int] = []
-    index: list[str] = []
+    axes: list[int] = [*numbers_of(table.copies)]
+    index: list[str] = [f"{code.copies[r.name]}.copy[None]" for r in table.copies]
     for ref in table.parents:
         known = code.inputs[ref.name]
         size = known.type.values or 0

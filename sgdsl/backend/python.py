@@ -142,6 +142,7 @@ def _method(out: Writer, model: ir.Model, method: Method, named: Named, doc: str
         return
     out.at = line
     arguments = [f"{name}: Tensor" for name in method.arguments(named)]
+    arguments += [f"{named.derived['copy', r]}: ByCopy" for r in method.copies]
     arguments += [f"{named.derived['up', n]}: Tensor | None = None" for n in method.lifts]
     result = "Parameters" if method.name.startswith(("encode", "decode")) and len(method.free) > 1 else "Tensor"
     out.raw()

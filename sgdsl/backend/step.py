@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sgdsl.backend import calls
 from sgdsl.backend.copies import read_copies
 from sgdsl.backend.methods import Method, relaxed
-from sgdsl.backend.names import Named
+from sgdsl.backend.names import Named, word
 from sgdsl.backend.writer import Writer, quoted
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key, Message, Scope
@@ -162,10 +162,20 @@ class Step:
             self.let(name)
         args = [self.value(n) + ".detach()" * detached for n in method.reads]
         args += [self.named.derived["present", n] for n in method.partial]
-        level = self.plan.scopes.union(method.reads)
+        level = self.plan.scopes.ordered({*self.plan.scopes.union(method.reads), *method.copies})
+        args += [f"{self.named.derived['copy', r]}={self.by_copy(r, level)}" for r in method.copies]
         below = [(n, self.plan.scopes[n]) for n in method.lifts if self.plan.scopes[n] != level]
         args += [f"{self.named.derived['up', n]}={self.index(level, scope)}" for n, scope in below]
         return f"{target} = {owner}.{method.name}({', '.join(args)})"
+
+    def by_copy(self, name: str, scope: Scope) -> str:
+        """The variable of what tells the copies of a range apart at a level, made when first needed."""
+        key = (f"copy {name}", scope)
+        if key not in self.made:
+            copies = self.plan.scopes.ranges[name].copies
+            self.made[key] = self.named.locals.new(f"by_{word(name)}")
+            self.say(f'{self.made[key]} = by_copy({self.level(scope)}.copy["{name}"], {copies})')
+        return self.made[key]
 
     def let(self, name: str) -> None:
         """Compute a let, once, when it is first read."""

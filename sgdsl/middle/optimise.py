@@ -40,7 +40,7 @@ def _splits(model: ir.Model, plan: Plan) -> Iterator[Split]:
 def _is_joined(network: ir.Network) -> bool:
     """Whether its input is put together, from several values or from a class, and read by a layer that can be split."""
     first = network.parts[0] if network.parts else None
-    if isinstance(first, ir.Stage) and first.kind == "gru":
+    if network.copies or (isinstance(first, ir.Stage) and first.kind == "gru"):
         return False
     return len(network.inputs) > 1 or any(isinstance(e, ir.Ref) and e.type.one_hot for e in network.inputs)
 

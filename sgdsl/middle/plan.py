@@ -15,6 +15,7 @@ from sgdsl.middle.graphs import Graphs, factor_reads
 from sgdsl.middle.recombination import Recombination, recombination
 from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
 from sgdsl.middle.scopes import Scopes, scopes_of
+from sgdsl.middle.stacks import factor_copies
 from sgdsl.middle.weights import Share, Weights
 
 
@@ -219,5 +220,6 @@ def _levels(
     found = [*scopes.values.values(), *(t.scope for t in terms), *needed]
     found += [s for m in messages for s in (m.product.scope, m.scope)]
     found += [tuple(c for c in t.scope if c != t.node) for t in terms]
-    found += [scopes.union(factor_reads(f)) for f in (*model.p, *model.q)]
+    factors = [(f, {r.name for r in factor_copies(f)}) for f in (*model.p, *model.q)]
+    found += [scopes.ordered({*scopes.union(factor_reads(f)), *copies}) for f, copies in factors]
     return tuple(sorted({s for s in found if s}, key=lambda s: (len(s), [maker.place[c] for c in s])))
