@@ -1,0 +1,150 @@
+"""Weights a copy: emitted methods with stacked weights, beside the methods of one copy with that copy's weights."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sgdsl import driver
+from sgdsl.base.diagnostics import Sink
+from sgdsl.middle import graphs, ir
+from sgdsl.middle.optimise import optimise
+from sgdsl.middle.plan import plan
+from sgdsl.runtime.load import load
+from sgdsl.runtime.stacked import StackedLayerNorm, StackedLinear, by_copy
+from tests.loops.by_hand import checked, looped
+
+TEXT = """model stacks
+observed   x : real[3]
+supervised y : class(4)
+latent     z : real[2, 2]
+net f = linear(7)
+let h = mlp(5, norm = layer)(x)
+p(y)        = Categorical(learned)
+p(z | y)    = Normal(loc = table, scale = learned(1))
+p(x | y, z) = Normal(loc = f >> mlp(6) >> linear(4), scale = learned(1))
+q(y | h)    = Categorical(linear)
+q(z | h, y) = Normal(loc = stack(learned(2), linear(2)(h, y)), scale = mlp(4))
+"""
+I, J = ir.Range("i", "i", 1, 3), ir.Range("j", "j", 1, 2)
+METHODS = {
+    "let_h": ("x",),
+    "decode_y": (),
+    "decode_z": ("y",),
+    "decode_x": ("y", "z"),
+    "encode_y": ("h",),
+    "encode_z": ("h", "y"),
+}
+
+
+def own_weights(part: Any, ranges: tuple[ir.Range, ...]) -> Any:
+    """A part of the IR with weights of its own for each copy wherever there are some."""
+    if isinstance(part, tuple):
+        return tuple(own_weights(p, ranges) for p in part)
+    if not is_dataclass(part):
+        return part
+    assert not isinstance(part, type)
+    found = {f.name: own_weights(getattr(part, f.name), ranges) for f in fields(part) if f.init}
+    if isinstance(part, ir.Network | ir.Table | ir.Learned | ir.Weight):
+        found["copies"] = ranges
+    return replace(part, **found)
+
+
+def emitted(ranges: tuple[ir.Range, ...]) -> Any:
+    """The module of TEXT in these loops, every weight but those of `f` stacked."""
+    done = checked(TEXT)
+    names = ("x", "y", "z", "h")
+    model = looped(done.model, [ir.Axis(r.axis, r.first, r.last) for r in ranges], dict.fromkeys(names, ranges))
+    p, q, lets = (own_weights(part, ranges) for part in (model.p, model.q, model.lets))
+    model = replace(model, p=p, q=q, lets=lets)
+    dags = graphs.build(model)
+    step = optimise(model, dags, plan(model, dags, Sink(done.source)))
+    return load(driver.emit(replace(done, model=model, graphs=dags, plan=step)).text, "stacks").Model().double()
+
+
+def inputs(entries: int, samples: int) -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    found = {"x": torch.randn(1, entries, 3), "z": torch.randn(samples, entries, 2, 2), "h": torch.randn(1, entries, 5)}
+    return {n: v.double().requires_grad_() for n, v in found.items()} | {"y": torch.randint(4, (1, entries))}
+
+
+def of_copy(state: dict[str, Tensor], place: tuple[int, ...], single: nn.Module) -> dict[str, Tensor]:
+    """The weights of one copy, under the names and in the shapes of the model of one copy; `f` is shared."""
+    return {n: state[n] if n.startswith("f.") else state[n][place] for n in single.state_dict()}
+
+
+@pytest.mark.parametrize("ranges", [(I,), (I, J)], ids=["loop", "loop in a loop"])
+@pytest.mark.parametrize("samples", [1, 2])
+def test_each_copy_is_the_model_of_one_copy_with_its_own_weights(ranges: tuple[ir.Range, ...], samples: int) -> None:
+    """Protects which weights an entry reads, where copies have unequally many entries in no order, and the gradients."""
+    module, single = emitted(ranges), load(driver.compile_source(checked(TEXT).source).text, "one").Model().double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape))
+    copies = [torch.tensor([0, 2, 1, 1, 0, 2, 2, 2, 0]), torch.tensor([0, 0, 1, 0, 1, 1, 0, 1, 0])][: len(ranges)]
+    names = {f"copy_{r.name}": by_copy(c, r.copies) for r, c in zip(ranges, copies, strict=True)}
+    at = inputs(9, samples)
+    leaves = [*module.parameters(), *(v for v in at.values() if v.requires_grad)]
+    for method, reads in METHODS.items():
+        found = outputs(getattr(module, method)(*(at[n] for n in reads), **names))
+        wanted: list[list[Tensor]] = []
+        for entry in range(9):
+            state = of_copy(dict(module.named_parameters()), tuple(int(c[entry]) for c in copies), single)
+            one = functional_method(single, method, state, [at[n][:, entry : entry + 1] for n in reads])
+            wanted.append(outputs(one))
+        for k, value in enumerate(found):
+            expected = torch.cat([w[k].expand(len(value), 1, *value.shape[2:]) for w in wanted], 1)
+            torch.testing.assert_close(value.expand_as(expected), expected, rtol=0, atol=1e-12)
+            torch.manual_seed(1)
+            weight = torch.randn(expected.shape).double()
+            mine, theirs = (
+                torch.autograd.grad((v.expand_as(weight) * weight).sum(), leaves, retain_graph=True, allow_unused=True)
+                for v in (value, expected)
+            )
+            for a, b in zip(mine, theirs, strict=True):
+                torch.testing.assert_close(*(torch.zeros(()) if g is None else g for g in (a, b)), rtol=0, atol=1e-11)
+
+
+def outputs(found: Any) -> list[Tensor]:
+    return [found] if isinstance(found, Tensor) else list(found)
+
+
+class Call(nn.Module):
+    """A method as a module's forward, for functional_call."""
+
+    def __init__(self, model: nn.Module, method: str) -> None:
+        super().__init__()
+        self.model, self.method = model, method
+
+    def forward(self, *args: Tensor) -> Any:
+        return getattr(self.model, self.method)(*args)
+
+
+def functional_method(model: nn.Module, method: str, state: dict[str, Tensor], args: list[Tensor]) -> Any:
+    return torch.func.functional_call(Call(model, method), {f"model.{n}": v for n, v in state.items()}, tuple(args))
+
+
+def test_a_stack_starts_as_its_copies_would() -> None:
+    """Protects initial weights: each copy's within torch's bounds for the layer's own width, and no two alike."""
+    torch.manual_seed(0)
+    stack = StackedLinear(400, 50, 3, 2)
+    assert stack.weight.shape == (3, 2, 50, 400)
+    for tensor in (stack.weight, stack.bias):
+        assert tensor.abs().max() <= 1 / 20
+        assert abs(tensor.std() * 20 - 3**-0.5) < 0.05  # 300 biases: standard error of the std is 0.015
+    assert len({round(float(v), 6) for v in stack.weight.flatten(0, 1)[:, 0, 0].detach()}) == 6
+
+
+def test_a_copy_without_entries_changes_nothing() -> None:
+    """Protects loops `1..k`, where copies that do not live list no entries."""
+    by = by_copy(torch.tensor([2, 0, 2, 2]), 4)
+    value = torch.arange(8.0).reshape(1, 4, 2)
+    assert by.index.shape == (4, 3)
+    torch.testing.assert_close(by.together(by.apart(value)), value)
+    none = by_copy(torch.zeros(0, dtype=torch.int64), 3)
+    assert StackedLayerNorm(2, 3)(StackedLinear(5, 2, 3)(none.apart(torch.zeros(2, 0, 5)))).shape == (3, 0, 2, 2)
+    assert none.together(none.apart(torch.zeros(2, 0, 5))).shape == (2, 0, 5)
