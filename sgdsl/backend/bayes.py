@@ -79,6 +79,7 @@ class _Body:
     def call(self, method: Method) -> str:
         for name in method.reads:
             self.read(name)
+        assert not method.copies, "no factor that `bayes` evaluates has weights of its own a copy"
         return f"self.{method.name}({', '.join(method.arguments(self.named))})"
 
     def log_prob(self, name: str) -> str:

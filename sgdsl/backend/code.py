@@ -62,8 +62,8 @@ class Code:
             if name not in taken:
                 return name
 
-    def assign(self, value: str) -> str:
-        name = self.fresh("h")
+    def assign(self, value: str, wish: str = "h") -> str:
+        name = self.fresh(wish)
         self.body.append(f"{name} = {value}")
         return name
 
@@ -86,9 +86,11 @@ class Code:
         return self._through(network.parts, read, sequence)
 
     def by_copy(self, ranges: Sequence[ir.Range]) -> str:
-        """What tells the copies of these loops apart, the inner ones fastest."""
+        """What tells the copies of these loops apart, the inner ones fastest; made once."""
         outer, *inner = (self.copies[r.name] for r in ranges)
-        return outer + "".join(f".within({name})" for name in inner)
+        text = outer + "".join(f".within({name})" for name in inner)
+        made = next((line for line in self.body if line.endswith(f" = {text}")), "")
+        return made.split(" = ")[0] if made else self.assign(text, "copies") if inner else text
 
     def free(self, parameter: str, ranges: Sequence[ir.Range]) -> str:
         """A free parameter as a value, of each copy its own."""

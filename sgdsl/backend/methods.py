@@ -53,10 +53,10 @@ def factor_method(
     node's p-factor, for a product."""
     attribute = f"{factor.side}_{factor.id}"
     reads = factor_reads(factor)
-    copies = factor_copies(factor)
-    level, lifts = level_of(reads, plan, copies)
+    copies = dict.fromkeys((*(r.name for r in factor_copies(factor)), *(prior.copies if prior else ())))
+    level, lifts = level_of(reads, plan, tuple(copies))
     inputs = inputs_of(reads, lifts, plan, named, types)
-    told_apart = {r.name: named.derived["copy", r.name] for r in copies}
+    told_apart = {name: named.derived["copy", name] for name in copies}
     code = Code(inputs, nets, "net", plan.is_split(factor.side, factor.id), copies=told_apart)
     partial = zero_missing(code)
     match factor.parameters[0].source:
@@ -81,8 +81,8 @@ def _prior(code: Code, prior: Method | None) -> Member | None:
     if not prior.name:
         return Member(prior.constants, prior.free)
     names = tuple(code.fresh(f"prior_{name}") for name in ("loc", "scale"))
-    args = ", ".join(code.inputs[n].lifted for n in prior.reads)
-    code.body.append(f"{', '.join(names)} = self.{prior.name}({args})")
+    args = [code.inputs[n].lifted for n in prior.reads] + [f"{code.copies[r]}={code.copies[r]}" for r in prior.copies]
+    code.body.append(f"{', '.join(names)} = self.{prior.name}({', '.join(args)})")
     return Member(names, prior.free)
 
 
@@ -96,11 +96,11 @@ def zero_missing(code: Code) -> tuple[str, ...]:
 def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping[str, ir.Type]) -> Method:
     """The method `let_h` of a let; its one network, if that is all it is, becomes the module of its name."""
     reads = let_reads(let)
-    copies = let_copies(let)
+    copies = tuple(r.name for r in let_copies(let))
     level, lifts = level_of(reads, plan, copies)
     attribute = named.modules[let.name]
     whole = isinstance(let.value, ir.Apply) and not any(_owns(e) for e in let.value.network.inputs)
-    told_apart = {r.name: named.derived["copy", r.name] for r in copies}
+    told_apart = {name: named.derived["copy", name] for name in copies}
     inputs = inputs_of(reads, lifts, plan, named, types)
     code = Code(inputs, nets, f"self.{attribute}", plan.is_split("let", let.name), whole, copies=told_apart)
     partial = zero_missing(code)
@@ -129,10 +129,10 @@ def net_module(net: ir.Net) -> str:
     return sequential(layers(stages)) if stages else ""
 
 
-def level_of(reads: Sequence[str], plan: Plan, copies: Sequence[ir.Range] = ()) -> tuple[Scope, tuple[str, ...]]:
+def level_of(reads: Sequence[str], plan: Plan, copies: Sequence[str] = ()) -> tuple[Scope, tuple[str, ...]]:
     """The level that a method computes on, and what it reads from below; `copies`: loops whose copies have weights of their
     own, which it tells apart."""
-    level = plan.scopes.ordered({*plan.scopes.union(reads), *(r.name for r in copies)})
+    level = plan.scopes.ordered({*plan.scopes.union(reads), *copies})
     return level, tuple(name for name in reads if plan.scopes[name] != level)
 
 

@@ -14,6 +14,11 @@ from sgdsl.base.diagnostics import Sink
 from sgdsl.middle import graphs, ir
 from sgdsl.middle.optimise import optimise
 from sgdsl.middle.plan import plan
+from sgdsl.middle.unrolled import unrolled
+from sgdsl.oracle.interpret import Reader
+from sgdsl.oracle.shared import shared
+from sgdsl.runtime.batch import make_batch
+from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.load import load
 from sgdsl.runtime.stacked import StackedLayerNorm, StackedLinear, by_copy
 from tests.loops.by_hand import checked, looped
@@ -22,22 +27,27 @@ TEXT = """model stacks
 observed   x : real[3]
 supervised y : class(4)
 latent     z : real[2, 2]
+latent     w : real[2]
 net f = linear(7)
 let h = mlp(5, norm = layer)(x)
 p(y)        = Categorical(learned)
 p(z | y)    = Normal(loc = table, scale = learned(1))
-p(x | y, z) = Normal(loc = f >> mlp(6) >> linear(4), scale = learned(1))
+p(w | y)    = Normal(table)
+p(x | y, z, w) = Normal(loc = f >> mlp(6) >> linear(4), scale = learned(1))
 q(y | h)    = Categorical(linear)
 q(z | h, y) = Normal(loc = stack(learned(2), linear(2)(h, y)), scale = mlp(4))
+q(w | h, y) = product(Normal(mlp(3)(h)), Normal(loc = learned, scale = linear))
 """
 I, J = ir.Range("i", "i", 1, 3), ir.Range("j", "j", 1, 2)
 METHODS = {
     "let_h": ("x",),
     "decode_y": (),
     "decode_z": ("y",),
-    "decode_x": ("y", "z"),
+    "decode_w": ("y",),
+    "decode_x": ("y", "z", "w"),
     "encode_y": ("h",),
     "encode_z": ("h", "y"),
+    "encode_w": ("h", "y"),
 }
 
 
@@ -54,13 +64,18 @@ def own_weights(part: Any, ranges: tuple[ir.Range, ...]) -> Any:
     return replace(part, **found)
 
 
-def emitted(ranges: tuple[ir.Range, ...]) -> Any:
-    """The module of TEXT in these loops, every weight but those of `f` stacked."""
+def with_loops(ranges: tuple[ir.Range, ...]) -> ir.Model:
+    """TEXT in these loops, every weight but those of `f` stacked."""
     done = checked(TEXT)
-    names = ("x", "y", "z", "h")
+    names = ("x", "y", "z", "w", "h")
     model = looped(done.model, [ir.Axis(r.axis, r.first, r.last) for r in ranges], dict.fromkeys(names, ranges))
     p, q, lets = (own_weights(part, ranges) for part in (model.p, model.q, model.lets))
-    model = replace(model, p=p, q=q, lets=lets)
+    return replace(model, p=p, q=q, lets=lets)
+
+
+def emitted(ranges: tuple[ir.Range, ...]) -> Any:
+    """Its module."""
+    done, model = checked(TEXT), with_loops(ranges)
     dags = graphs.build(model)
     step = optimise(model, dags, plan(model, dags, Sink(done.source)))
     return load(driver.emit(replace(done, model=model, graphs=dags, plan=step)).text, "stacks").Model().double()
@@ -69,6 +84,7 @@ def emitted(ranges: tuple[ir.Range, ...]) -> Any:
 def inputs(entries: int, samples: int) -> dict[str, Tensor]:
     torch.manual_seed(0)
     found = {"x": torch.randn(1, entries, 3), "z": torch.randn(samples, entries, 2, 2), "h": torch.randn(1, entries, 5)}
+    found["w"] = torch.randn(1, entries, 2)
     return {n: v.double().requires_grad_() for n, v in found.items()} | {"y": torch.randint(4, (1, entries))}
 
 
@@ -148,3 +164,40 @@ def test_a_copy_without_entries_changes_nothing() -> None:
     none = by_copy(torch.zeros(0, dtype=torch.int64), 3)
     assert StackedLayerNorm(2, 3)(StackedLinear(5, 2, 3)(none.apart(torch.zeros(2, 0, 5)))).shape == (3, 0, 2, 2)
     assert none.together(none.apart(torch.zeros(2, 0, 5))).shape == (2, 0, 5)
+
+
+def test_a_step_trains_the_weights_of_every_copy() -> None:
+    """Protects the call of each method: at its level, with the copies of that level."""
+    module = emitted((I,))
+    torch.manual_seed(0)
+    known = torch.tensor([[True, False, True], [False, False, False], [True, True, True], [False, True, True]])
+    values = {"x": torch.randn(4, 3, 3).double(), "y": torch.randint(4, (4, 3))}
+    batch = make_batch(module, values, {"y": known}, dtype=torch.float64)
+    step = module(batch, Draws(torch.Generator().manual_seed(0)))
+    (-step.objective.mean()).backward()
+    for name, parameter in module.named_parameters():
+        for own in [parameter.grad] if name.startswith("f.") else parameter.grad.unbind(0):
+            assert own.isfinite().all()
+            assert own.count_nonzero() > 0, name
+
+
+def test_the_oracle_reads_the_same_weights_for_each_copy() -> None:
+    """Protects names and shapes of stacked weights: the loops written out have each copy's own."""
+    module = emitted((I,))
+    flat = unrolled(with_loops((I,)))
+    reader = Reader(flat.model, shared(flat, dict(module.named_parameters())))
+    at, by = inputs(3, 1), {"copy_i": by_copy(torch.arange(3), 3)}
+    at["h"] = module.let_h(at["x"], **by)
+    copies = {f"{n}[{i + 1}]": v[:, i] for n, v in at.items() if n != "h" for i in range(3)}
+    compared = 0
+    for method, reads in METHODS.items():
+        side, node = {"d": "p", "e": "q"}.get(method[0]), method.split("_")[1]
+        found = outputs(getattr(module, method)(*(at[n] for n in reads), **by))
+        for factor in flat.model.p if side == "p" else flat.model.q if side == "q" else ():
+            name, _, place = factor.node.partition("[")
+            if name == node:
+                wanted, compared = reader.parameters(factor, copies), compared + 1
+                for value, expected in zip(found, wanted.values(), strict=True):
+                    mine = value[:, int(place[0]) - 1 if value.shape[1] > 1 else 0]
+                    torch.testing.assert_close(*torch.broadcast_tensors(mine, expected), rtol=0, atol=1e-12)
+    assert compared == 3 * (len(METHODS) - 1)
