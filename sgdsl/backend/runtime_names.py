@@ -33,7 +33,7 @@ RUNTIME = {
     "sgdsl.runtime.levels": ("Copies", "weighted"),
     "sgdsl.runtime.places": ("Over", "Source", "View", "alive", "alive_where", "each_copy", "in_copies", "viewed"),
     "sgdsl.runtime.recurrent": ("GRU", "GRUCell"),
-    "sgdsl.runtime.stacked": ("ByCopy", "StackedLayerNorm", "StackedLinear", "by_copy"),
+    "sgdsl.runtime.stacked": ("ByCopy", "StackedLayerNorm", "StackedLinear", "alone", "by_copy"),
     "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),
     "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "split"),
     "sgdsl.runtime.queries": ("FLAT", "Parameters", "Queries", "Values"),

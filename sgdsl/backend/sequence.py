@@ -162,7 +162,15 @@ class _Loop:
             below = self.outer(scopes[name])
             if below != level:
                 texts.append(f"{step.named.derived['up', name]}={step.index(level, below)}")
+        texts += [f"{step.named.derived['copy', r]}={self._copy(r, level)}" for r in method.copies]
         return f"self.{method.name}({', '.join(texts)})"
+
+    def _copy(self, name: str, level: Scope) -> str:
+        """Whose weights each entry reads: of the loop's own range those of this place."""
+        found, entries = self.step.plan.scopes.ranges[name], f"{self.step.level(level)}.entries" if level else "rows"
+        if name not in self._own_ranges():
+            return self.step.by_copy(name, level)
+        return f"alone({T} - {found.first}, {found.copies}, {entries}, batch.zeros.device)"
 
     def _draw(self, factor: ir.Factor, node: ir.Node) -> list[str]:
         """A copy's parameters and value."""

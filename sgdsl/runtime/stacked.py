@@ -51,6 +51,14 @@ def by_copy(copy: Tensor, copies: int) -> ByCopy:
     return ByCopy(copy, index.unflatten(0, (copies, width)), torch.empty_like(order).index_copy(0, order, place))
 
 
+def alone(copy: int, copies: int, entries: int, device: torch.device) -> ByCopy:
+    """Entries that are all of one copy."""
+    at = torch.arange(entries, device=device)
+    index = at.new_zeros(copies, entries)
+    index[copy] = at
+    return ByCopy(torch.full_like(at, copy), index, at + copy * entries)
+
+
 class StackedLinear(nn.Module):
     """A linear layer for each copy, with torch's initial weights: [copies, width, S or 1, n] → [copies, width, S or 1, size]."""
 

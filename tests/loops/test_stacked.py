@@ -20,7 +20,7 @@ from sgdsl.oracle.shared import shared
 from sgdsl.runtime.batch import make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.load import load
-from sgdsl.runtime.stacked import StackedLayerNorm, StackedLinear, by_copy
+from sgdsl.runtime.stacked import StackedLayerNorm, StackedLinear, alone, by_copy
 from tests.loops.by_hand import checked, looped
 
 TEXT = """model stacks
@@ -161,6 +161,11 @@ def test_a_copy_without_entries_changes_nothing() -> None:
     value = torch.arange(8.0).reshape(1, 4, 2)
     assert by.index.shape == (4, 3)
     torch.testing.assert_close(by.together(by.apart(value)), value)
+    for tensors in zip(
+        *((b.copy, b.index, b.inverse) for b in (alone(1, 3, 4, value.device), by_copy(torch.ones(4).long(), 3))),
+        strict=True,
+    ):
+        torch.testing.assert_close(*tensors)
     none = by_copy(torch.zeros(0, dtype=torch.int64), 3)
     assert StackedLayerNorm(2, 3)(StackedLinear(5, 2, 3)(none.apart(torch.zeros(2, 0, 5)))).shape == (3, 0, 2, 2)
     assert none.together(none.apart(torch.zeros(2, 0, 5))).shape == (2, 0, 5)
