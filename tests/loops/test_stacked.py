@@ -75,7 +75,12 @@ def with_loops(ranges: tuple[ir.Range, ...]) -> ir.Model:
 
 def emitted(ranges: tuple[ir.Range, ...]) -> Any:
     """Its module."""
-    done, model = checked(TEXT), with_loops(ranges)
+    return module_of(TEXT, with_loops(ranges))
+
+
+def module_of(text: str, model: ir.Model) -> Any:
+    """`text`: of the flat model that the model was made from."""
+    done = checked(text)
     dags = graphs.build(model)
     step = optimise(model, dags, plan(model, dags, Sink(done.source)))
     return load(driver.emit(replace(done, model=model, graphs=dags, plan=step)).text, "stacks").Model().double()
@@ -206,3 +211,47 @@ def test_the_oracle_reads_the_same_weights_for_each_copy() -> None:
                     mine = value[:, int(place[0]) - 1 if value.shape[1] > 1 else 0]
                     torch.testing.assert_close(*torch.broadcast_tensors(mine, expected), rtol=0, atol=1e-12)
     assert compared == 3 * (len(METHODS) - 1)
+
+
+CARRIED = """model carried
+observed   x : real[2]
+supervised y : class(3)
+latent     before : real[2]
+let m = mlp(2, act = tanh)(x, before)
+p(before)    = Normal
+p(y)         = Categorical
+p(x | y)     = Normal(mlp(3))
+q(before)    = Normal
+q(y | m)     = Categorical(linear)
+"""
+
+
+def carried() -> ir.Model:
+    """m[i] = mlp(2)[i](x[i], m[i - 1]) with m[0] = (0, 0), and q(y[i] | m[i]) with weights of its own for each i."""
+    flat, kind = checked(CARRIED).model, ir.Type("real", (), (2,))
+    zero = ir.Let("m[0]", ir.Call("zeros", (), None, (2,)), kind)
+    back = ir.View(ir.Ref("m", kind, (2,)), (ir.Lag(I, -1),), ((0, ir.Ref("m[0]", kind, (2,))),), (2,))
+    past = ir.Let("m[i - 1]", back, kind, axes=(I,))
+    m = flat.let("m").value
+    assert isinstance(m, ir.Apply)
+    network = replace(m.network, inputs=(m.network.inputs[0], ir.Ref("m[i - 1]", kind, (2,))))
+    step = ir.Let("m", own_weights(replace(m, network=network), (I,)), kind, axes=(I,))
+    p, q = (tuple(replace(f, place=(I,)) for f in side if f.node != "before") for side in (flat.p, flat.q))
+    nodes = tuple(replace(n, axes=(I,)) for n in flat.nodes if n.name != "before")
+    statements = tuple(s for s in flat.statements if s[1] != "before")
+    lets, axes = (zero, past, step), (ir.Axis("i", 1, 3),)
+    return replace(flat, nodes=nodes, lets=lets, p=p, q=own_weights(q, (I,)), statements=statements, axes=axes)
+
+
+def test_a_sequence_reads_the_weights_of_its_place() -> None:
+    """Protects the short loop over places, in which all entries are of one copy."""
+    module, flat = module_of(CARRIED, carried()), unrolled(carried())
+    torch.manual_seed(0)
+    x, y = torch.randn(4, 3, 2).double(), torch.randint(3, (4, 3))
+    batch = make_batch(module, {"x": x, "y": y}, {"y": torch.ones(4, 3, dtype=torch.bool)}, dtype=torch.float64)
+    term = next(t for name, t in module(batch, Draws(torch.Generator())).terms.items() if name.startswith("q(y"))
+    reader = Reader(flat.model, shared(flat, dict(module.named_parameters())))
+    at = {f"{n}[{i + 1}]": v[:, i] for n, v in {"x": x, "y": y}.items() for i in range(3)}
+    wanted = torch.stack([reader.log_prob(f, at) for f in flat.model.q], 1)
+    assert isinstance(term.log_prob, Tensor)
+    torch.testing.assert_close(term.log_prob.reshape(4, 3), wanted, rtol=0, atol=1e-12)
