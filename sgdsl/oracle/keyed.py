@@ -59,6 +59,10 @@ class Keyed:
     def counts(self, size: Sequence[int], *parameters: Any) -> Tensor:
         return (4 * self.uniform(size, *parameters)).floor()
 
+    def resample(self, size: Sequence[int], log_w: Tensor) -> Tensor:
+        """Each recombination takes the next sample."""
+        return ((torch.arange(size[0]) + 1) % size[0])[:, None].expand(tuple(size))
+
     def mixture(self, weights: Tensor, drawn: Tensor) -> Tensor:
         """One expert's draw in each entry, [S, entries, experts, *event] → [S, entries, *event]."""
         index = self.categorical(drawn.shape[:2], weights)

@@ -120,10 +120,12 @@ class KeyedPlaced(Placed):
 
 def check_loops(of: Looped) -> tuple[list[Case], list[str]]:
     """Values and gradients of one bound, rows of every pattern of labels together in a batch; what was left out."""
-    compiled, found, skipped = of.compiled, list[Case](), list[str]()
-    small = [known for known in of.patterns() if _assignments(of, known) <= ASSIGNMENTS]
-    for known in (k for k in of.patterns() if k not in small):
-        skipped.append(f"{', '.join(known) or 'nothing'} known: {_assignments(of, known):,} values at once")
+    compiled, found = of.compiled, list[Case]()
+    left_out = {known: _left_out(of, known) for known in of.patterns()}
+    small = [known for known, why in left_out.items() if not why]
+    skipped = [f"{', '.join(k) or 'nothing'} known: {why}" for k, why in left_out.items() if why]
+    if compiled.doubly:
+        skipped.append("gradients: gradient = dreg in loops")
     if others := [n for n, how in compiled.baselines.items() if how != "loo"]:
         skipped.append(f"gradients: {', '.join(others)} with a learned baseline")
     if compiled.groups.plan:
@@ -134,9 +136,14 @@ def check_loops(of: Looped) -> tuple[list[Case], list[str]]:
     return found, skipped
 
 
-def _assignments(of: Looped, known: Known) -> int:
-    listed = [n for n, how in of.flat.chosen.items() if how == "enumerate" and n not in known]
-    return math.prod(of.flat.ir.node(n).type.cardinality or 1 for n in listed)
+def _left_out(of: Looped, known: Known) -> str:
+    """Why rows of a pattern are not summed by hand."""
+    unknown = {n: how for n, how in of.flat.chosen.items() if n not in known}
+    if sampled := sorted(n for n, how in unknown.items() if how == "sum_and_sample"):
+        return f"{', '.join(sampled)} by sum_and_sample"
+    listed = (of.flat.ir.node(n).type.cardinality or 1 for n, how in unknown.items() if how == "enumerate")
+    values = math.prod(listed)
+    return f"{values:,} values at once" if values > ASSIGNMENTS else ""
 
 
 def _same_draws(of: Looped, patterns: Sequence[Known], samples: int, seed: int) -> Iterator[Case]:
@@ -152,7 +159,7 @@ def _same_draws(of: Looped, patterns: Sequence[Known], samples: int, seed: int) 
         hand = joint(KeyedPlaced(of, keyed, of.written(row), known, samples))
         bound = hand.bound(compiled.bound, ALPHA)
         yield number(place, float(bound.detach()), float(step.bound[i].detach()))
-        if all(how == "loo" for how in compiled.baselines.values()):
+        if not compiled.doubly and all(how == "loo" for how in compiled.baselines.values()):
             wanted, slopes = (
                 gradients(compiled, t) for t in (hand.objective(compiled.bound, ALPHA), step.objective[i])
             )
