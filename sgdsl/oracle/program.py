@@ -20,6 +20,7 @@ from sgdsl.oracle.grid import POINTS, Grid, make_grid
 from sgdsl.oracle.groups import Groups, groups_of
 from sgdsl.oracle.interpret import Reader
 from sgdsl.oracle.replay import Block, Replay, draws_of
+from sgdsl.oracle.shared import renamed
 from sgdsl.runtime.batch import Batch, Step, make_batch
 from sgdsl.runtime.load import load
 
@@ -39,7 +40,7 @@ _count = itertools.count()
 class Compiled:
     """The IR of a program, its emitted model in float64, and as planned each inferred node's estimator, the groups of
     weights, the baseline of each scored node, and the nodes whose log p and log q are averaged over q; `doubly`: gradient =
-    dreg. `flats`: of a view of it with its loops written out."""
+    dreg; `modules`: the attribute of each net and let with weights. `flats`: of a view of it with its loops written out."""
 
     ir: ir.Model
     module: Any
@@ -48,13 +49,14 @@ class Compiled:
     groups: Groups
     baselines: Mapping[str, str]
     closed: frozenset[str]
+    modules: Mapping[str, str]
     doubly: bool = False
     flats: WrittenOut | None = None
 
     @property
     def reader(self) -> Reader:
         """The oracle's view: the same weights, by name; gradients reach them."""
-        state = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
+        state = renamed(self.modules, {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())})
         return self.flats.reader(state) if self.flats else Reader(self.ir, state)
 
     @property
@@ -113,7 +115,9 @@ def build(program: driver.Program, bound: str) -> Compiled:
     baselines = {n: str(options.get("baseline", "loo")) for n, options in scored.items()}
     closed = frozenset(r.node for r in plan.rewrites if isinstance(r, Closed))
     doubly = plan.gradient == "dreg"
-    return Compiled(program.model, module, bound, groups.planned, groups, baselines, closed, doubly)
+    return Compiled(
+        program.model, module, bound, groups.planned, groups, baselines, closed, driver.modules(program.model), doubly
+    )
 
 
 def wave(shape: Sequence[int], seed: int) -> Tensor:
