@@ -3,12 +3,14 @@ torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pprint import pformat
 from typing import Literal
 
 from sgdsl.backend import latex, origins, python, standalone
+from sgdsl.backend.names import name_all
+from sgdsl.backend.runtime_names import names_of
 from sgdsl.base.diagnostics import Diagnostic
 from sgdsl.base.source import Source
 from sgdsl.checked import Checked as Checked
@@ -45,6 +47,11 @@ def emit(checked: Checked) -> Program:
     """The emitted module of a right model."""
     text, lines = python.emit(checked.model, checked.graphs, checked.plan)
     return Program(checked, text, lines)
+
+
+def modules(model: ir.Model) -> Mapping[str, str]:
+    """The attribute of the emitted module that owns the weights of each net and let."""
+    return name_all(model, names_of()).modules
 
 
 def compile_source(source: Source, overrides: Sequence[str] = ()) -> Program:

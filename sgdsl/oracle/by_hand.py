@@ -71,7 +71,7 @@ def rows_by_hand(compiled: Compiled, rows: Rows, given: Sequence[Drawn], samples
         elif compiled.doubly:
             found.append(doubly_row(compiled, row, known, own, samples))
         else:
-            found.append(_joint(Placed(compiled, row, known, own, samples)))
+            found.append(joint(Placed(compiled, row, known, own, samples)))
     return found
 
 
@@ -84,7 +84,7 @@ def drawing_order(compiled: Compiled) -> list[str]:
     return order
 
 
-def _joint(at: Placed) -> Row:
+def joint(at: Placed) -> Row:
     """One weight a sample."""
     model, chosen = at.compiled.ir, at.compiled.chosen
     parts = {"enumerate": at.zeros, "drawn": at.zeros, "known": at.zeros}

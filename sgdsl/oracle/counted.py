@@ -57,7 +57,7 @@ def _with_counts(model: ir.Model, most: ir.Model) -> ir.Model:
     counted: dict[str, str] = {}
     for let in model.lets:
         if isinstance(let.value, ir.Over):
-            source = next(v for v in model.values if v.name == let.value.source.name)
+            source = model.valued(let.value.source.name)
             if (count := model.axis(source.axes[-1].axis).count) is not None:
                 counted[let.name] = count
     reads = {h.name: _names(h.value) for h in most.lets}

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sgdsl.middle import ir
 from sgdsl.oracle.noise import binary_logits, class_logits
 
 LOCATED = ("normal", "laplace", "student_t")
@@ -60,6 +59,10 @@ class Keyed:
     def counts(self, size: Sequence[int], *parameters: Any) -> Tensor:
         return (4 * self.uniform(size, *parameters)).floor()
 
+    def resample(self, size: Sequence[int], log_w: Tensor) -> Tensor:
+        """Each recombination takes the next sample."""
+        return ((torch.arange(size[0]) + 1) % size[0])[:, None].expand(tuple(size))
+
     def mixture(self, weights: Tensor, drawn: Tensor) -> Tensor:
         """One expert's draw in each entry, [S, entries, experts, *event] → [S, entries, *event]."""
         index = self.categorical(drawn.shape[:2], weights)
@@ -90,25 +93,23 @@ class Keyed:
 
     # --- the oracle's side ------------------------------------------------------------------------------------
 
-    def drawn(
-        self, kind: ir.Type, family: str, how: tuple[str, float], at: Mapping[str, Tensor], size: Sequence[int]
-    ) -> Tensor:
-        """The draw of a factor from its parameters by name, each [S, entries, …] or broadcastable. `how`: the estimator and
-        its temperature."""
+    def drawn(self, family: str, how: tuple[str, float], at: Mapping[str, Tensor], size: Sequence[int]) -> Tensor:
+        """The draw of a factor from its parameters by name, each [S, entries, …]. `how`: the estimator and its temperature.
+        Classes count from 0."""
         estimator, temperature = how
         size = tuple(size)
         if "weights" in at:
             own = {n: p for n, p in at.items() if n != "weights"}
             experts = at["weights"].shape[-1]
             wide = (*size[:2], experts, *size[2:])
-            return self.mixture(at["weights"], self.drawn(kind, family, how, own, wide))
+            return self.mixture(at["weights"], self.drawn(family, how, own, wide))
         match family:
             case "Categorical" if estimator == "gumbel":
                 return self.gumbel(size, class_logits(at), temperature)
             case "Categorical" if estimator == "straight_through":
                 return self.straight_through(size, class_logits(at))
             case "Categorical":
-                return self.categorical(size, class_logits(at)) + kind.first
+                return self.categorical(size, class_logits(at))
             case "Bernoulli" if estimator == "gumbel":
                 return self.binary_gumbel(size, binary_logits(at), temperature)
             case "Bernoulli" if estimator == "straight_through":

@@ -15,10 +15,12 @@ from sgdsl import driver
 from sgdsl.middle import ir
 from sgdsl.middle.rewrites import Closed
 from sgdsl.oracle import exact
+from sgdsl.oracle.counted import WrittenOut
 from sgdsl.oracle.grid import POINTS, Grid, make_grid
 from sgdsl.oracle.groups import Groups, groups_of
 from sgdsl.oracle.interpret import Reader
 from sgdsl.oracle.replay import Block, Replay, draws_of
+from sgdsl.oracle.shared import renamed
 from sgdsl.runtime.batch import Batch, Step, make_batch
 from sgdsl.runtime.load import load
 
@@ -38,7 +40,7 @@ _count = itertools.count()
 class Compiled:
     """The IR of a program, its emitted model in float64, and as planned each inferred node's estimator, the groups of
     weights, the baseline of each scored node, and the nodes whose log p and log q are averaged over q; `doubly`: gradient =
-    dreg."""
+    dreg; `modules`: the attribute of each net and let with weights. `flats`: of a view of it with its loops written out."""
 
     ir: ir.Model
     module: Any
@@ -47,12 +49,15 @@ class Compiled:
     groups: Groups
     baselines: Mapping[str, str]
     closed: frozenset[str]
+    modules: Mapping[str, str]
     doubly: bool = False
+    flats: WrittenOut | None = None
 
     @property
     def reader(self) -> Reader:
         """The oracle's view: the same weights, by name; gradients reach them."""
-        return Reader(self.ir, {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())})
+        state = renamed(self.modules, {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())})
+        return self.flats.reader(state) if self.flats else Reader(self.ir, state)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -110,7 +115,9 @@ def build(program: driver.Program, bound: str) -> Compiled:
     baselines = {n: str(options.get("baseline", "loo")) for n, options in scored.items()}
     closed = frozenset(r.node for r in plan.rewrites if isinstance(r, Closed))
     doubly = plan.gradient == "dreg"
-    return Compiled(program.model, module, bound, groups.planned, groups, baselines, closed, doubly)
+    return Compiled(
+        program.model, module, bound, groups.planned, groups, baselines, closed, driver.modules(program.model), doubly
+    )
 
 
 def wave(shape: Sequence[int], seed: int) -> Tensor:
@@ -136,22 +143,22 @@ def settle(module: torch.nn.Module) -> None:
 
 
 def example(model: ir.Model, seed: int) -> dict[str, Tensor]:
-    """Values of every given, observed and supervised node of one row, [*event] each."""
+    """Values of every given, observed and supervised node of one row, [*event] each; in loops [copies, …, *event]."""
     generator = torch.Generator().manual_seed(seed)
     row = {}
     for node in model.nodes:
-        kind = node.type
+        kind, size = node.type, (*(r.copies for r in node.axes), *node.type.event)
         if kind.values is not None:
-            drawn = torch.randint(kind.first, kind.first + kind.values, kind.event, generator=generator)
+            drawn = torch.randint(kind.first, kind.first + kind.values, size, generator=generator)
             row[node.name] = drawn if kind.one_hot else drawn.double()
         elif kind.support == "count":
-            row[node.name] = torch.randint(0, 6, kind.event, generator=generator).double()
+            row[node.name] = torch.randint(0, 6, size, generator=generator).double()
         elif kind.support == "positive":
-            row[node.name] = torch.randn(kind.event, generator=generator, dtype=torch.float64).exp()
+            row[node.name] = torch.randn(size, generator=generator, dtype=torch.float64).exp()
         elif kind.support == "unit":
-            row[node.name] = torch.rand(kind.event, generator=generator, dtype=torch.float64)
+            row[node.name] = torch.rand(size, generator=generator, dtype=torch.float64)
         else:
-            row[node.name] = torch.randn(kind.event, generator=generator, dtype=torch.float64)
+            row[node.name] = torch.randn(size, generator=generator, dtype=torch.float64)
     for place, node in enumerate(n for n in model.nodes if n.type.partial):
         row[node.name] = _with_gaps(node.type, row[node.name], seed // 3**place % 3, generator)
     return {n.name: row[n.name] for n in model.nodes if n.role != "latent"}
@@ -159,18 +166,32 @@ def example(model: ir.Model, seed: int) -> dict[str, Tensor]:
 
 def _with_gaps(kind: ir.Type, value: Tensor, missing: int, generator: torch.Generator) -> Tensor:
     """Cells of a partial node missing: none (0), about half of them (1), all (2)."""
-    gone = torch.rand(kind.event, generator=generator) < missing / 2
+    gone = torch.rand(value.shape, generator=generator) < missing / 2
     return torch.where(gone, torch.full_like(value, kind.first - 1 if kind.one_hot else math.nan), value)
 
 
+def copies(node: ir.Node) -> list[tuple[str, tuple[int, ...]]]:
+    """The name of each copy of a node, and where it stands among them; outside loops the node alone."""
+    found = []
+    for at in itertools.product(*(range(r.copies) for r in node.axes)):
+        index = ", ".join(str(r.first + i) for r, i in zip(node.axes, at, strict=True))
+        found.append((f"{node.name}[{index}]" if index else node.name, at))
+    return found
+
+
+def _mask(node: ir.Node, names: tuple[str, ...]) -> Tensor:
+    """Which copies of a label are known, [copies, …]."""
+    return torch.tensor([n in names for n, _ in copies(node)]).reshape([r.copies for r in node.axes])
+
+
 def batch_of(compiled: Compiled, rows: Rows) -> Batch:
-    """One batch in float64, in this order."""
+    """One batch in float64, in this order; of loops a label is known by the name of its copy."""
     values = {
-        name: torch.cat([row[name][None].expand(copies, *row[name].shape) for row, _, copies in rows])
+        name: torch.cat([row[name][None].expand(count, *row[name].shape) for row, _, count in rows])
         for name in rows[0][0]
     }
     known = {
-        label: torch.tensor([label in names for _, names, copies in rows for _ in range(copies)])
+        label: torch.stack([_mask(compiled.ir.node(label), names) for _, names, count in rows for _ in range(count)])
         for label in compiled.labels
     }
     return make_batch(compiled.module, values, known, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Loops written out and the weights of the model that has them come in; weights under the names of the copies go out."""
+"""Weights by attributes of a module come in; weights under the names of nets and lets, and of written-out copies, go out."""
 
 from __future__ import annotations
 
@@ -20,4 +20,14 @@ def shared(flat: Unrolled, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         owner, dot, rest = name.partition(".")
         found.update((f"{copy}{dot}{rest}", tensor) for copy in owners.get(owner, ()))
+    return found
+
+
+def renamed(modules: Mapping[str, str], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`modules`: the attribute of each net and let; other names stay."""
+    names = {module: name for name, module in modules.items()}
+    found = {}
+    for name, tensor in state.items():
+        owner, dot, rest = name.partition(".")
+        found[f"{names.get(owner, owner)}{dot}{rest}"] = tensor
     return found

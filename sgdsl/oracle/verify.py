@@ -13,6 +13,7 @@ from sgdsl.oracle.as_it_is import check_as_it_is, check_real_draws, prepare
 from sgdsl.oracle.cases import Case, Report
 from sgdsl.oracle.doubly import gradient_in_the_mean
 from sgdsl.oracle.forced import differences, forced
+from sgdsl.oracle.loops import check_loops, looped
 from sgdsl.oracle.program import BOUNDS, OVERRIDES, Compiled, build, fill
 from sgdsl.oracle.small import shrink
 from sgdsl.oracle.tables import check_tables
@@ -40,6 +41,8 @@ def _double() -> Iterator[None]:
 
 def _verified(source: Source, overrides: Sequence[str]) -> Report:
     own = driver.check(source, overrides)
+    if own.model.axes:
+        return _with_loops(source, own, overrides)
     small = shrink(own.model, own.plan)
     cases: list[Case] = []
     skipped: dict[str, None] = {}
@@ -61,9 +64,29 @@ def _verified(source: Source, overrides: Sequence[str]) -> Report:
         if as_written.doubly:
             without = driver.check(source, (*overrides, *OVERRIDES[bound], *PLAIN))
             cases += gradient_in_the_mean(as_written, _as_written(without, bound))
-    biased = tuple(n for n, choice in own.plan.choices.items() if choice.relaxed)
     cases.sort(key=lambda case: ("tables", "as it is", "real draws").index(case.check))
-    return Report(own.model.name, tuple(unlike), small.replaced, biased, tuple(cases), tuple(skipped))
+    return Report(own.model.name, tuple(unlike), small.replaced, _biased(own), tuple(cases), tuple(skipped))
+
+
+def _with_loops(source: Source, own: driver.Checked, overrides: Sequence[str]) -> Report:
+    """Loops are written out by the oracle: the model as it is, draw by draw."""
+    cases: list[Case] = []
+    skipped: dict[str, None] = {"the finite model: loops are compared as they are": None}
+    for bound in _bounds_for(own):
+        plain = PLAIN if own.plan.gradient == "dreg" and bound != "iw" else ()
+        full = driver.check(source, (*overrides, *OVERRIDES[bound], *plain))
+        found, large = check_loops(looped(_as_written(full, bound), full.plan.choices))
+        cases += found
+        skipped.update(dict.fromkeys(large))
+        if bound == _bound_of(own):
+            unclosed = driver.check(source, (*overrides, *OVERRIDES[bound], *UNCLOSED))
+            cases += check_real_draws(_as_written(unclosed, bound))
+    cases.sort(key=lambda case: ("as it is", "real draws").index(case.check))
+    return Report(own.model.name, (), {}, _biased(own), tuple(cases), tuple(skipped))
+
+
+def _biased(checked: driver.Checked) -> tuple[str, ...]:
+    return tuple(n for n, choice in checked.plan.choices.items() if choice.relaxed)
 
 
 def _bounds_for(checked: driver.Checked) -> tuple[str, ...]:

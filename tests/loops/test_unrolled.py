@@ -56,7 +56,8 @@ def plate() -> ir.Model:
     every = ir.Let("stack(x[*])", ir.Over("stack", of, (3, 2)), kind)
     q = model.factor("q", "c")
     assert q.trunk
-    trunk = replace(q.trunk, inputs=(ir.Ref(every.name, kind, (3, 2)),))
+    stages = tuple(replace(s, input=(6,)) for s in q.trunk.parts if isinstance(s, ir.Stage))
+    trunk = replace(q.trunk, parts=stages, inputs=(ir.Ref(every.name, kind, (3, 2)),))
     made = replace(q, given=(every.name,), trunk=trunk)
     return replace(model, lets=(every,), q=tuple(made if f is q else f for f in model.q))
 
@@ -125,7 +126,9 @@ def chain() -> ir.Model:
     nodes = tuple(replace(n, axes=(T,)) for n in flat.nodes if n.name != "before")
     p = (first, move, replace(flat.factor("p", "x"), place=(T,)))
     q = (replace(flat.factor("q", "z"), place=(T,)),)
-    return replace(flat, nodes=nodes, lets=(past, zero, carried, step), p=p, q=q, axes=(ir.Axis("t", 1, 3),))
+    statements = (("let", "m"), ("p", "z_1"), ("p", "z"), ("p", "x"), ("q", "z"))
+    lets = (past, zero, carried, step)
+    return replace(flat, nodes=nodes, lets=lets, p=p, q=q, axes=(ir.Axis("t", 1, 3),), statements=statements)
 
 
 def test_a_chain_reads_its_earlier_copies() -> None:
