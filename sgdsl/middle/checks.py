@@ -49,8 +49,8 @@ def _check_copies(model: ir.Model, sink: Sink) -> bool:
     """Whether no copy reads itself: E0406 and E0401 of single copies; a copy without a factor reads nothing."""
     copies = Copies(model)
     lets = copies.lets()
-    spans = {n.name: n.span for n in (*model.nodes, *model.lets)}
-    places = {copies.named(n, at.values()): spans[n.name] for n in (*model.nodes, *model.lets) for at in copies.each(n.axes)}
+    spans = {n.name: n.span for n in model.values}
+    places = {copies.named(n, at.values()): spans[n.name] for n in model.values for at in copies.each(n.axes)}
     if _check_cycle(lets, "E0406", "the lets", places, sink):
         return False
     acyclic = True
@@ -75,7 +75,7 @@ def _check_factors(model: ir.Model, sink: Sink) -> None:
             by_node.setdefault(factor.node, []).append(factor)
         for node in model.nodes:
             found = by_node.get(node.name, [])
-            _check_node(node, side, found[:1] if node.axes else found, sink)
+            _check_node(node, side, found, sink)
 
 
 def _check_node(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink) -> None:

@@ -57,7 +57,8 @@ class Copies:
     def lets(self) -> Digraph:
         """What each copy of a let reads, nodes and lets."""
         lets = [h for h in self.model.lets if not isinstance(h.value, ir.View)]
-        names = [self.named(n, at.values()) for n in (*self.model.nodes, *lets) for at in self.each(n.axes)]
+        valued: list[ir.Node | ir.Let] = [*self.model.nodes, *lets]
+        names = [self.named(n, at.values()) for n in valued for at in self.each(n.axes)]
         reads = ((read, self.copy(h.name, at)) for h in lets for at in self.each(h.axes) for read in self._reads(h, at))
         return digraph(names, reads)
 
@@ -101,7 +102,7 @@ class Copies:
 def _landmarks(model: ir.Model) -> dict[str, set[int]]:
     """The places of each axis that the file names."""
     found: dict[str, set[int]] = {a.name: {a.first, a.last} for a in model.axes}
-    for valued in (*model.nodes, *model.lets):
+    for valued in model.values:
         for r in valued.axes:
             found[r.axis] |= {r.first, r.last}
     for factor in (*model.p, *model.q):

@@ -167,7 +167,7 @@ def indexed(expr: syntax.Expr) -> Iterator[syntax.Name]:
                 yield from indexed(part)
         case syntax.Call(function, args, _):
             yield from indexed(function)
-            for arg in args:
-                yield from indexed(arg.value)
+            for argument in args:
+                yield from indexed(argument.value)
         case _:
             return
