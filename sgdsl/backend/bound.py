@@ -23,7 +23,8 @@ def emit_bound(step: Step) -> None:
     if any(key.kind == "message" for key, _ in plan.log_w.factors):
         text = f"labelled(batch.labelled, {text})"
     step.say(f"log_w = {text or 'batch.zeros'}")
-    shares = {scope: share(step, s.own, s.whole, "share") for scope, s in plan.shares.items()}
+    ordered = sorted(plan.shares.items(), key=lambda item: item[1].alive is not None)
+    shares = {scope: share(step, s.own, s.whole, "share", s.alive) for scope, s in ordered}
     drawn = {p.scope: share(step, p, None, "drawn_share") for p in plan.drawn_shares}
     out.raw()
     out.raw("# bound", 8)

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from sgdsl.backend.calls import runtime_family
 from sgdsl.backend.writer import Writer, quoted, tuple_of
 from sgdsl.middle import ir
-from sgdsl.middle.elimination import Scope
+from sgdsl.middle.elimination import Message, Scope, is_upto
 from sgdsl.middle.graphs import Graphs, carried, looks_ahead
 from sgdsl.middle.scopes import Scopes
 
 
-def emit_loops(out: Writer, model: ir.Model, graphs: Graphs, scopes: Scopes) -> None:
+def emit_loops(out: Writer, model: ir.Model, graphs: Graphs, scopes: Scopes, messages: Sequence[Message]) -> None:
     """RANGES, VIEWS and OVERS, what batches need to know of loops; PIECES and CARRIED, what queries do."""
     if not model.axes:
         return
@@ -22,7 +22,7 @@ def emit_loops(out: Writer, model: ir.Model, graphs: Graphs, scopes: Scopes) -> 
         out.raw(f'"{name}": Copies({found.first}, {found.last}{f", {quoted(count)}" if count else ""}),', 8)
     out.raw("}", 4)
     _table(out, "VIEWS", dict(_views(model, scopes)))
-    _table(out, "OVERS", dict(_overs(model, scopes)))
+    _table(out, "OVERS", dict((*_overs(model, scopes), *_sums(model, scopes, messages))))
     _table(out, "PIECES", {"p": _pieces(model, "p"), "q": _pieces(model, "q")})
     _table(out, "CARRIED", {"p": _carried(model, graphs, "p"), "q": _carried(model, graphs, "q")})
 
@@ -124,6 +124,15 @@ def _overs(model: ir.Model, scopes: Scopes) -> Iterator[tuple[str, str]]:
             behind = f", {quoted(count)}" if count else ""
             of, at = _scope(scopes[source.name]), _scope(scopes[let.name])
             yield let.name, f"Over({of}, {at}, {quoted(found.name)}{behind})"
+
+
+def _sums(model: ir.Model, scopes: Scopes, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
+    """Messages that add up the copies of a loop `1..k` for each k."""
+    for made in messages:
+        if made.over in scopes.ranges and is_upto(made):
+            count = model.axis(scopes.ranges[made.over].axis).count or ""
+            of, at = _scope(made.product.scope), _scope(made.scope)
+            yield made.name, f"Over({of}, {at}, {quoted(made.over)}, {quoted(count)})"
 
 
 def read_copies(let: ir.Let, values: Sequence[str], at: str) -> str:

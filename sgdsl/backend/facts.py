@@ -31,7 +31,7 @@ def emit_facts(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan) -> None
     out.statement(f"ORDER_Q = {tuple_of(quoted(n) for n in plan.draws)}", 4)
     if plan.groups:
         _grouping(out, plan.groups)
-    emit_loops(out, model, graphs, plan.scopes)
+    emit_loops(out, model, graphs, plan.scopes, plan.messages)
     out.raw(f"samples = {plan.samples}", 4)
     out.raw("alpha = 0.0", 4)
 

@@ -41,6 +41,7 @@ class Step:
     view: Callable[[str], str] | None = None  # how a statement reads values, where not as they are (backend/doubly.py)
     carried: tuple[frozenset[str], ...] = ()  # what is computed copy by copy (backend/sequence.py)
     sequence: Callable[[Step, frozenset[str]], dict[str, list[str]]] | None = None
+    shares: dict[tuple[str, str], str] = field(default_factory=dict)  # of nodes alone, by kind
     run: set[frozenset[str]] = field(default_factory=set)
     kept: dict[str, list[str]] = field(default_factory=dict)  # the parameters of q that sequences leave
     messages: dict[str, Message] = field(init=False)
@@ -85,6 +86,30 @@ class Step:
             self.say(f"{name} = {call}")
             self.made[text, scope] = name
         return self.made[text, scope]
+
+    @property
+    def counted(self) -> set[str]:
+        """The ranges of loops `1..k`."""
+        return {name for name in self.plan.scopes.ranges if self.counting(name)}
+
+    def counting(self, name: str) -> set[str]:
+        """The node that counts the copies of a range, if any."""
+        count = self.model.axis(self.plan.scopes.ranges[name].axis).count
+        return {count} if count else set()
+
+    def alive(self, name: str, kind: str) -> str:
+        """The variable of the weight with which each copy of a loop `1..k` is there; `kind`: of which shares of k."""
+        key = (f"{kind}alive", (name,))
+        if key not in self.made:
+            (count,) = self.counting(name)
+            self.made[key] = self.named.locals.new(f"{kind}alive_{name}")
+            if self.plan.choices.get(count):
+                shares = self.shares[f"{kind}share", count]
+                text = f'alive({self.level((count,))}, "{count}", {shares}, self.RANGES["{name}"])'
+            else:
+                text = f'alive_where({self.value(count)}, self.RANGES["{name}"], batch.zeros)'
+            self.say(f"{self.made[key]} = {text}")
+        return self.made[key]
 
     def loops(self, name: str) -> Scope:
         """The level of a node's own copies, where its mask stands."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sgdsl.backend.step import Step, repr_scope
-from sgdsl.middle.elimination import Key, Message, Product, Scope
+from sgdsl.middle.elimination import Key, Message, Product, Scope, is_upto
 
 DEEPEST = 100
 
@@ -63,24 +63,22 @@ def message(step: Step, made: Message) -> None:
     name = step.named.locals.new(made.name)
     if made.over not in step.plan.scopes.ranges:
         step.say(f"{name} = {step.level(made.product.scope)}.log_sum({joint}{below})")
-    elif set(made.scope) <= set(made.product.scope):
-        step.say(f"{name} = {step.level(made.product.scope)}.down({joint}{below})")
+    elif is_upto(made):
+        step.say(f'{name} = batch.overs["{made.name}"].sum({joint})')
     else:
-        step.say(f"{name} = {upto(step, made, joint)}")
+        if made.over in step.counted and not set(made.scope) & step.counting(made.over):
+            joint = f"weighted({step.alive(made.over, '')}, {joint})"
+        step.say(f"{name} = {step.level(made.product.scope)}.down({joint}{below})")
     step.factors[Key("message", made.name)] = name
 
 
-def upto(step: Step, made: Message, joint: str) -> str:
-    """The copies of a loop `1..k` added up to each k."""
-    at, of = step.level(made.scope), repr_scope(made.product.scope)
-    raise AssertionError((at, of, joint))
-
-
-def share(step: Step, made: Product, log_w: Product | None, name: str) -> str:
-    """The weight of each entry of a level within its sample and row, "" for 1: what it has in common with log w cancels."""
-    if not made.factors:
-        return ""
+def share(step: Step, made: Product, log_w: Product | None, name: str, alive: str | None = None) -> str:
+    """The weight of each entry of a level within its sample and row, "" for 1: what it has in common with log w cancels.
+    `alive`: the range whose copies may not be there."""
     own, total = dict(made.factors), dict(log_w.factors) if log_w else {}
+    there = step.raised(step.alive(alive, name.removesuffix("share")), (alive,), made.scope) if alive else ""
+    if not own:
+        return there
     above = product(step, Product(made.scope, tuple((k, s) for k, s in own.items() if k not in total)))
     below = product(step, Product(made.scope, tuple((k, s) for k, s in total.items() if k not in own)))
     target = step.named.locals.new(f"{name}_{'_'.join(made.scope)}")
@@ -89,7 +87,10 @@ def share(step: Step, made: Product, log_w: Product | None, name: str) -> str:
         step.say(f"log_{target} = {above}")
         above = f"log_{target}"
     text = f"{above}{minus}"
-    step.say(f"{target} = {f'({text})' if ' ' in text else text}.exp()")
+    text = f"{f'({text})' if ' ' in text else text}.exp()"
+    step.say(f"{target} = {text} * {there}" if there else f"{target} = {text}")
+    if len(made.scope) == 1:
+        step.shares[name, made.scope[0]] = target
     return target
 
 
@@ -101,7 +102,12 @@ def drawn_log_q(step: Step, node: str, scope: Scope) -> str:
 
 
 def score(step: Step, node: str) -> str:
-    """Σ log q of a scored node's draws, each entry once."""
-    scope = step.plan.scopes[node]
-    text = drawn_log_q(step, node, scope)
-    return f"{step.level(scope)}.down({text})" if scope else text
+    """Σ log q of a scored node's draws, each entry once; of copies that may not be there, where they may."""
+    texts = []
+    for factor in step.model.pieces("q", node):
+        scope = step.plan.scopes[factor.id]
+        text = drawn_log_q(step, factor.id, scope)
+        for name in (n for n in scope if n in step.counted and not set(scope) & step.counting(n)):
+            text = f"unknown({step.raised(step.alive(name, ''), (name,), scope)} == 0, {text})"
+        texts.append(f"{step.level(scope)}.down({text})" if scope else text)
+    return " + ".join(texts)

@@ -71,7 +71,9 @@ class Copies:
             node = self.model.node(factor.node)
             for at in self.each(factor.axes):
                 ends = zip(factor.place, node.axes, strict=True)
-                child = self.named(node, (self.axes[r.axis].short[p] if isinstance(p, int) else at[p.name] for p, r in ends))
+                child = self.named(
+                    node, (self.axes[r.axis].short[p] if isinstance(p, int) else at[p.name] for p, r in ends)
+                )
                 of[child] = factor
                 read = [self.copy(g, at) for g in factor.given]
                 inner = [r if r in known else sorted(lets.ancestors(r) & known) for r in read]

@@ -43,6 +43,11 @@ class Message:
     scope: Scope
 
 
+def is_upto(message: Message) -> bool:
+    """Whether it adds up the copies of a loop `1..k` for each k."""
+    return not set(message.scope) <= set(message.product.scope)
+
+
 @dataclass(slots=True)
 class Eliminator:
     """Makes and shares messages. `sizes`: values of each enumerated node; `place`: its place in the order of scopes; `stages`:
@@ -53,6 +58,7 @@ class Eliminator:
     place: Mapping[str, int]
     stages: Mapping[str, int] = field(default_factory=dict)
     ranges: Mapping[str, str | None] = field(default_factory=dict)
+    counted: frozenset[str] = frozenset()  # the ranges of loops 1..k, whether k is enumerated or known in every row
     messages: dict[tuple[frozenset[Key], str], Message] = field(default_factory=dict)
     named: dict[str, tuple[int, Message]] = field(default_factory=dict)
 

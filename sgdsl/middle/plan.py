@@ -97,7 +97,8 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     maker = Eliminator(sizes, scopes.place, *_stages(model, choices, scopes))
     inferred = tuple(f.id for v in draws for f in model.pieces("q", v))
     weights = Weights(model, inferred, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
-    used = tuple(dict.fromkeys(t.level for t in terms if t.level))
+    counts = ((k,) for k in maker.ranges.values() if k)
+    used = tuple(dict.fromkeys((*(t.level for t in terms if t.level), *counts)))
     log_w, shares = weights.posteriors(used)
     labels = tuple(weights.label(v) for v in inferred if model.node(v).role == "supervised")
     needed = tuple(dict.fromkeys((*used, *(s for _, s in labels if s))))
@@ -165,11 +166,12 @@ def shared(model: ir.Model, scopes: Scopes, scope: Scope) -> Scope:
 
 def _stages(
     model: ir.Model, choices: Mapping[str, estimators.Choice], scopes: Scopes
-) -> tuple[dict[str, int], dict[str, str | None]]:
-    """When each node and range is summed out, and what counts the copies of each range."""
+) -> tuple[dict[str, int], dict[str, str | None], frozenset[str]]:
+    """When each node and range is summed out, the enumerated node that counts the copies of each range, and what has any."""
     counts = {name: model.axis(r.axis).count for name, r in scopes.ranges.items()}
     listed = {name: k if k and k in choices and choices[k].listed else None for name, k in counts.items()}
-    return {name: scopes.stage(name) for name in scopes.place} if model.axes else {}, listed
+    stages = {name: scopes.stage(name) for name in scopes.place} if model.axes else {}
+    return stages, listed, frozenset(name for name, k in counts.items() if k)
 
 
 def is_constant(factor: ir.Factor) -> bool:

@@ -84,7 +84,7 @@ class Weights:
                 factors = {k: s for k, s in self._collect(upto, with_labels).items() if r in s}
                 own += maker.product(factors, upto).factors
                 whole += maker.product(factors, above).factors
-        counted = [r for r in ranges if (k := maker.ranges[r]) and k not in scope]
+        counted = [r for r in ranges if r in maker.counted and maker.ranges[r] not in scope]
         assert len(counted) <= 1, "one loop of a random number of copies in a level"
         return Share(Product(scope, own), Product(scope, whole), counted[0] if counted else None)
 
@@ -98,7 +98,8 @@ class Weights:
     def _collect(self, keep: Scope, with_labels: bool) -> Factors:
         """The factors that matter at `keep`: an enumerated node that no other factor depends on sums to one."""
         factors: Factors = {}
-        wanted = set(keep)
+        labels = (self.q[v] for v in self.draws if v in self.q and with_labels and self._supervised(v))
+        wanted = {*keep, *(k for scope in labels for n in scope if (k := self.maker.ranges.get(n)))}
         for node in reversed([n for n in self.draws if n in self.q]):
             if self.choices[node].listed and node in wanted:
                 factors[self._own(node, with_labels)] = self.q[node]
