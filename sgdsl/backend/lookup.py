@@ -51,8 +51,8 @@ class _Lookup(Step):
 
     found: set[str] = field(default_factory=set)
 
-    def say(self, text: str) -> None:
-        self.out.statement(text, 16)
+    def say(self, text: str, inside: int = 0) -> None:
+        self.out.statement(text, 16 + inside)
 
     def called(self, method: Method) -> str:
         for name in method.reads:

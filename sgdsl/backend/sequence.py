@@ -120,7 +120,7 @@ class _Loop:
         span = f"range({self.last}, {self.first - 1}, -1)" if backward else f"range({self.first}, {self.last + 1})"
         step.say(f"for {T} in {span}:")
         for line in self.body:
-            step.out.statement(line.lstrip(), 12 + len(line) - len(line.lstrip()))
+            step.say(line.lstrip(), 4 + len(line) - len(line.lstrip()))
 
     def _guarded(self, at: ir.Range | int, lines: Sequence[str]) -> None:
         """Statements of the copies that they are for."""

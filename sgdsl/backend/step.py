@@ -53,8 +53,8 @@ class Step:
         self.terms = {(t.side, t.node): t for t in self.plan.terms}
         self.lets = frozenset(("let", let.name) for let in self.model.lets)
 
-    def say(self, text: str) -> None:
-        self.out.statement(text, INDENT)
+    def say(self, text: str, inside: int = 0) -> None:
+        self.out.statement(text, INDENT + inside)
 
     def heading(self, factor: ir.Factor) -> None:
         """The factor as written, as a comment, and its line."""
