@@ -23,8 +23,8 @@ def emit_bound(step: Step) -> None:
     if any(key.kind == "message" for key, _ in plan.log_w.factors):
         text = f"labelled(batch.labelled, {text})"
     step.say(f"log_w = {text or 'batch.zeros'}")
-    ordered = sorted(plan.shares.items(), key=lambda item: item[1].alive is not None)
-    shares = {scope: share(step, s.own, s.whole, "share", s.alive) for scope, s in ordered}
+    nodes_first = sorted(plan.shares.items(), key=lambda item: any(n in plan.scopes.ranges for n in item[0]))
+    shares = {scope: share(step, s.own, s.whole, "share") for scope, s in nodes_first}
     drawn = {p.scope: share(step, p, None, "drawn_share") for p in plan.drawn_shares}
     out.raw()
     out.raw("# bound", 8)

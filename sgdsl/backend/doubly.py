@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from sgdsl.backend.calls import parameter_names
 from sgdsl.backend.infer import draw
 from sgdsl.backend.methods import Method
-from sgdsl.backend.step import INDENT, Step
+from sgdsl.backend.step import Step
+from sgdsl.backend.valued import INDENT
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key
 

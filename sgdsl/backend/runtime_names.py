@@ -31,7 +31,7 @@ RUNTIME = {
         "shaped", "stacked", "unknown", "where_known",
     ),
     "sgdsl.runtime.levels": ("Copies", "weighted"),
-    "sgdsl.runtime.places": ("Over", "Source", "View", "alive", "alive_where", "each_copy", "in_copies", "viewed"),
+    "sgdsl.runtime.places": ("Over", "Source", "View", "alive", "alive_at", "alive_where", "each_copy", "in_copies", "viewed"),
     "sgdsl.runtime.recurrent": ("GRU", "GRUCell"),
     "sgdsl.runtime.stacked": ("ByCopy", "StackedLayerNorm", "StackedLinear", "alone", "by_copy"),
     "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),

@@ -6,259 +6,26 @@ weights, then the bound.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sgdsl.backend import calls
-from sgdsl.backend.copies import read_copies
-from sgdsl.backend.methods import Method, relaxed
-from sgdsl.backend.names import Named, word
-from sgdsl.backend.writer import Writer, quoted
+from sgdsl.backend.methods import relaxed
+from sgdsl.backend.valued import INDENT, Valued
+from sgdsl.backend.valued import repr_scope as repr_scope
 from sgdsl.middle import ir
-from sgdsl.middle.elimination import Key, Message, Scope
-from sgdsl.middle.graphs import let_reads
-from sgdsl.middle.plan import Plan, Term
-
-INDENT = 8
+from sgdsl.middle.elimination import Scope
+from sgdsl.middle.plan import Term
 
 
 @dataclass(slots=True)
-class Step:
-    """Emits one forward method. `methods[(kind, name)]`, kind p, q or let."""
-
-    model: ir.Model
-    plan: Plan
-    named: Named
-    methods: Mapping[tuple[str, str], Method]
-    out: Writer
-    made: dict[tuple[str, Scope], str] = field(default_factory=dict)
-    again: dict[str, str] = field(default_factory=dict)  # recombined values
-    levels: dict[Scope, str] = field(default_factory=dict)
-    factors: dict[Key, str] = field(default_factory=dict)
-    rests: dict[str, str] = field(default_factory=dict)  # log mass of the classes of which one is sampled
-    inferred: dict[str, list[str]] = field(default_factory=dict)  # q's parameters of closed nodes
-    late: bool = False  # after recombination
-    view: Callable[[str], str] | None = None  # how a statement reads values, where not as they are (backend/doubly.py)
-    carried: tuple[frozenset[str], ...] = ()  # what is computed copy by copy (backend/sequence.py)
-    sequence: Callable[[Step, frozenset[str]], dict[str, list[str]]] | None = None
-    shares: dict[tuple[str, str], str] = field(default_factory=dict)  # of nodes alone, by kind
-    run: set[frozenset[str]] = field(default_factory=set)
-    kept: dict[str, list[str]] = field(default_factory=dict)  # the parameters of q that sequences leave
-    messages: dict[str, Message] = field(init=False)
-    lets: frozenset[tuple[str, str]] = field(init=False)
-    terms: dict[tuple[str, str], Term] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.messages = {m.name: m for m in self.plan.messages}
-        self.terms = {(t.side, t.node): t for t in self.plan.terms}
-        self.lets = frozenset(("let", let.name) for let in self.model.lets)
-
-    def say(self, text: str, inside: int = 0) -> None:
-        self.out.statement(text, INDENT + inside)
+class Step(Valued):
+    """Emits one forward method: factors and terms."""
 
     def heading(self, factor: ir.Factor) -> None:
         """The factor as written, as a comment, and its line."""
         self.out.at = self.model.source.position(factor.span.start)[0]
         self.out.raw()
         self.out.raw(f"# {factor.text}", INDENT)
-
-    # --- levels -----------------------------------------------------------------------------------------------
-
-    def level(self, scope: Scope) -> str:
-        """The variable of a level."""
-        if scope not in self.levels:
-            self.levels[scope] = self.named.locals.new("at_" + "_".join(scope))
-        return self.levels[scope]
-
-    def index(self, scope: Scope, of: Scope) -> str:
-        """The index that lifts from one level to another."""
-        return f'{self.level(scope)}.index["{" ".join(of)}"]' if of else f"{self.level(scope)}.row"
-
-    def raised(self, text: str, of: Scope, scope: Scope) -> str:
-        """A value at level `of` as one at `scope`; lifted once."""
-        if of == scope:
-            return text
-        if (text, scope) not in self.made:
-            call = f"{self.level(scope)}.up({text}{', ' + repr_scope(of) if of else ''})"
-            if not text.isidentifier():
-                return call
-            name = self.named.locals.new(f"{text}_{self.level(scope)}")
-            self.say(f"{name} = {call}")
-            self.made[text, scope] = name
-        return self.made[text, scope]
-
-    @property
-    def counted(self) -> set[str]:
-        """The ranges of loops `1..k`."""
-        return {name for name in self.plan.scopes.ranges if self.counting(name)}
-
-    def counting(self, name: str) -> set[str]:
-        """The node that counts the copies of a range, if any."""
-        count = self.model.axis(self.plan.scopes.ranges[name].axis).count
-        return {count} if count else set()
-
-    def alive(self, name: str, kind: str) -> str:
-        """The variable of the weight with which each copy of a loop `1..k` is there; `kind`: of which shares of k."""
-        key = (f"{kind}alive", (name,))
-        if key not in self.made:
-            (count,) = self.counting(name)
-            self.made[key] = self.named.locals.new(f"{kind}alive_{name}")
-            if self.plan.choices.get(count):
-                shares = self.shares[f"{kind}share", count]
-                text = f'alive({self.level((count,))}, "{count}", {shares}, self.RANGES["{name}"])'
-            else:
-                text = f'alive_where({self.value(count)}, self.RANGES["{name}"], batch.zeros)'
-            self.say(f"{self.made[key]} = {text}")
-        return self.made[key]
-
-    def loops(self, name: str) -> Scope:
-        """The level of a node's own copies, where its mask stands."""
-        return tuple(r.name for r in self.model.valued(name).axes)
-
-    def known(self, node: str, scope: Scope) -> str:
-        """The mask of a supervised node, or of a piece of it, at a level."""
-        name, own = self.named.derived["known", node], self.loops(node)
-        if scope == own:
-            return name
-        if (name, scope) not in self.made:
-            self.made[name, scope] = self.named.locals.new(f"{name}_{self.level(scope)}")
-            self.say(f"{self.made[name, scope]} = {name}[{self.index(scope, own)}]")
-        return self.made[name, scope]
-
-    def piece(self, factor: ir.Factor) -> None:
-        """The values of the copies that a factor is of, from those of all copies of its node; once."""
-        name = factor.id
-        if (name, ()) in self.made:
-            return
-        self.made[name, ()] = self.named.values[name]
-        view = f'batch.views["{name}"]'
-        self.say(f"{self.named.values[name]} = viewed({view}, {self.value(factor.node)})")
-        if self.model.node(name).type.partial:
-            present = self.named.derived["present", factor.node]
-            self.say(f"{self.named.derived['present', name]} = viewed({view}, {present})")
-
-    # --- recombined draws -------------------------------------------------------------------------------------
-
-    def value(self, name: str, soft: bool = False) -> str:
-        """The variable of a node or let, or of a relaxed node's probabilities, recombined where the statement is late and
-        the value is not."""
-        if self.view:
-            return self.view(name)
-        text, groups = self.named.derived["soft", name] if soft else self.named.values[name], self.plan.groups
-        if not self.late or groups is None or name in groups.late:
-            return text
-        return self.recombined(text, groups.carriers.get(name, ()), self.plan.scopes[name])
-
-    def recombined(self, text: str, carriers: Sequence[str], scope: Scope) -> str:
-        """A value of a level at its group's sample of each recombination, made once."""
-        if not carriers:
-            return text
-        if text not in self.again:
-            row = f", row={self.level(scope)}.row" if scope else ""
-            name = self.named.locals.new(f"{text}_recombined")
-            self.say(f"{name} = weights.recombine({text}, {', '.join(map(quoted, carriers))}{row})")
-            self.again[text] = name
-        return self.again[text]
-
-    def is_late(self, side: ir.Side, node: str) -> bool:
-        """Whether a factor is evaluated on recombined draws."""
-        return self.plan.groups is not None and self.plan.groups.is_late(side, node)
-
-    # --- values and parameters --------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        self.say("samples, rows, alpha = self.samples, batch.rows, self.alpha")
-        for scope in self.plan.levels:
-            self.say(f'{self.level(scope)} = batch.levels["{" ".join(scope)}"]  # (row, {", ".join(scope)})')
-        for node in self.model.nodes:
-            if node.role in ("observed", "given"):
-                self.say(f'{self.named.values[node.name]} = batch.values["{node.name}"]')
-                if node.type.partial:
-                    self.say(f'{self.named.derived["present", node.name]} = batch.present["{node.name}"]')
-            elif node.role == "supervised":
-                known = self.named.derived["known", node.name]
-                self.say(f'{known} = batch.known["{node.name}"]')
-                for name in (f.id for f in self.model.pieces("q", node.name) if f.piece):
-                    self.say(f'{self.named.derived["known", name]} = {known}[batch.views["{name}"]]')
-
-    def call(self, method: Method, target: str, detached: bool = False, owner: str = "self") -> str:
-        """A call of a factor's or let's method; `detached`: no gradient reaches its inputs; `owner`: whose weights."""
-        for name in method.reads:
-            self.let(name)
-        args = [self.value(n) + ".detach()" * detached for n in method.reads]
-        args += [self.named.derived["present", n] for n in method.partial]
-        level = self.plan.scopes.ordered({*self.plan.scopes.union(method.reads), *method.copies})
-        args += [f"{self.named.derived['copy', r]}={self.by_copy(r, level)}" for r in method.copies]
-        below = [(n, self.plan.scopes[n]) for n in method.lifts if self.plan.scopes[n] != level]
-        args += [f"{self.named.derived['up', n]}={self.index(level, scope)}" for n, scope in below]
-        return f"{target} = {owner}.{method.name}({', '.join(args)})"
-
-    def by_copy(self, name: str, scope: Scope) -> str:
-        """The variable of what tells the copies of a range apart at a level, made when first needed."""
-        key = (f"copy {name}", scope)
-        if key not in self.made:
-            copies = self.plan.scopes.ranges[name].copies
-            self.made[key] = self.named.locals.new(f"by_{word(name)}")
-            self.say(f'{self.made[key]} = by_copy({self.level(scope)}.copy["{name}"], {copies})')
-        return self.made[key]
-
-    def let(self, name: str) -> None:
-        """Compute a let, once, when it is first read."""
-        if (name, ()) in self.made or self.view is not None or ("let", name) not in self.lets:
-            return
-        if self.carry(name) and (name, ()) in self.made:
-            return
-        self.made[name, ()] = self.named.values[name]
-        if ("let", name) in self.methods:
-            outer, self.late = self.late, self.plan.groups is not None and name in self.plan.groups.late
-            self.say(self.call(self.methods["let", name], self.named.values[name]))
-            self.late = outer
-        else:
-            self.copies(self.model.let(name))
-
-    def carry(self, name: str) -> bool:
-        """Whether a node or let is computed copy by copy; its loop is emitted when the first of its members is needed."""
-        members = next((m for m in self.carried if name in m), None)
-        if members is not None and members not in self.run:
-            self.run.add(members)
-            assert self.sequence is not None
-            self.kept |= self.sequence(self, members)
-        return members is not None
-
-    def sequenced(self, factor: ir.Factor, scope: Scope, lifted: bool) -> list[str]:
-        """The parameters that a sequence left for a factor, at a level or where its method computes them."""
-        method = self.methods[factor.side, factor.id]
-        return [
-            name if free or not lifted or not method.name else self.raised(name, method.level, scope)
-            for name, free in zip(self.kept[factor.id], method.free, strict=True)
-        ]
-
-    def copies(self, let: ir.Let) -> None:
-        """A let that reads other copies, and its mask."""
-        scope, names = self.plan.scopes[let.name], let_reads(let)
-        for name in names:
-            self.let(name)
-        values = [self.whole(name) for name in names]
-        at = self.level(scope) if scope else ""
-        self.say(f"{self.named.values[let.name]} = {read_copies(let, values, at)}")
-        if let.type.partial:
-            masks = [self.named.derived["present", name] for name in names]
-            self.say(f"{self.named.derived['present', let.name]} = {read_copies(let, masks, at)}")
-
-    def whole_of(self, node: str, pieces: Sequence[str]) -> None:
-        """The value of all copies of a node from its pieces."""
-        if (node, ()) not in self.made:
-            self.made[node, ()] = self.named.values[node]
-            values = ", ".join(self.named.values[name] for name in pieces)
-            self.say(f'{self.named.values[node]} = viewed(batch.views["{node}"], {values})')
-
-    def whole(self, name: str) -> str:
-        """A value at every entry of its level, also where it depends on no input."""
-        value, scope = self.value(name), self.plan.scopes[name]
-        method = self.methods.get(("let", name))
-        if method is None or not method.free[0]:
-            return value
-        return f"on_entries({value}, {self.level(scope)}.entries)" if scope else f"on_entries({value}, rows)"
 
     def parameters(self, factor: ir.Factor, scope: Scope, lifted: bool = True) -> list[str]:
         """The texts of a factor's parameters at a level, or where its method computes them."""
@@ -322,8 +89,3 @@ class Step:
         kind = self.model.node(term.node).type
         number = f"math.log({kind.values or 2})"
         return f"-{number}" if kind.cells == 1 else f"-{kind.cells} * {number}"
-
-
-def repr_scope(scope: Scope) -> str:
-    """A level's name as a string."""
-    return '"' + " ".join(scope) + '"'

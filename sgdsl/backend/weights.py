@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sgdsl.backend.alive import alive
 from sgdsl.backend.step import Step, repr_scope
 from sgdsl.middle.elimination import Key, Message, Product, Scope, is_upto
 
@@ -66,17 +67,16 @@ def message(step: Step, made: Message) -> None:
     elif is_upto(made):
         step.say(f'{name} = batch.overs["{made.name}"].sum({joint})')
     else:
-        if made.over in step.counted and not set(made.scope) & step.counting(made.over):
-            joint = f"weighted({step.alive(made.over, '')}, {joint})"
+        there = alive(step, made.product.scope)
+        joint = f"weighted({there}, {joint})" if there else joint
         step.say(f"{name} = {step.level(made.product.scope)}.down({joint}{below})")
     step.factors[Key("message", made.name)] = name
 
 
-def share(step: Step, made: Product, log_w: Product | None, name: str, alive: str | None = None) -> str:
-    """The weight of each entry of a level within its sample and row, "" for 1: what it has in common with log w cancels.
-    `alive`: the range whose copies may not be there."""
+def share(step: Step, made: Product, log_w: Product | None, name: str) -> str:
+    """The weight of each entry of a level within its sample and row, "" for 1: what it has in common with log w cancels."""
     own, total = dict(made.factors), dict(log_w.factors) if log_w else {}
-    there = step.raised(step.alive(alive, name.removesuffix("share")), (alive,), made.scope) if alive else ""
+    there = alive(step, made.scope, name.removesuffix("share"))
     if not own:
         return there
     above = product(step, Product(made.scope, tuple((k, s) for k, s in own.items() if k not in total)))
@@ -107,7 +107,7 @@ def score(step: Step, node: str) -> str:
     for factor in step.model.pieces("q", node):
         scope = step.plan.scopes[factor.id]
         text = drawn_log_q(step, factor.id, scope)
-        for name in (n for n in scope if n in step.counted and not set(scope) & step.counting(n)):
-            text = f"unknown({step.raised(step.alive(name, ''), (name,), scope)} == 0, {text})"
+        if there := alive(step, scope):
+            text = f"unknown({there} == 0, {text})"
         texts.append(f"{step.level(scope)}.down({text})" if scope else text)
     return " + ".join(texts)

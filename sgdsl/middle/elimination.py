@@ -58,7 +58,6 @@ class Eliminator:
     place: Mapping[str, int]
     stages: Mapping[str, int] = field(default_factory=dict)
     ranges: Mapping[str, str | None] = field(default_factory=dict)
-    counted: frozenset[str] = frozenset()  # the ranges of loops 1..k, whether k is enumerated or known in every row
     messages: dict[tuple[frozenset[Key], str], Message] = field(default_factory=dict)
     named: dict[str, tuple[int, Message]] = field(default_factory=dict)
 

@@ -166,12 +166,12 @@ def shared(model: ir.Model, scopes: Scopes, scope: Scope) -> Scope:
 
 def _stages(
     model: ir.Model, choices: Mapping[str, estimators.Choice], scopes: Scopes
-) -> tuple[dict[str, int], dict[str, str | None], frozenset[str]]:
-    """When each node and range is summed out, the enumerated node that counts the copies of each range, and what has any."""
+) -> tuple[dict[str, int], dict[str, str | None]]:
+    """When each node and range is summed out, and the enumerated node that counts the copies of each range."""
     counts = {name: model.axis(r.axis).count for name, r in scopes.ranges.items()}
     listed = {name: k if k and k in choices and choices[k].listed else None for name, k in counts.items()}
     stages = {name: scopes.stage(name) for name in scopes.place} if model.axes else {}
-    return stages, listed, frozenset(name for name, k in counts.items() if k)
+    return stages, listed
 
 
 def is_constant(factor: ir.Factor) -> bool:

@@ -17,12 +17,11 @@ FEW = 12  # listed nodes up to which each level has an elimination of its own: s
 @dataclass(frozen=True, slots=True)
 class Share:
     """log q · w at the entries of a level (`own`), and at no level, or a part of it that holds all that differs (`whole`):
-    the weight of an entry is the exponential of their difference, times the weight with which a copy is there: `alive`, the
-    level's range of a loop `1..k` where k is not in the level."""
+    the weight of an entry is the exponential of their difference, of a loop `1..k` times the weight with which the copy is there.
+    """
 
     own: Product
     whole: Product
-    alive: str | None = None
 
     @property
     def differing(self) -> tuple[Key, ...]:
@@ -84,9 +83,7 @@ class Weights:
                 factors = {k: s for k, s in self._collect(upto, with_labels).items() if r in s}
                 own += maker.product(factors, upto).factors
                 whole += maker.product(factors, above).factors
-        counted = [r for r in ranges if r in maker.counted and maker.ranges[r] not in scope]
-        assert len(counted) <= 1, "one loop of a random number of copies in a level"
-        return Share(Product(scope, own), Product(scope, whole), counted[0] if counted else None)
+        return Share(Product(scope, own), Product(scope, whole))
 
     def _supervised(self, node: str) -> bool:
         return self.model.node(node).role == "supervised"

@@ -2,7 +2,7 @@
 
 A level is a list of entries (row, a copy of each loop and a value of each enumerated node in it), ordered by row and then by
 these, the last fastest. A row that knows a node's value has one entry for it, another row as many as the node has values. Of
-a loop `1..k` a level with k in it lists the copies that live, another one all. The empty level is the rows themselves and has
+a loop `1..k` all copies are listed, up to the largest k. The empty level is the rows themselves and has
 no object. Tensors at a level are [S or 1, entries, *event].
 """
 
@@ -134,12 +134,7 @@ def _counts(
     """How many values, or copies, follow each entry so far."""
     if name in listed:
         return listed[name].counts.index_select(0, own_copy(listed[name], row, digit, ranges))
-    found = ranges[name]
-    if found.count in digit:
-        node = listed[found.count]
-        value = value_at(node, row, digit[found.count], digit, ranges)[0]
-        return (value - (found.first - 1)).clamp(0, found.number)
-    return torch.full_like(row, found.number)
+    return torch.full_like(row, ranges[name].number)
 
 
 def own_copy(node: Listed, row: Tensor, digit: Mapping[str, Tensor], ranges: Mapping[str, Copies]) -> Tensor:

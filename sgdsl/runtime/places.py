@@ -161,10 +161,10 @@ def together(
     row = at.row.repeat_interleave(number)
     digit = {n: d.repeat_interleave(number) for n, d in at.digit.items()}
     digit[over.range] = copy.repeat(len(at.row))
-    follow_on = over.of == (*over.at, over.range) and over.count not in over.at
+    follow_on = over.of == (*over.at, over.range)
     if over.of == (over.range,) and live is not None and over.at:
         return Together(number, of.position(row, digit).reshape(-1, number), live, (at.row, live.sum(1)))
-    table = None if follow_on else of.position(row, digit).clamp(max=len(of.row) - 1).reshape(-1, number)
+    table = None if follow_on else of.position(row, digit).reshape(-1, number)
     return Together(number, table, live)
 
 
@@ -199,3 +199,8 @@ def alive_where(value: Tensor, copies: Copies, like: Tensor) -> Tensor:
     """The same for a k that every row knows, [1, rows]: 1 or 0."""
     places = torch.arange(copies.first, copies.last + 1, device=value.device)
     return (places <= value[..., None]).flatten(1).to(like.dtype)
+
+
+def alive_at(level: Level, count: str, name: str, copies: Copies, like: Tensor) -> Tensor:
+    """Which copies are there at each value of k, [1, entries]: 1 or 0."""
+    return (level.copy[name] + copies.first <= level.values[count]).to(like.dtype)

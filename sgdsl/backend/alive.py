@@ -1,0 +1,34 @@
+"""Copies of loops `1..k`: levels come in, the weight with which each copy is there goes out."""
+
+from __future__ import annotations
+
+from sgdsl.backend.step import Step
+from sgdsl.middle.elimination import Scope
+
+
+def alive(step: Step, scope: Scope, kind: str = "") -> str:
+    """At a level, how much of each copy is there: 1 or 0 where k is known or in the level, else the weight of all k that reach
+    the copy, of the shares of a `kind`; "" where every copy is there."""
+    found = []
+    for name in scope:
+        count = step.model.axis(step.plan.scopes.ranges[name].axis).count if name in step.plan.scopes.ranges else None
+        if count:
+            own = (count, name) if count in scope else (name,)
+            found.append(step.raised(_alive(step, name, count, own, kind), own, scope))
+    return " * ".join(found)
+
+
+def _alive(step: Step, name: str, count: str, own: Scope, kind: str) -> str:
+    """The variable at the level of the range, with k where that is in it."""
+    key = (f"{kind}alive", own)
+    if key not in step.made:
+        ranges = f'self.RANGES["{name}"]'
+        if len(own) > 1:
+            text = f'alive_at({step.level(own)}, "{count}", "{name}", {ranges}, batch.zeros)'
+        elif count in step.plan.choices:
+            text = f'alive({step.level((count,))}, "{count}", {step.shares[f"{kind}share", count]}, {ranges})'
+        else:
+            text = f"alive_where({step.value(count)}, {ranges}, batch.zeros)"
+        step.made[key] = step.named.locals.new("_".join((f"{kind}alive", *own)))
+        step.say(f"{step.made[key]} = {text}")
+    return step.made[key]
