@@ -65,8 +65,6 @@ class Code:
         self.body.append(f"{name} = {value}")
         return name
 
-    # --- networks ---------------------------------------------------------------------------------------------
-
     def features(self, network: ir.Network, sequence: str) -> list[Feature]:
         """A network applied to its inputs; its own layers become the module `sequence`."""
         mode = recurrence(network.parts, {net: inner for net, (_, inner) in self.nets.items()})
@@ -151,8 +149,6 @@ class Code:
             values = features[0].text if len(features) == 1 and features[0].plain else joined(features)
             return Feature(self.assign(f"{path}({values}, {state})"), layer.width)
         return Feature(self.assign(f"{path}({features[0].text})"), layer.width, 0, features[0].up)
-
-    # --- expressions ------------------------------------------------------------------------------------------
 
     def feature(self, expr: ir.Expr, steps: bool = False) -> Feature:
         """An input of a network, in its input form; `steps`: each step along its first dimension on its own."""
