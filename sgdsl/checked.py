@@ -5,18 +5,21 @@ Apart from the second half, driver.py, because `sgdsl check` needs no more and s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sgdsl.base.diagnostics import Diagnostic, Sink
+from sgdsl.base.diagnostics import Diagnostic, DiagnosticError, Sink
 from sgdsl.base.source import Source
 from sgdsl.frontend import check as frontend_check
 from sgdsl.frontend import syntax
 from sgdsl.frontend.lower import lower
 from sgdsl.frontend.made import write_made
 from sgdsl.frontend.parse import parse
-from sgdsl.frontend.read import read_source
+from sgdsl.frontend.planned import planned_at
+from sgdsl.frontend.read import read_source, read_used
+from sgdsl.frontend.report import Refused, report
+from sgdsl.frontend.uses import options
 from sgdsl.middle import checks, faithful, graphs, ir, networks, optimise, plan, recognition, sides
 
 
@@ -38,12 +41,20 @@ def read(path: str | Path) -> Source:
 
 
 def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
-    """parse, lower, invert, check, graph, plan (which chooses estimators: middle/estimators.py). `overrides`: "train.lr=1e-3", ….
-    Raises DiagnosticError at the first phase that finds a mistake, with everything that phase found."""
+    """parse, check the models it uses, lower, invert, check, graph, plan (which chooses estimators: middle/estimators.py).
+    `overrides`: "train.lr=1e-3", …. Raises DiagnosticError at the first phase that finds a mistake, with everything that phase
+    found; a mistake in a used model names its file."""
+    return _check(source, overrides, ())
+
+
+def _check(source: Source, overrides: Sequence[str], above: tuple[tuple[str, Source], ...]) -> Checked:
+    """`above`: the models that use this one, outermost first, each with its name for the next."""
     sink = Sink(source)
     tree = parse(source, sink)
     sink.barrier()
-    draft = lower(tree, source, sink, overrides)
+    uses = _used_models(tree, source, sink, above)
+    sink.barrier()
+    draft = replace(lower(tree, source, sink, overrides), uses=uses)
     sink.barrier()
     made = recognition.propose(draft.roles, draft.parents("p"), draft.parents("q"), draft.auto.after)
     draft = write_made(draft, made, sink)
@@ -59,6 +70,49 @@ def check(source: Source, overrides: Sequence[str] = ()) -> Checked:
     networks.check_norms(model, dags, sink)
     sink.barrier()
     return Checked(source, tree, model, dags, step, tuple(sink.found))
+
+
+def _used_models(
+    tree: syntax.File, source: Source, sink: Sink, above: tuple[tuple[str, Source], ...]
+) -> Mapping[str, ir.Use]:
+    """The models of the `use` lines, by their names here. Adds E0109, E0220, E06."""
+    found: dict[str, ir.Use] = {}
+    for line in tree.statements:
+        if isinstance(line, syntax.Use) and line.name.text not in found:
+            try:
+                found[line.name.text] = _used_model(line, source, above)
+            except Refused as refused:
+                report(sink, refused)
+    return found
+
+
+def _used_model(line: syntax.Use, source: Source, above: tuple[tuple[str, Source], ...]) -> ir.Use:
+    """Raises Refused; DiagnosticError with the mistakes of the other file."""
+    chosen, chain = options(line), (*above, (line.name.text, source))
+    other = read_used(line.file, source, chain)
+    try:
+        checked = _check(other, (), chain)
+    except DiagnosticError as error:
+        raise DiagnosticError(_told_apart(d, other, line, source) for d in error.diagnostics) from None
+    if checked.model.axes:
+        raise planned_at("for in a used model", line.file.span)
+    parents = {(f.side, f.node): _parents(checked, f) for f in (*checked.model.p, *checked.model.q)}
+    return ir.Use(
+        line.name.text, line.file.value, checked.model, parents, chosen.weights, chosen.frozen, line.name.span
+    )
+
+
+def _told_apart(found: Diagnostic, other: Source, line: syntax.Use, source: Source) -> Diagnostic:
+    """A mistake in another file, with that file and who uses it."""
+    if found.source is not None:
+        return found
+    number, _ = source.position(line.span.start)
+    return replace(found, source=other, notes=(*found.notes, f"used by {source.name}, line {number}"))
+
+
+def _parents(checked: Checked, factor: ir.Factor) -> tuple[str, ...]:
+    """The nodes that a factor names or reads, lets contracted."""
+    return checked.graphs.lets.contracted(dict.fromkeys((*factor.given, *graphs.factor_reads(factor))))
 
 
 def remarks(checked: Checked) -> tuple[Diagnostic, ...]:

@@ -17,7 +17,8 @@ from sgdsl.checked import Checked as Checked
 from sgdsl.checked import check as check
 from sgdsl.checked import read as read
 from sgdsl.checked import remarks as remarks
-from sgdsl.middle import explain, explain_data, explain_text, ir, recognition
+from sgdsl.middle import explain, explain_data, explain_text, recognition
+from sgdsl.middle import ir as ir
 
 Stage = Literal["syntax", "ir", "graph", "plan", "python"]
 

@@ -15,20 +15,20 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 BLOCKS = [
-    pytest.param(language, text, id=f"{page.stem}-{i}")
+    pytest.param(language, text, page.parent, id=f"{page.stem}-{i}")
     for page in PAGES
     for i, (language, text) in enumerate(BLOCK.findall(page.read_text()))
     if language
 ]
 
 
-@pytest.mark.parametrize(("language", "text"), BLOCKS)
-def test_code_block(language: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("language", "text", "folder"), BLOCKS)
+def test_code_block(language: str, text: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader may paste any block: it must be right as it stands."""
     monkeypatch.chdir(tmp_path)
     match language:
         case "sgm":
-            assert driver.compile_source(Source("block.sgm", text)).text
+            assert driver.compile_source(Source(str(folder / "block.sgm"), text)).text
         case "python":
             exec(compile(text, "block.py", "exec"), {})
         case _:

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from sgdsl.backend import other_models
 from sgdsl.backend.features import (
+    ELEMENTWISE,
+    SIGNS,
     Feature,
     Input,
     affine,
@@ -26,16 +29,10 @@ from sgdsl.backend.features import (
 )
 from sgdsl.backend.inputs import input_form
 from sgdsl.backend.layers import Layer, before_cells, layers, recurrence, runs_of
+from sgdsl.backend.names import SubModel
 from sgdsl.middle import ir
 from sgdsl.middle.ir import Shape
 from sgdsl.middle.stacks import numbers_of
-
-ELEMENTWISE = {
-    "exp": "torch.exp", "log": "torch.log", "sqrt": "torch.sqrt", "abs": "torch.abs", "sigmoid": "torch.sigmoid",
-    "tanh": "torch.tanh", "softplus": "F.softplus", "relu": "torch.relu", "square": "torch.square", "sin": "torch.sin",
-    "cos": "torch.cos",
-}  # fmt: skip
-SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 
 
 @dataclass(slots=True)
@@ -52,6 +49,7 @@ class Code:
     modules: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     copies: Mapping[str, str] = field(default_factory=dict)
+    uses: Mapping[str, SubModel] = field(default_factory=dict)
 
     def fresh(self, wish: str) -> str:
         """wish, wish2, wish3, …"""
@@ -66,8 +64,6 @@ class Code:
         name = self.fresh(wish)
         self.body.append(f"{name} = {value}")
         return name
-
-    # --- networks ---------------------------------------------------------------------------------------------
 
     def features(self, network: ir.Network, sequence: str) -> list[Feature]:
         """A network applied to its inputs; its own layers become the module `sequence`."""
@@ -109,7 +105,9 @@ class Code:
         for run in runs:
             if isinstance(run, str):
                 module, inner = self.nets[run]
-                declared = Code(self.inputs, self.nets, "self", self.split, False, self.body, {}, self.counts)
+                declared = Code(
+                    self.inputs, self.nets, "self", self.split, False, self.body, {}, self.counts, uses=self.uses
+                )
                 features = declared._through(inner, features, module, state)
                 continue
             for here in before_cells(layers(run, copies)):
@@ -152,8 +150,6 @@ class Code:
             return Feature(self.assign(f"{path}({values}, {state})"), layer.width)
         return Feature(self.assign(f"{path}({features[0].text})"), layer.width, 0, features[0].up)
 
-    # --- expressions ------------------------------------------------------------------------------------------
-
     def feature(self, expr: ir.Expr, steps: bool = False) -> Feature:
         """An input of a network, in its input form; `steps`: each step along its first dimension on its own."""
         if isinstance(expr, ir.Ref):
@@ -180,6 +176,8 @@ class Code:
                 return f"stacked({', '.join(self._tensors(expr.items))})"
             case ir.Apply():
                 return self._apply(expr)
+            case ir.Mean():
+                return other_models.mean(self, expr)
             case ir.Weight():
                 name = self.fresh("weight")
                 self.modules[name] = f"nn.Parameter(torch.zeros({size_of((*numbers_of(expr.copies), *expr.shape))}))"
@@ -202,9 +200,9 @@ class Code:
 
     def _tensors(self, args: Sequence[ir.Expr]) -> list[str]:
         rank = max(len(a.shape) for a in args)
-        return [padded(self._tensor(a), a, rank) for a in args]
+        return [padded(self.tensor(a), a, rank) for a in args]
 
-    def _tensor(self, expr: ir.Expr) -> str:
+    def tensor(self, expr: ir.Expr) -> str:
         """A value that is a tensor even where it is a number."""
         return f"constant(self, {expr.value!r})" if isinstance(expr, ir.Number) else self.expression(expr)
 
@@ -222,7 +220,7 @@ class Code:
     def _call(self, expr: ir.Call) -> str:
         rank = len(expr.args[0].shape) if expr.args else 0
         if expr.function in ELEMENTWISE:
-            return f"{ELEMENTWISE[expr.function]}({strip(self._tensor(expr.args[0]))})"
+            return f"{ELEMENTWISE[expr.function]}({strip(self.tensor(expr.args[0]))})"
         dims = tuple(range(-rank, 0)) if expr.axis is None else (expr.axis % rank - rank,)
         match expr.function:
             case "clamp":
@@ -239,11 +237,14 @@ class Code:
                 return f"stacked({', '.join(self._tensors(expr.args))})"
             case "concat":
                 at = (expr.axis or 0) % max(1, rank) - max(1, rank)
-                texts = [self._tensor(a) + ("" if a.shape else "[..., None]") for a in expr.args]
+                texts = [self.tensor(a) + ("" if a.shape else "[..., None]") for a in expr.args]
                 return f"joined({', '.join(texts)}, dim={at})"
             case "dot":
                 a, b = self._aligned(expr.args)
                 return f"({a} * {b}).sum(-1)"
+            case "crop" | "paste":
+                args = ", ".join(strip(self.tensor(a)) for a in expr.args)
+                return f"{expr.function}({args}, {sizes(expr.shape[1:])})"
             case "zeros":
                 return f"constant(self, 0.0, {sizes(expr.shape)})"
         raise AssertionError(f"no text for the function {expr.function}")

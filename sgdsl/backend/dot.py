@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 from graphviz import Digraph, escape
 
 from sgdsl.base.source import Span
 from sgdsl.middle import ir
-from sgdsl.middle.graphs import references
+from sgdsl.middle.graphs import factor_reads, references
+from sgdsl.middle.used import called
 
 View = Literal["model", "recognition", "both"]
 VIEWS: tuple[View, ...] = ("model", "recognition", "both")
@@ -25,6 +26,15 @@ _ROLES: Mapping[ir.Role, Mapping[str, str]] = {
 _LET = {"shape": "diamond", "width": "0.5", "height": "0.5", "margin": "0.01"}
 _RECOGNITION = {"style": "dashed", "color": "red"}
 _LOOSE = {"constraint": "false"}
+_OTHER = {
+    "shape": "box",
+    "style": "rounded",
+    "fontname": "Helvetica",
+    "fontsize": "11",
+    "margin": "0.08,0.04",
+    "color": "gray40",
+}
+_TAKEN = {"dir": "none", "style": "dotted", "color": "gray40"}
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -52,7 +62,26 @@ def dot(model: ir.Model, view: View = "both") -> str:
         for edge in generative:
             if edge in recognition and edge[1] not in lets:
                 graph.edge(*edge, **_RECOGNITION, **_LOOSE)
+    _others(graph, model, view, ends)
     return str(graph.source)
+
+
+def _others(graph: Digraph, model: ir.Model, view: View, ends: Collection[str]) -> None:
+    """A box for each model that is used, tied to the nodes and lets that take its factors or means."""
+    sides = {"model": ("p",), "recognition": ("q",), "both": ("p", "q")}[view]
+    for use in model.uses:
+        taken = [f.node for f in (*model.p, *model.q) if f.side in sides and f.used and f.used.use == use.name]
+        means = dict.fromkeys(call.owner for call in called(model) if call.mean and call.use == use.name)
+        taken += [name for kind, name in means if kind == "let" and name in ends]
+        for factor in (f for f in (*model.p, *model.q) if f.side in sides):
+            hidden = {("let", n) for n in factor_reads(factor) if n not in ends}
+            taken += [factor.node] if means.keys() & {(factor.side, factor.id), *hidden} else []
+        if taken:
+            name = f"use {use.name}"
+            shown = f"{use.name}\n{use.file}{' (frozen)' if use.frozen else ''}"
+            graph.node(name, escape(shown).replace("\n", "\\n"), tooltip=escape(_line(model, use.span)), **_OTHER)
+            for owner in dict.fromkeys(taken):
+                graph.edge(name, owner, **_TAKEN)
 
 
 def _canvas(model: ir.Model) -> Digraph:

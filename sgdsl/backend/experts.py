@@ -51,6 +51,7 @@ def _member(code: Code, number: int, expert: ir.Expert, family: FamilyRow) -> Me
         body=code.body,
         counts=code.counts,
         copies=code.copies,
+        uses=code.uses,
     )
     texts = parameters(inner, expert.trunk, family, expert.parameters)
     if inner.modules:

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from sgdsl.backend.layers import Layer
 from sgdsl.middle import ir
 
+ELEMENTWISE = {
+    "exp": "torch.exp", "log": "torch.log", "sqrt": "torch.sqrt", "abs": "torch.abs", "sigmoid": "torch.sigmoid",
+    "tanh": "torch.tanh", "softplus": "F.softplus", "relu": "torch.relu", "square": "torch.square", "sin": "torch.sin",
+    "cos": "torch.cos",
+}  # fmt: skip
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+
 
 @dataclass(frozen=True, slots=True)
 class Input:

@@ -10,6 +10,7 @@ from sgdsl.backend.experts import Member, combined
 from sgdsl.backend.features import Input, sequential, strip
 from sgdsl.backend.layers import layers
 from sgdsl.backend.names import Named, word
+from sgdsl.backend.other_models import used
 from sgdsl.backend.parameters import constants, is_free, is_number, module_of, parameters
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.middle import ir
@@ -57,11 +58,14 @@ def factor_method(
     level, lifts = level_of(reads, plan, tuple(copies))
     inputs = inputs_of(reads, lifts, plan, named, types)
     told_apart = {name: named.derived["copy", name] for name in copies}
-    code = Code(inputs, nets, "net", plan.is_split(factor.side, factor.id), copies=told_apart)
+    code = Code(inputs, nets, "net", plan.is_split(factor.side, factor.id), copies=told_apart, uses=named.uses)
     partial = zero_missing(code)
     match factor.parameters[0].source:
         case ir.Product() | ir.Mixture() as source:
             texts, free = combined(code, source, FAMILIES[factor.family], _prior(code, prior))
+        case ir.Used() as source:
+            text, method = used(code, source.use, source.side, source.node, source.args)
+            texts, free = [text], tuple(f or not reads for f in method.free)
         case _:
             texts = parameters(code, factor.trunk, FAMILIES[factor.family], factor.parameters)
             free = tuple(is_free(p.source) for p in factor.parameters)
@@ -102,7 +106,8 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
     whole = isinstance(let.value, ir.Apply) and not any(_owns(e) for e in let.value.network.inputs)
     told_apart = {name: named.derived["copy", name] for name in copies}
     inputs = inputs_of(reads, lifts, plan, named, types)
-    code = Code(inputs, nets, f"self.{attribute}", plan.is_split("let", let.name), whole, copies=told_apart)
+    split = plan.is_split("let", let.name)
+    code = Code(inputs, nets, f"self.{attribute}", split, whole, copies=told_apart, uses=named.uses)
     partial = zero_missing(code)
     if isinstance(let.value, ir.Ref):
         text = code.inputs[let.value.name].lifted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sgdsl.middle import ir
@@ -14,7 +14,7 @@ from sgdsl.middle.stacks import factor_copies, let_copies
 # What emitted code itself calls things: torch.nn.Module's attributes and the words of a step.
 MODULE_WORDS = frozenset(
     """T_destination add_module alpha apply bfloat16 buffers call_super_init children compile cpu cuda double draw_p draw_q
-    dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu
+    dump_patches eval extra_repr float forward freeze frozen get_buffer get_extra_state get_parameter get_submodule half ipu
     load_state_dict log_p log_q modules mtia named_buffers named_children named_modules named_parameters parameters
     parameters_p parameters_q register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
     register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
@@ -53,19 +53,44 @@ class Names:
 @dataclass(frozen=True, slots=True)
 class Named:
     """`values`: the variable of each node and let; `modules`: the attribute of each net and let that owns weights;
+    `uses`: the models that it uses by their names;
     `derived`: the step's own variables of a node or let by kind, "log_q" and the like, which no other name may be."""
 
     values: dict[str, str]
     derived: dict[tuple[str, str], str]
     modules: dict[str, str]
     locals: Names
+    uses: Mapping[str, SubModel] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SubMethod:
+    """What a call of another model's method needs, as in methods.Method."""
+
+    name: str
+    reads: tuple[str, ...]
+    partial: tuple[str, ...]
+    free: tuple[bool, ...]
+    constants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubModel:
+    """A model that the emitted one uses: where its module is, how it is made, its methods by ("p", v), ("q", v), ("let", h);
+    `soft`: nodes whose values come as vectors of weights."""
+
+    attribute: str
+    made: str
+    use: ir.Use
+    methods: Mapping[tuple[str, str], SubMethod]
+    soft: frozenset[str]
 
 
 def name_all(model: ir.Model, functions: Iterable[str]) -> Named:
     """Identifiers for a whole model; `functions`: names that emitted code imports."""
     pieces = [model.node(name) for name in dict.fromkeys(f.id for f in (*model.p, *model.q) if f.piece)]
     named: list[ir.Node | ir.Let] = [*model.values, *pieces]
-    owners: list[ir.Net | ir.Let] = [*model.nets, *model.lets]
+    owners: list[ir.Net | ir.Let | ir.Use] = [*model.uses, *model.nets, *model.lets]
     local = Names(set(STEP_WORDS) | set(functions))
     derived = {(kind, n.name): local.new(wish.format(word(n.name))) for n in named for kind, wish in DERIVED.items()}
     stacks = {r.name for f in (*model.p, *model.q) for r in factor_copies(f)}

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from sgdsl.backend.baselines import baseline_method, predict, scored_by
-from sgdsl.backend.bayes import bayes_method
 from sgdsl.backend.bound import emit_bound
 from sgdsl.backend.calls import parameter_names
+from sgdsl.backend.classes import emit_method, emit_modules, line_of, methods_of
 from sgdsl.backend.doubly import Doubly
 from sgdsl.backend.facts import emit_facts
 from sgdsl.backend.grouped import emit_grouped, emit_weights
 from sgdsl.backend.infer import infer, list_values
 from sgdsl.backend.lookup import emit_lookup
-from sgdsl.backend.methods import COPIED, Method, factor_method, let_method, net_module
-from sgdsl.backend.names import Named, name_all
+from sgdsl.backend.methods import Method
+from sgdsl.backend.names import Named, Names, name_all
 from sgdsl.backend.runtime_names import imports, names_of
 from sgdsl.backend.sampled import infer_sampled
 from sgdsl.backend.sequence import run_copies
 from sgdsl.backend.step import Step
+from sgdsl.backend.used import SubModels
 from sgdsl.backend.writer import Writer
 from sgdsl.middle import ir
 from sgdsl.middle.explain import nodes_in_words
@@ -31,24 +33,15 @@ Methods = Mapping[tuple[str, str], Method]
 def emit(model: ir.Model, graphs: Graphs, plan: Plan) -> tuple[str, tuple[int, ...]]:
     """The module's text, and for each of its lines the .sgm line it comes from (0: none)."""
     named = name_all(model, names_of())
+    subs = SubModels(plan, Names(set(names_of())))
+    named = replace(named, uses=subs.of(model, plan, named))
     nets = {n.name: (named.modules[n.name], n.parts) for n in model.nets}
     types = {n.name: n.type for n in model.nodes} | {h.name: h.type for h in model.lets}
-    methods: dict[tuple[str, str], Method] = {}
-    for let in model.lets:
-        if not isinstance(let.value, COPIED):
-            methods["let", let.name] = let_method(let, plan, named, nets, types)
-    for factor in (*model.p, *model.q):
-        match factor.parameters[0].source:
-            case ir.Bayes() as source:
-                made = bayes_method(factor, source, model, plan, named, methods)
-            case ir.Product(prior=True):
-                made = factor_method(factor, plan, named, nets, types, methods["p", factor.id])
-            case _:
-                made = factor_method(factor, plan, named, nets, types)
-        methods[factor.side, factor.id] = made
+    methods = methods_of(model, plan, named, nets, types)
     for name in scored_by(plan, "net"):
         methods["baseline", name] = baseline_method(model.factor("q", name), plan, named, nets, types)
     body = Writer()
+    body.take(subs.out)
     _networks(body, model, methods, named, bool(scored_by(plan, "mean")))
     _side(body, model, "q", methods, named)
     _side(body, model, "p", methods, named)
@@ -82,17 +75,6 @@ def _docstring(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan) -> None
     out.raw()
 
 
-def _line(model: ir.Model, kind: str, name: str) -> int:
-    match kind:
-        case "p" | "q":
-            span = model.factor("p" if kind == "p" else "q", name).span
-        case "let":
-            span = model.let(name).span
-        case _:
-            span = model.net(name).span
-    return model.source.position(span.start)[0]
-
-
 def _networks(out: Writer, model: ir.Model, methods: Methods, named: Named, running_mean: bool) -> None:
     out.raw()
     out.raw("class Networks(Queries):")
@@ -100,17 +82,9 @@ def _networks(out: Writer, model: ir.Model, methods: Methods, named: Named, runn
     out.raw()
     out.raw("def __init__(self) -> None:", 4)
     out.raw("super().__init__()", 8)
-    nets = {n.name: net_module(n) for n in model.nets if n.used}
-    for kind, name in model.statements:
-        if kind == "net":
-            attribute, module = named.modules[name], nets.get(name, "")
-        else:
-            attribute, module = methods[kind, name].attribute, methods[kind, name].module
-        out.at = _line(model, kind, name)
-        if module:
-            out.statement(f"self.{attribute} = {module}", 8)
-        if kind == "q" and ("baseline", name) in methods:
-            out.statement(f"self.{methods['baseline', name].attribute} = {methods['baseline', name].module}", 8)
+    for sub in named.uses.values():
+        out.statement(f"self.{sub.attribute} = {sub.made}", 8)
+    emit_modules(out, model, methods, named)
     out.at = 0
     if running_mean:
         out.raw("self.running_mean = RunningMean()", 8)
@@ -125,32 +99,17 @@ def _side(out: Writer, model: ir.Model, side: ir.Side, methods: Methods, named: 
     if side == "q":
         for let in model.lets:
             if ("let", let.name) in methods:
-                _method(out, model, methods["let", let.name], named, f"let {let.name}", _line(model, "let", let.name))
+                line = line_of(model, "let", let.name)
+                emit_method(out, methods["let", let.name], named, f"let {let.name}", line)
     for factor in model.p if side == "p" else model.q:
         names = ", ".join(parameter_names(factor))
-        out_line = _line(model, side, factor.id)
-        _method(out, model, methods[side, factor.id], named, f"{factor.text}: {names}", out_line)
+        out_line = line_of(model, side, factor.id)
+        emit_method(out, methods[side, factor.id], named, f"{factor.text}: {names}", out_line)
         if side == "q" and ("baseline", factor.node) in methods:
             doc = f"The bound as predicted from the parents of {factor.node}"
-            _method(out, model, methods["baseline", factor.node], named, doc, out_line)
+            emit_method(out, methods["baseline", factor.node], named, doc, out_line)
     out.at = 0
     out.raw()
-
-
-def _method(out: Writer, model: ir.Model, method: Method, named: Named, doc: str, line: int) -> None:
-    if not method.name:
-        return
-    out.at = line
-    arguments = [f"{name}: Tensor" for name in method.arguments(named)]
-    arguments += [f"{named.derived['copy', r]}: ByCopy" for r in method.copies]
-    arguments += [f"{named.derived['up', n]}: Tensor | None = None" for n in method.lifts]
-    result = "Parameters" if method.name.startswith(("encode", "decode")) and len(method.free) > 1 else "Tensor"
-    out.raw()
-    out.definition(f"def {method.name}({', '.join(['self', *arguments])})", f" -> {result}:", 4)
-    plain = doc.replace("\\", "\\\\").replace('"', "'")
-    out.raw(f'"""{plain}."""', 8)
-    for text in method.body:
-        out.statement(text, 8)
 
 
 def _model(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan, methods: Methods, named: Named) -> None:

@@ -15,6 +15,9 @@ RUNTIME = {
         "normal_expected_log_prob", "normal_negative_entropy", "categorical_log_prob_at", "categorical_soft_log_prob",
         *(f"{row.runtime}_log_prob" for row in FAMILIES.values() if row.name != "Delta"),
     ),
+    "sgdsl.runtime.densities_moments": (
+        "mean_of", "range_mean", *(f"{row.runtime}_mean" for row in FAMILIES.values()),
+    ),
     "sgdsl.runtime.domains": (
         "at_least", "bernoulli_logits", "categorical_logits", "clip_probability", "degrees", "positive", "probability",
     ),
@@ -36,7 +39,9 @@ RUNTIME = {
     "sgdsl.runtime.stacked": ("ByCopy", "StackedLayerNorm", "StackedLinear", "alone", "by_copy"),
     "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),
     "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "split"),
+    "sgdsl.runtime.patches": ("crop", "paste"),
     "sgdsl.runtime.queries": ("FLAT", "Parameters", "Queries", "Values"),
+    "sgdsl.runtime.used": ("SubModel",),
 }  # fmt: skip
 
 

@@ -37,6 +37,11 @@ class Writer:
         for line in broken(text, indent, tail):
             self.raw(line)
 
+    def take(self, other: Writer) -> None:
+        """The lines of another one behind these."""
+        self.lines += other.lines
+        self.origins += other.origins
+
     def text(self) -> str:
         return "\n".join(self.lines) + "\n"
 
@@ -54,6 +59,9 @@ def broken(text: str, indent: int, tail: str = "") -> list[str]:
     if head and len(terms) > 1:
         body = [line for term in terms for line in broken(term, indent + 4)]
         return [" " * indent + head + "(", *body, " " * indent + ")" + tail]
+    if len(terms) > 1:  # inside brackets
+        lines = [line for term in terms for line in broken(term, indent)]
+        return [*lines[:-1], lines[-1] + tail]
     start = _last_bracket(text)
     if start < 0:
         return [" " * indent + text + tail]
@@ -62,8 +70,14 @@ def broken(text: str, indent: int, tail: str = "") -> list[str]:
     items = _split(inner, (", ",))
     if indent + 4 + len(inner) <= WIDTH and not inner.endswith(","):
         return [first, " " * (indent + 4) + inner, last]
-    body = [line for item in items for line in broken(item.removesuffix(",").strip(), indent + 4, ",")]
+    comma = "," if len(items) > 1 or text[start] != "(" or _is_call(text, start) else ""
+    body = [line for item in items for line in broken(item.removesuffix(",").strip(), indent + 4, comma)]
     return [first, *body, last]
+
+
+def _is_call(text: str, start: int) -> bool:
+    """Whether a bracket holds arguments, not one expression."""
+    return start > 0 and (text[start - 1].isalnum() or text[start - 1] in "_)]")
 
 
 def _assigned(text: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ class FunctionRow:
     least: int = 1
     most: int | None = 1
     axis: bool = False
+    size: bool = False  # `size = [h, w]` must be given
     help: str = ""
 
 
@@ -66,6 +67,16 @@ def _zeros(shapes: tuple[Shape, ...], axis: int | None) -> Shape:
     raise AssertionError("the shape of zeros is written in its arguments")
 
 
+def _placed(shapes: tuple[Shape, ...], axis: int | None) -> Shape:
+    """A map and its place (a, u, v); the shape's last two sizes are those of `size`."""
+    image, at = shapes
+    if len(image) != 3:
+        raise Misfit(f"{written(image)} is no map [c, h, w]")
+    if at != (3,):
+        raise Misfit(f"a place is (a, u, v), of shape [3], not {written(at)}")
+    return image
+
+
 _ELEMENTWISE = ("exp", "log", "sqrt", "abs", "sigmoid", "tanh", "softplus", "relu", "square", "sin", "cos")
 _ROWS = (
     *(FunctionRow(name, _same, help=f"{name} of every cell") for name in _ELEMENTWISE),
@@ -77,6 +88,10 @@ _ROWS = (
     FunctionRow("stack", _stacked, 1, None, help="values of one shape, in a new first dimension"),
     FunctionRow("dot", _dot, 2, 2, help="the sum of products over the last dimension"),
     FunctionRow("concat", _concatenated, 1, None, axis=True, help="values one behind the other, along `axis` (0)"),
+    FunctionRow("crop", _placed, 2, 2, size=True, help="crop(image, at, size = [h, w]): the patch at `at` = (a, u, v)"),
+    FunctionRow(
+        "paste", _placed, 2, 2, size=True, help="paste(patch, at, size = [h, w]): a canvas with the patch at `at`"
+    ),
     FunctionRow("zeros", _zeros, 1, None, help="zeros(n, …): zeros of that shape"),
 )
 

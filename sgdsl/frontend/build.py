@@ -105,13 +105,6 @@ def _number(text: str, span: Span) -> float:
     return int(value) if whole else value
 
 
-def _planned(what: str) -> Callable[[list[Built], Span, str], Built]:
-    def rule(_: list[Built], span: Span, __: str) -> Built:
-        return syntax.Planned(what, span)
-
-    return rule
-
-
 def _loop(children: list[Built], span: Span, flat: str) -> Built:
     index, low, high, *body = children
     head = Span(span.start, span.start + len(flat[span.start : span.end].split("{")[0].rstrip()))
@@ -180,7 +173,23 @@ def _head(children: list[Built], span: Span, flat: str) -> Built:
 
 def _call(children: list[Built], span: Span, flat: str) -> Built:
     function, (_, args) = children
-    return syntax.Call(function, args, span)
+    if not isinstance(function, syntax.Member):
+        return syntax.Call(function, args, span)
+    if len(args) == 1 and args[0].name is None:
+        return _factor_of([function, (args[0].value,)], span, flat)
+    what = "one node" if args else "a node"
+    raise refusal("E0222", f"`{_written(flat, function.span)}` is called with {what}, and its parents by name behind a bar",
+                  span, hint=f"write `{_written(flat, function.span)}(v | parent = …)`")  # fmt: skip
+
+
+def _factor_of(children: list[Built], span: Span, flat: str) -> Built:
+    """`model.member(node | parent = value, …)`"""
+    function, (node, *args) = children
+    if not isinstance(function, syntax.Member) or not isinstance(function.model, syntax.Name):
+        raise refusal("E0205", "a bar among arguments stands in a factor of another model", span, "no such factor",
+                      hint="write `digit.p(x | y = …)` with `use digit = …`, or commas")  # fmt: skip
+    given = tuple(c if isinstance(c, syntax.Arg) else syntax.Arg(None, c, c.span) for c in args)
+    return syntax.Of(function.model, function.name, node, given, span)
 
 
 def _args(children: list[Built], span: Span, flat: str) -> Built:
@@ -196,7 +205,7 @@ _RULES: dict[str, Callable[[list[Built], Span, str], Built]] = {
     "model": lambda c, span, _: syntax.ModelLine(c[0], c[1].value if len(c) > 1 else "", span),
     "const": lambda c, span, _: syntax.Const(c[0], c[1], span),
     "net": lambda c, span, _: syntax.Net(c[0], c[1], span),
-    "use": _planned("use"),
+    "use": lambda c, span, _: syntax.Use(c[0], c[1], _optional_args(c[2:]), span),
     "auto": _auto,
     "loop": _loop,
     "var": _var,
@@ -223,9 +232,9 @@ _RULES: dict[str, Callable[[list[Built], Span, str], Built]] = {
     "div": _binary("div"),
     "neg": lambda c, span, _: syntax.Unary(c[0], span),
     "call": _call,
-    "factor_of": _planned("factors of other models"),
+    "factor_of": _factor_of,
     "item": _item,
-    "member": _planned("members of other models"),
+    "member": lambda c, span, _: syntax.Member(c[0], c[1], span),
     "number": lambda c, span, _: c[0],
     "string": lambda c, span, _: c[0],
     "name": lambda c, span, _: c[0],

@@ -27,7 +27,7 @@ def constant(expr: syntax.Expr, consts: Constants) -> float:
             return _binary(expr, constant(expr.left, consts), constant(expr.right, consts))
         case (
             syntax.Text() | syntax.Pipe() | syntax.Call() | syntax.Items() | syntax.Item() | syntax.View() | syntax.Over()
-            | syntax.Place() | syntax.Planned()
+            | syntax.Place() | syntax.Of() | syntax.Member()
         ):  # fmt: skip
             raise refusal("E0312", "a number known at compile time is needed here", expr.span, "no constant",
                           hint="consts and numbers with + - * / make one")  # fmt: skip

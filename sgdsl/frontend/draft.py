@@ -50,6 +50,7 @@ class Draft:
     data: ir.Data | None
     auto: Auto
     made: Mapping[str, ir.Made] = field(default_factory=dict)
+    uses: Mapping[str, ir.Use] = field(default_factory=dict)
     axes: tuple[ir.Axis, ...] = ()
     ranges: Mapping[str, ir.Range] = field(default_factory=dict)
     file_lets: tuple[str, ...] = ()

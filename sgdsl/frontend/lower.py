@@ -142,7 +142,7 @@ def _check_bodies(declared: Mapping[str, Declaration], sink: Sink) -> None:
                 check_names(declaration.value, Visible(values, "a let"), declared, sink)
             case syntax.Net():
                 check_names(declaration.value, Visible(frozenset(), "a net"), declared, sink)
-            case syntax.Const() | syntax.Var() | syntax.Let():
+            case syntax.Const() | syntax.Var() | syntax.Let() | syntax.Use():
                 pass
 
 

@@ -14,8 +14,9 @@ from sgdsl.catalog.networks import NETWORKS, SOURCES
 from sgdsl.frontend import syntax
 from sgdsl.frontend.planned import PLANNED_FAMILIES, PLANNED_NAMES, planned_name
 from sgdsl.frontend.report import Refused, did_you_mean, refusal, report
+from sgdsl.frontend.uses import check_mean
 
-Declaration = syntax.Const | syntax.Var | syntax.Let | syntax.Net
+Declaration = syntax.Const | syntax.Var | syntax.Let | syntax.Net | syntax.Use
 RESERVED = frozenset((*FAMILIES, *SIDES, *FUNCTIONS, *NETWORKS, *SOURCES, *PLANNED_NAMES))
 SYNONYMS = {
     "gaussian": "Normal", "normaldistribution": "Normal", "multinomial": "Categorical", "onehotcategorical": "Categorical",
@@ -37,6 +38,8 @@ def kind_of(declaration: Declaration) -> str:
             return "a let"
         case syntax.Net():
             return "a net"
+        case syntax.Use():
+            return "another model"
         case syntax.Var(role):
             return {"observed": "an observed node"}.get(role, f"a {role} node")
 
@@ -45,7 +48,7 @@ def declare(statements: Iterable[syntax.Statement], sink: Sink) -> dict[str, Dec
     """Every declared name, the first declaration of each. Adds E0202, E0203."""
     declared: dict[str, Declaration] = {}
     for statement in statements:
-        if not isinstance(statement, syntax.Const | syntax.Var | syntax.Let | syntax.Net):
+        if not isinstance(statement, Declaration):
             continue
         name = statement.name
         if name.text in RESERVED:
@@ -54,7 +57,7 @@ def declare(statements: Iterable[syntax.Statement], sink: Sink) -> dict[str, Dec
         if name.text in declared:
             first = Label(declared[name.text].name.span, f"{kind_of(declared[name.text])}, declared here")
             report(sink, refusal("E0202", f"`{name.text}` is declared twice", name.span, "the second", labels=[first],
-                                 hint="nodes, lets, nets and consts share one name space"))  # fmt: skip
+                                 hint="nodes, lets, nets, consts and used models share one name space"))  # fmt: skip
         else:
             declared[name.text] = statement
     return declared
@@ -65,6 +68,26 @@ def _taken(name: str) -> str:
         if name in table:
             return what
     return "a family" if name in PLANNED_FAMILIES else "a word of the language"
+
+
+def parts(expr: syntax.Expr) -> Iterator[syntax.Expr]:
+    """An expression and all expressions in it, from the outside in."""
+    yield expr
+    match expr:
+        case syntax.Unary(arg, _):
+            inner: tuple[syntax.Expr, ...] = (arg,)
+        case syntax.Binary(_, left, right, _) | syntax.Pipe(left, right, _):
+            inner = (left, right)
+        case syntax.Items(items, _):
+            inner = items
+        case syntax.Call(function, args, _):
+            inner = (function, *(a.value for a in args))
+        case syntax.Of(_, _, _, args, _):
+            inner = tuple(a.value for a in args)
+        case _:
+            inner = ()
+    for part in inner:
+        yield from parts(part)
 
 
 def references(expr: syntax.Expr) -> Iterator[tuple[syntax.Name, bool]]:
@@ -96,7 +119,10 @@ def references(expr: syntax.Expr) -> Iterator[tuple[syntax.Name, bool]]:
             yield from ((name, False) for name in (source, *(edge for _, edge in edges)))
         case syntax.Over(_, source, _):
             yield source, False
-        case syntax.Number() | syntax.Text() | syntax.Place() | syntax.Planned():
+        case syntax.Of(_, _, _, args, _):  # the node is one of the other model's
+            for argument in args:
+                yield from references(argument.value)
+        case syntax.Number() | syntax.Text() | syntax.Place() | syntax.Member():
             return
 
 
@@ -132,7 +158,13 @@ class Visible:
 
 
 def check_names(expr: syntax.Expr, visible: Visible, declared: Mapping[str, Declaration], sink: Sink) -> None:
-    """Add E0190, E0201, E0204, E0205 for the names of an expression."""
+    """Add E0190, E0201, E0204, E0205, E0221, E0222 for the names of an expression."""
+    for inner in parts(expr):
+        if isinstance(inner, syntax.Of | syntax.Member):
+            try:
+                check_mean(inner, declared)
+            except Refused as refused:
+                report(sink, refused)
     for name, called in references(expr):
         try:
             _check_name(name, called, visible, declared)
@@ -179,6 +211,9 @@ def _check_declared(name: syntax.Name, called: bool, visible: Visible, declarati
                       "not a network or function", labels=[here], hint="write `*` for a product")  # fmt: skip
     if isinstance(declaration, syntax.Const | syntax.Net) or text in visible:
         return
+    if isinstance(declaration, syntax.Use):
+        raise refusal("E0205", f"`{text}` is another model, no value", name.span, "not a value", labels=[here],
+                      hint=f"write `{text}.mean(v | …)`, or a factor `{text}.p(v | …)` as a right-hand side")  # fmt: skip
     if visible.reader == "this factor":
         labels = [Label(visible.head, "its parents")] if visible.head else []
         raise refusal("E0204", f"`{text}` is not a parent of {visible.reader}", name.span, "not among the parents",

@@ -14,7 +14,6 @@ from sgdsl.frontend import syntax
 from sgdsl.frontend.advice import wrong_character, wrong_token
 from sgdsl.frontend.build import build, callbacks
 from sgdsl.frontend.lines import Piece, split
-from sgdsl.frontend.planned import not_here_yet
 from sgdsl.frontend.read import check_text
 from sgdsl.frontend.report import Refused, fatal, refusal, report
 
@@ -45,7 +44,6 @@ def parse(source: Source, sink: Sink) -> syntax.File:
     read = [s for p in lines.pieces if (s := _statement(lark, flat, p, sink)) is not None]
     if not any(flat[p.start : p.end].strip() for p in lines.pieces):
         raise fatal("E0108", "the file is empty", None, source, 'a model starts with a line `model NAME "what it is"`')
-    _check_planned(read, sink)
     return syntax.File(_model_line(read, lines.pieces, flat, sink), _others(read), tuple(lines.comments))
 
 
@@ -88,50 +86,6 @@ def _refused(error: UnexpectedInput, flat: str, span: Span) -> Refused:
             return wrong_token(flat, span, error.token, frozenset(error.accepts or error.expected))
         case _:
             raise AssertionError("lark has no other errors") from error
-
-
-def _check_planned(read: list[syntax.Statement], sink: Sink) -> None:
-    for statement in read:
-        for planned in _planned_in(statement):
-            report(sink, not_here_yet(planned))
-
-
-def _planned_in(statement: syntax.Statement) -> list[syntax.Planned]:
-    """The first form of a statement that is refused, if any."""
-    stack: list[object] = [statement]
-    while stack:
-        match stack.pop():
-            case syntax.Planned() as planned:
-                return [planned]
-            case tuple() as several:
-                stack.extend(reversed(several))
-            case syntax.Text() | syntax.Number() | syntax.ModelLine() | None:
-                pass
-            case syntax.Name(_, _, index):
-                stack.append(index)
-            case syntax.Item(value, index, _):
-                stack += [index, value]
-            case syntax.Loop(_, low, high, body, _, _):
-                stack += [body, high, low]
-            case syntax.Unary(arg, _):
-                stack.append(arg)
-            case syntax.Binary(_, left, right, _) | syntax.Pipe(left, right, _):
-                stack += [right, left]
-            case syntax.Arg(_, value, _) | syntax.Setting(_, value, _) | syntax.Const(_, value, _):
-                stack.append(value)
-            case syntax.Net(name, value, _) | syntax.Let(name, value, _):
-                stack += [value, name]
-            case syntax.Call(function, args, _):
-                stack += [args, function]
-            case syntax.Items(items, _):
-                stack.append(items)
-            case syntax.Var() as var:
-                stack += [var.type.shape, var.type.sizes, var.name]
-            case syntax.Factor() as factor:
-                stack += [factor.by.args if factor.by else None, factor.value, factor.given, factor.node]
-            case syntax.Data(_, args, _) | syntax.Section(_, args, _) | syntax.Auto(_, args, _, _):
-                stack.append(args)
-    return []
 
 
 def _others(read: list[syntax.Statement]) -> tuple[syntax.Statement, ...]:

@@ -6,11 +6,8 @@ from sgdsl.base.source import Span
 from sgdsl.frontend import syntax
 from sgdsl.frontend.report import Refused, refusal
 
-_MODELS = "write the factor out in this file"
 _INSTEAD: dict[str, str] = {
-    "use": _MODELS,
-    "factors of other models": _MODELS,
-    "members of other models": _MODELS,
+    "for in a used model": "use a model without loops",
     "MultivariateNormal": "write `Normal`, or mix coordinates by a latent that they share",
     "Exponential": "write `LogNormal`",
     "Gamma": "write `LogNormal`",
@@ -27,31 +24,20 @@ _INSTEAD: dict[str, str] = {
     "embed": "write `linear(n)`: a network reads a class one-hot",
     "transformer": "write `mlp`",
     "extern": "write `mlp`, `conv` or `deconv`",
-    "crop": "crop the images in the data",
-    "paste": "write a `deconv`",
 }
 PLANNED_FAMILIES = (
     "MultivariateNormal", "Exponential", "Gamma", "Beta", "ContinuousBernoulli", "DiscretizedLogistic", "Dirichlet",
     "VonMises", "VonMisesFisher", "Mixture", "Flow",
 )  # fmt: skip
 PLANNED_NETWORKS = ("resnet", "lstm", "embed", "transformer", "extern")
-PLANNED_FUNCTIONS = ("crop", "paste")
-PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_NETWORKS, *PLANNED_FUNCTIONS))
-_QUOTED = {"factors of other models": "another model's factor", "members of other models": "another model's factor"}
-
-
-def not_here_yet(planned: syntax.Planned) -> Refused:
-    """E0190 for a form or a name."""
-    what = _QUOTED.get(planned.what, f"`{planned.what}`")
-    return refusal(
-        "E0190", f"{what} is planned, not here yet", planned.span, "planned", hint=f"now: {_INSTEAD[planned.what]}"
-    )
+PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_NETWORKS))
 
 
 def planned_name(name: syntax.Name) -> Refused:
     """E0190 for a family, network or function by its name."""
-    return not_here_yet(syntax.Planned(name.text, name.span))
+    return planned_at(name.text, name.span)
 
 
 def planned_at(what: str, span: Span) -> Refused:
-    return not_here_yet(syntax.Planned(what, span))
+    """E0190 for a form or a name."""
+    return refusal("E0190", f"`{what}` is planned, not here yet", span, "planned", hint=f"now: {_INSTEAD[what]}")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from sgdsl.base.diagnostics import DiagnosticError
 from sgdsl.base.source import Source, Span
-from sgdsl.frontend.report import fatal
+from sgdsl.frontend import syntax
+from sgdsl.frontend.report import fatal, refusal
 
+USED = "used"
 LIMIT = 256 * 1024
 _BOMS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _JUNK = frozenset(range(32)) - {9, 10, 12, 13}
@@ -67,3 +71,25 @@ def _missing(name: str) -> str:
         return ""
     beside = sorted(n for n in os.listdir(folder) if n.endswith(".sgm"))[:5]
     return f"here are: {', '.join(beside)}" if beside else ""
+
+
+def read_used(file: syntax.Text, source: Source, chain: Sequence[tuple[str, Source]]) -> Source:
+    """The model of a `use` line in `source`, its path relative to that file. In a run folder models lie in its `used/` as they
+    were when it was run, named by `chain`: the models that use the next one, outermost first, each with its name for that.
+    Raises Refused: E0109, E0220; DiagnosticError."""
+    path = os.path.normpath(os.path.join(os.path.dirname(source.name), file.value))
+    run = os.path.dirname(chain[0][1].name)
+    copy = os.path.join(run, USED, ".".join(name for name, _ in chain) + ".sgm")
+    if os.path.isfile(os.path.join(run, "run.json")) and os.path.isfile(copy):
+        path = copy
+    files = [s.name for _, s in chain]
+    above = next((i for i, name in enumerate(files) if os.path.realpath(name) == os.path.realpath(path)), None)
+    if above is not None:
+        circle = " → ".join((*files[above:], path))
+        raise refusal("E0220", f"a model that uses itself: {circle}", file.span, "uses itself",
+                      hint="drop this line, or write the factors out")  # fmt: skip
+    try:
+        return read_source(path)
+    except DiagnosticError as error:
+        found = error.diagnostics[0]
+        raise refusal(found.code, found.message, file.span, "used here", hint=found.hint) from None

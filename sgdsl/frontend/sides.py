@@ -12,6 +12,7 @@ from sgdsl.frontend import syntax
 from sgdsl.frontend.names import RESERVED, SYNONYMS, Declaration, Visible, check_names, kind_of
 from sgdsl.frontend.planned import PLANNED_FAMILIES, planned_at, planned_name
 from sgdsl.frontend.report import Refused, closest, did_you_mean, refusal, report
+from sgdsl.frontend.uses import check_side
 
 _ESTIMATOR_SYNONYMS = {
     "reparameterized": "reparam", "reparameterised": "reparam", "rsample": "reparam", "gumbel_softmax": "gumbel",
@@ -22,7 +23,7 @@ _ESTIMATOR_SYNONYMS = {
 def check_factor(
     factor: syntax.Factor, declared: Mapping[str, Declaration], reach: Mapping[str, frozenset[str]], sink: Sink
 ) -> None:
-    """Add E0190, E0201, E0204, E0205, E0207, E0505, E0510 for the names of a factor."""
+    """Add E0190, E0201, E0204, E0205, E0207, E0221, E0222, E0505, E0510 for the names of a factor."""
     given = _check_parents(factor, declared, sink)
     try:
         _check_node(factor.node, declared)
@@ -51,7 +52,7 @@ def _check_parents(factor: syntax.Factor, declared: Mapping[str, Declaration], s
                                  hint="name a parent once"))  # fmt: skip
             continue
         declaration = declared.get(name.text)
-        if isinstance(declaration, syntax.Const | syntax.Net):
+        if isinstance(declaration, syntax.Const | syntax.Net | syntax.Use):
             here = Label(declaration.name.span, "declared here")
             report(sink, refusal("E0205", f"`{name.text}` is {kind_of(declaration)}: a parent is a node or a let", name.span,
                                  "no node", labels=[here], hint="consts and nets need not stand behind the bar"))  # fmt: skip
@@ -81,6 +82,8 @@ def _check_node(name: syntax.Name, declared: Mapping[str, Declaration]) -> None:
 
 def _check_side(factor: syntax.Factor, declared: Mapping[str, Declaration]) -> tuple[syntax.Arg, ...]:
     """The arguments of a family, or of all members of a product or mixture. Raises Refused: E0510, and as _check_family."""
+    if isinstance(factor.value, syntax.Of):
+        return check_side(factor.value, declared)
     name, args = side_of(factor.value)
     if name is None or name.text not in SIDES:
         return _check_family(factor.value, declared)

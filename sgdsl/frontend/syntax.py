@@ -120,15 +120,27 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A form that the grammar has and this version refuses (E0190): nothing after the parser meets one."""
+class Member:
+    """`digit.p`, alone: nothing but a call of it means something."""
 
-    what: str
+    model: Expr
+    name: Name
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """`digit.p(z)`, `digit.mean(x | y = …, z = …)`: a factor of another model, or its mean. `args`: behind the bar."""
+
+    model: Name
+    member: Name
+    node: Expr
+    args: tuple[Arg, ...]
     span: Span
 
 
 Copies = View | Over | Place
-Expr = Number | Text | Name | Unary | Binary | Pipe | Call | Items | Item | Copies | Planned
+Expr = Number | Text | Name | Unary | Binary | Pipe | Call | Items | Item | Copies | Member | Of
 
 
 # --- statements -----------------------------------------------------------------------------------------------
@@ -152,6 +164,16 @@ class Const:
 class Net:
     name: Name
     value: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """`use NAME = "file.sgm" (weights = "runs/x", frozen)`"""
+
+    name: Name
+    file: Text
+    args: tuple[Arg, ...]
     span: Span
 
 
@@ -250,7 +272,7 @@ class Loop:
     span: Span
 
 
-Statement = ModelLine | Const | Net | Let | Var | Factor | Auto | Data | Section | Loop | Planned
+Statement = ModelLine | Const | Use | Net | Let | Var | Factor | Auto | Data | Section | Loop
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sgdsl.middle.copies import Copies
 from sgdsl.middle.coverage import alike, doubled, missing
 from sgdsl.middle.digraph import Digraph
 from sgdsl.middle.graphs import Lets
+from sgdsl.middle.used import called
 
 NEEDS_Q = ("supervised", "latent")
 
@@ -180,11 +181,13 @@ def _check_reach(model: ir.Model, p: Digraph, lets: Lets, sink: Sink) -> None:
 
 
 def _check_use(model: ir.Model, lets: Lets, sink: Sink) -> None:
-    """W0401 for a let, a given node or a net that nothing reads."""
+    """W0401 for a let, a given node, a net or another model that nothing reads."""
     read = {name for f in (*model.p, *model.q) for name in (*f.given, *graphs.factor_reads(f))}
     used = read | lets.graph.ancestors(*read)
     idle = [("let", h.name, h.span) for h in model.lets if h.name not in used]
     idle += [("given", n.name, n.span) for n in model.nodes if n.role == "given" and n.name not in used]
+    used_models = {call.use for call in called(model)}
+    idle += [("model", u.name, u.span) for u in model.uses if u.name not in used_models]
     idle += [("net", n.name, n.span) for n in model.nets if not n.used]
     for kind, name, span in idle:
         sink.add(

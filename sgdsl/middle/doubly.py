@@ -13,7 +13,8 @@ from sgdsl.middle import ir
 from sgdsl.middle.digraph import reached
 from sgdsl.middle.estimators import Choice
 from sgdsl.middle.graphs import Graphs, factor_expressions, factor_reads, let_reads, networks
-from sgdsl.middle.networks import stages
+from sgdsl.middle.networks import stages, trained_stages
+from sgdsl.middle.used import called
 
 HOW = {
     "enumerate": "enumerated",
@@ -74,17 +75,19 @@ def _twice(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice]) -> It
     moving = _moving(graphs, choices)
     read = {name for f in model.q for name in factor_reads(f)}
     lets = [h for h in model.lets if read & {h.name, *graphs.lets.graph.descendants(h.name)}]
-    owners = [(f"q of `{f.node}`", factor_reads(f), _evaluated(model, f)) for f in model.q]
-    owners += [(f"the let `{h.name}`", (h.name,), (h.value,)) for h in lets]
-    for what, reads, found in owners:
+    owners = [(f"q of `{f.node}`", factor_reads(f), _evaluated(model, f), ("q", f.node), f.span) for f in model.q]
+    owners += [(f"the let `{h.name}`", (h.name,), (h.value,), ("let", h.name), h.span) for h in lets]
+    for what, reads, found, owner, place in owners:
         if not moving & set(graphs.lets.contracted(reads)):
             continue
-        for stage in (s for e in found for network in networks(e) for s in stages(network.parts, nets)):
+        own = ((s, s.span) for e in found for network in networks(e) for s in stages(network.parts, nets))
+        others = ((s, place) for c in called(model) if c.owner == owner for s in trained_stages(model, c))
+        for stage, span in chain(own, others):
             options = dict(stage.options)
             again = "dropout" if options.get("dropout") else "norm = batch" if options.get("norm") == "batch" else ""
             if again:
                 yield Diagnostic(
-                    "E0507", f"`gradient = dreg` cannot run a network with {again} twice", stage.span, again,
+                    "E0507", f"`gradient = dreg` cannot run a network with {again} twice", span, again,
                     _asked(model),
                     (f"{what} reads a draw, so that its network runs once for draws and once, with fixed weights, in log q",
                      "dropout would not repeat itself" if again == "dropout" else "the rows would be counted twice"),

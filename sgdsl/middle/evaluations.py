@@ -9,7 +9,7 @@ from math import prod
 from sgdsl.middle import ir
 from sgdsl.middle.doubly import passes
 from sgdsl.middle.estimators import entries
-from sgdsl.middle.graphs import Graphs, factor_expressions, factor_reads, let_reads, networks
+from sgdsl.middle.graphs import Graphs, evaluates, factor_expressions, factor_reads, let_reads
 from sgdsl.middle.plan import Plan
 
 
@@ -27,7 +27,7 @@ class Evaluation:
 
 
 def evaluations(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) -> tuple[Evaluation, ...]:
-    """The methods of a step that own a network or a table, lets first, then q's, then p's, in their order."""
+    """The methods of a step that own a network or a table, or call another model's: lets, then q's, then p's, in order."""
     sampled = _sampled(model, graphs, plan)
     scored = {t.node for t in plan.terms if t.side == "p" and not t.constant}
     times = passes(model, graphs, plan.choices, scored) if plan.gradient == "dreg" else {}
@@ -56,7 +56,7 @@ def _in_bayes(
         f"let_{h.name}": let_reads(h)
         for h in model.lets
         if node in graphs.lets.contracted([h.name]) and read & {h.name, *graphs.lets.graph.descendants(h.name)}
-        if any(networks(h.value))
+        if evaluates(h.value)
     }
     calls |= {f"decode_{n}": reads for n, reads in children.items()}
     for method, reads in calls.items():
@@ -87,7 +87,7 @@ def _methods(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[tuple[str,
     read = {name for factor in (*q, *p) for name in factor_reads(factor)}
     for let in model.lets:
         used = read & {let.name, *graphs.lets.graph.descendants(let.name)}
-        if used and any(networks(let.value)):
+        if used and evaluates(let.value):
             yield f"let_{let.name}", let_reads(let)
     for factor in (*q, *p):
         if _owns(factor) or isinstance(factor.parameters[0].source, ir.Bayes):
@@ -95,6 +95,6 @@ def _methods(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[tuple[str,
 
 
 def _owns(factor: ir.Factor) -> bool:
-    """Whether a factor owns a network or a table."""
-    tables = any(isinstance(p.source, ir.Table) for p in factor.parameters)
-    return tables or any(any(networks(e)) for e in factor_expressions(factor))
+    """Whether a factor owns a network or a table, or calls another model's."""
+    tables = any(isinstance(p.source, ir.Table | ir.Used) for p in factor.parameters)
+    return tables or any(evaluates(e) for e in factor_expressions(factor))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -14,6 +14,7 @@ from sgdsl.middle.evaluations import Evaluation, evaluations
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.objective import Density, Objective, Weighting
 from sgdsl.middle.plan import Plan
+from sgdsl.middle.used import called
 
 HOW = {
     "reparam": "reparameterised",
@@ -75,7 +76,8 @@ class Pattern:
 @dataclass(frozen=True, slots=True)
 class Page:
     """What `sgdsl explain MODEL` says. `alpha`: a number, or "auto" for 0.1/ρ; `formula`: the bound in general; `made`:
-    what the compiler made of q and why, in lines; `gradient`: "dreg", or "plain"."""
+    what the compiler made of q and why, in lines; `gradient`: "dreg", or "plain"; `others`: what comes
+    from other models, in lines."""
 
     model: str
     bound: str
@@ -88,6 +90,7 @@ class Page:
     patterns: tuple[Pattern, ...]
     made: tuple[str, ...]
     gradient: str
+    others: tuple[str, ...] = ()
 
 
 def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[str, str], int]) -> Page:
@@ -109,7 +112,34 @@ def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[
         tuple(rows),
         tuple(recognition.in_words(model)),
         plan.gradient,
+        tuple(others_in_words(model)),
     )
+
+
+def others_in_words(model: ir.Model) -> list[str]:
+    """Each model that is used with its weights, then what is taken from it: its factor there, its file and line."""
+    lines = []
+    for use in model.uses:
+        weights = f"weights of {use.weights}" if use.weights else "weights of its own"
+        lines.append(
+            f"{use.name}: {use.model.name}, {use.model.source.name}, {weights}, {'frozen' if use.frozen else 'trained'}"
+        )
+        for what, factor in _taken(model, use):
+            line, _ = use.model.source.position(factor.span.start)
+            lines.append(f"    {what}: line {line}, {factor.text or factor.head}")
+    return lines
+
+
+def _taken(model: ir.Model, use: ir.Use) -> Iterator[tuple[str, ir.Factor]]:
+    """What takes a factor of another model, and that factor."""
+    for factor in (*model.p, *model.q):
+        if factor.used and factor.used.use == use.name:
+            yield factor.head, use.model.factor(factor.used.side, factor.used.node)
+    for call in called(model):
+        kind, name = call.owner
+        if call.mean and call.use == use.name:
+            what = f"let {name}" if kind == "let" else model.factor("p" if kind == "p" else "q", name).head
+            yield f"mean in {what}", use.model.factor("p", call.node)
 
 
 def _drawn(choice: Choice) -> str:

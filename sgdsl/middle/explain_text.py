@@ -30,6 +30,7 @@ def page_text(page: Page) -> str:
     for pattern in page.patterns:
         lines += ["", pattern.title, *(f"    {line}".rstrip() for line in _pattern(pattern, page.samples, width))]
     lines += ["", *page.made] if page.made else []
+    lines += ["", "other models", *(f"    {line}" for line in page.others)] if page.others else []
     return "\n".join(lines) + "\n"
 
 

@@ -134,6 +134,18 @@ class Weight:
     copies: tuple[Range, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """`digit.mean(x | y = …)`: the mean of p(x | …) of another model. `use`: its name here; `args`: the nodes that the factor
+    reads, in its order, and their values."""
+
+    use: str
+    node: str
+    args: tuple[tuple[str, Expr], ...]
+    shape: Shape = ()
+    span: Span = field(default=NOWHERE, compare=False)
+
+
 # Copies of a loop at other places than the reader's own. Each is the whole value of a let that the front end makes.
 
 
@@ -169,4 +181,4 @@ class Place:
     span: Span = field(default=NOWHERE, compare=False)
 
 
-Expr = Number | Ref | Operation | Call | Vector | Apply | Weight | View | Over | Place
+Expr = Number | Ref | Operation | Call | Vector | Apply | Weight | Mean | View | Over | Place

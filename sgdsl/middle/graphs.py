@@ -68,6 +68,8 @@ def walk(expr: ir.Expr) -> Iterator[ir.Expr]:
             inner = expr.items
         case ir.Apply():
             inner = expr.network.inputs
+        case ir.Mean():
+            inner = tuple(value for _, value in expr.args)
         case _:
             assert_never(expr)
     for part in inner:
@@ -82,6 +84,11 @@ def references(expr: ir.Expr) -> Iterator[ir.Ref]:
 def networks(expr: ir.Expr) -> Iterator[ir.Network]:
     """Every network that an expression applies, in order."""
     return (part.network for part in walk(expr) if isinstance(part, ir.Apply))
+
+
+def evaluates(expr: ir.Expr) -> bool:
+    """Whether an expression applies a network, its own or another model's."""
+    return any(isinstance(part, ir.Apply | ir.Mean) for part in walk(expr))
 
 
 def factor_expressions(factor: ir.Factor) -> Iterator[ir.Expr]:
@@ -101,6 +108,8 @@ def expressions(trunk: ir.Network | None, parameters: Iterable[ir.Parameter]) ->
                 yield from source.parents
             case ir.Value():
                 yield source.expr
+            case ir.Used():
+                yield from (value for _, value in source.args)
             case ir.Product() | ir.Mixture():
                 for expert in source.experts:
                     yield from expressions(expert.trunk, expert.parameters)

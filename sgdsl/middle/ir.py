@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
@@ -11,6 +11,7 @@ from sgdsl.base.source import NOWHERE, Source, Span
 from sgdsl.middle.expressions import Apply as Apply
 from sgdsl.middle.expressions import Call as Call
 from sgdsl.middle.expressions import Expr as Expr
+from sgdsl.middle.expressions import Mean as Mean
 from sgdsl.middle.expressions import Net as Net
 from sgdsl.middle.expressions import NetUse as NetUse
 from sgdsl.middle.expressions import Network as Network
@@ -38,6 +39,7 @@ from sgdsl.middle.sources import Parameter as Parameter
 from sgdsl.middle.sources import ParameterSource as ParameterSource
 from sgdsl.middle.sources import Product as Product
 from sgdsl.middle.sources import Table as Table
+from sgdsl.middle.sources import Used as Used
 from sgdsl.middle.sources import Value as Value
 from sgdsl.middle.types import Shape as Shape
 from sgdsl.middle.types import Support as Support
@@ -122,6 +124,7 @@ class Factor:
     piece: str = (
         ""  # what tells it from the node's other factors on its side: "" for the one of most copies, "1" for p(z[1])
     )
+    used: Used | None = field(default=None, compare=False)  # where its right-hand side is another model's factor
 
     @property
     def id(self) -> str:
@@ -143,6 +146,8 @@ class Factor:
     def mixture(self) -> Mixture | None:
         """Its experts, where it is a mixture."""
         source = self.parameters[0].source
+        if isinstance(source, Used):
+            return source.mixture
         return source if isinstance(source, Mixture) else None
 
 
@@ -166,6 +171,20 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """`use NAME = "file.sgm" (weights = …, frozen)`: another model, right by itself. `parents`: the nodes that each of its
+    factors reads, lets contracted, by side and node; `weights`: a run folder, "" for none; `file`: as written."""
+
+    name: str
+    file: str
+    model: Model
+    parents: Mapping[tuple[Side, str], tuple[str, ...]]
+    weights: str = ""
+    frozen: bool = False
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A whole .sgm file. Nodes, lets, nets and factors in the order of the file; `statements`: (kind, name) of everything
     that owns weights in the order of the file, kind in let, net, p, q — the order of initial weights."""
@@ -183,7 +202,8 @@ class Model:
     data: Data | None
     source: Source = field(repr=False, compare=False)
     axes: tuple[Axis, ...] = ()
-    _named: dict[tuple[str, str], Node | Let | Net | Factor] = field(init=False, repr=False, compare=False)
+    uses: tuple[Use, ...] = ()
+    _named: dict[tuple[str, str], Node | Let | Net | Factor | Use] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Of two factors of a node, which checks.py refuses, the first is found; of a node's pieces that of most copies. The
@@ -191,8 +211,8 @@ class Model:
         factors: dict[tuple[str, str], Factor] = {}
         for factor in sorted((*self.p, *self.q), key=lambda f: -math.prod(r.copies for r in f.axes)):
             factors.setdefault((factor.side, factor.node), factor)
-        others = (("node", self.nodes), ("let", self.lets), ("net", self.nets))
-        named: dict[tuple[str, str], Node | Let | Net | Factor] = {
+        others = (("node", self.nodes), ("let", self.lets), ("net", self.nets), ("use", self.uses))
+        named: dict[tuple[str, str], Node | Let | Net | Factor | Use] = {
             (kind, n.name): n for kind, found in others for n in found
         }
         for factor in (*self.p, *self.q):
@@ -222,6 +242,9 @@ class Model:
 
     def net(self, name: str) -> Net:
         return cast(Net, self._named["net", name])
+
+    def use(self, name: str) -> Use:
+        return cast(Use, self._named["use", name])
 
     def factor(self, side: Side, node: str) -> Factor:
         return cast(Factor, self._named[side, node])

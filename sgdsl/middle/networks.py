@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from sgdsl.base.diagnostics import Diagnostic, Label, Sink
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Graphs, factor_expressions, networks, references
+from sgdsl.middle.used import Called, called, networks_of, reached
 
 
 def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
@@ -29,6 +30,40 @@ def check_norms(model: ir.Model, graphs: Graphs, sink: Sink) -> None:
                            "write norm = layer, or put the norm into a network that reads observed nodes alone")
             )  # fmt: skip
     _check_bayes(model, nets, sink)
+    _check_used(model, graphs, fixed, sink)
+
+
+def _check_used(model: ir.Model, graphs: Graphs, fixed: Collection[str], sink: Sink) -> None:
+    """A model that is trained further counts the rows that it is given."""
+    for call in called(model):
+        read = [ref.name for _, value in call.args for ref in references(value)]
+        varying = [n for n in graphs.lets.contracted(read) if n not in fixed]
+        if varying and any(dict(s.options).get("norm") == "batch" for s in trained_stages(model, call)):
+            names, kind = ", ".join(f"`{n}`" for n in varying), call.owner[0]
+            span = model.let(call.owner[1]).span if kind == "let" else model.factor(_side(kind), call.owner[1]).span
+            sink.add(
+                Diagnostic("E0504", f"batch normalisation in `{call.use}`, of what reads {names}", span, "norm = batch there",
+                           (), ("its input varies over samples or values of a row, which are no rows of the data",),
+                           f"freeze `{call.use}`, or write norm = layer there")
+            )  # fmt: skip
+
+
+def _side(kind: str) -> ir.Side:
+    return "p" if kind == "p" else "q"
+
+
+def trained_stages(model: ir.Model, call: Called) -> Iterator[ir.Stage]:
+    """The stages of another model that a call evaluates in training mode: none of a frozen one."""
+    use = model.use(call.use)
+    if use.frozen:
+        return
+    owners, nets = reached(use.model, [(call.side, call.node)]), {n.name: n.parts for n in use.model.nets}
+    for owner in owners:
+        for network in networks_of(use.model, owner):
+            yield from stages(network.parts, nets)
+    for inner in called(use.model):
+        if inner.owner in owners:
+            yield from trained_stages(use.model, inner)
 
 
 def _check_bayes(model: ir.Model, nets: dict[str, tuple[ir.Part, ...]], sink: Sink) -> None:

@@ -6,14 +6,17 @@ an estimate by its expectation: the bound's value at given draws changes, its ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
-from sgdsl.middle.graphs import Graphs, factor_expressions, factor_reads, networks
+from sgdsl.middle.elimination import Product
+from sgdsl.middle.estimators import Choice
+from sgdsl.middle.graphs import Graphs, build, factor_expressions, factor_reads, networks
 from sgdsl.middle.plan import Plan
 from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
+from sgdsl.middle.scopes import Scopes
 
 
 def optimise(model: ir.Model, graphs: Graphs, plan: Plan) -> Plan:
@@ -25,6 +28,17 @@ def optimise(model: ir.Model, graphs: Graphs, plan: Plan) -> Plan:
     if level > 1:
         found += _closed(model, graphs, plan)
     return replace(plan, rewrites=tuple(found))
+
+
+def plan_of_used(model: ir.Model, soft: Collection[str], rewrites: Collection[Rewrite]) -> Plan:
+    """A plan for the methods of a model that another one uses: every value on one level, nothing drawn. `soft`: nodes whose
+    values come as vectors of weights; first layers are split where `rewrites` of the other one split any."""
+    names = (*(n.name for n in model.nodes), *(h.name for h in model.lets))
+    choices = {n: Choice("gumbel", "given as weights") for n in soft}
+    scopes = Scopes(build(model), {}, dict.fromkeys(names, ()))
+    found = Plan((), choices, scopes, (), (), (), Product((), ()), {}, (), (), None, "snis", "lse", 1)
+    split = any(isinstance(r, Split) for r in rewrites)
+    return replace(found, rewrites=tuple(_splits(model, found)) if split else ())
 
 
 def _splits(model: ir.Model, plan: Plan) -> Iterator[Split]:

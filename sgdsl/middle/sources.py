@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sgdsl.middle.expressions import Expr, Network, Ref
 from sgdsl.middle.loops import Range
@@ -90,7 +91,19 @@ class Mixture:
     experts: tuple[Expert, ...]
 
 
-ParameterSource = Head | Own | Table | Learned | Value | Default | Bayes | Product | Mixture
+@dataclass(frozen=True, slots=True)
+class Used:
+    """All parameters are those of another model's factor, `digit.p(x | y = …)`. `use`, `args`: as in Mean; `mixture`: its
+    experts, where it is one."""
+
+    use: str
+    side: Literal["p", "q"]
+    node: str
+    args: tuple[tuple[str, Expr], ...]
+    mixture: Mixture | None = None
+
+
+ParameterSource = Head | Own | Table | Learned | Value | Default | Bayes | Product | Mixture | Used
 
 
 @dataclass(frozen=True, slots=True)

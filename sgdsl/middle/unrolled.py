@@ -127,6 +127,8 @@ class _Copies:
                 return replace(expr, items=tuple(self.expr(i, at) for i in expr.items))
             case ir.Apply():
                 return replace(expr, network=self.network(expr.network, at))
+            case ir.Mean():
+                return replace(expr, args=tuple((name, self.expr(value, at)) for name, value in expr.args))
             case ir.Weight():
                 return replace(expr, copies=_stacked(expr.copies, at))
             case ir.Place():
@@ -195,6 +197,8 @@ class _Copies:
                 return ir.Value(self.expr(source.expr, at))
             case ir.Product() | ir.Mixture():
                 return replace(source, experts=tuple(self._expert(e, at) for e in source.experts))
+            case ir.Used():
+                return replace(source, args=tuple((name, self.expr(value, at)) for name, value in source.args))
             case ir.Bayes():
                 return ir.Bayes()
             case ir.Head() | ir.Default():

@@ -62,6 +62,36 @@ def cell_log_prob(kind: ir.Type, family: str, at: Mapping[str, Tensor], value: T
             raise NotImplementedError(family)
 
 
+def mean(kind: ir.Type, family: str, at: Mapping[str, Tensor]) -> Tensor:
+    """The mean of each cell, from the formulas of textbooks; of a class its probabilities, of a mixture's experts the weighted
+    sum."""
+    if "weights" in at:
+        experts = mean(kind, family, {name: value for name, value in at.items() if name != "weights"})
+        share = at["weights"].exp()
+        return (share.reshape(*share.shape, *[1] * (experts.dim() - 2)) * experts).sum(1)
+    probs = at["probs"] if "probs" in at else at["logits"].sigmoid() if "logits" in at else None
+    match family:
+        case "Categorical":
+            weights = at["probs"] if "probs" in at else at["logits"].softmax(-1)
+            values = torch.arange(kind.first, kind.first + weights.shape[-1], dtype=weights.dtype)
+            return weights @ values if kind.support == "range" else weights
+        case "Bernoulli":
+            assert probs is not None
+            return probs
+        case "Normal" | "Laplace" | "StudentT":
+            return at["loc"]
+        case "LogNormal":
+            return (at["loc"] + at["scale"] ** 2 / 2).exp()
+        case "Poisson":
+            return at["rate"]
+        case "NegativeBinomial" | "ZeroInflatedNegativeBinomial":
+            assert probs is not None
+            counted = at["total_count"] * probs / (1 - probs)
+            return counted * (1 - at["gate"]) if "gate" in at else counted
+        case _:
+            raise NotImplementedError(family)
+
+
 def _categorical(logits: Tensor, index: Tensor) -> Tensor:
     rows = max(len(logits), len(index))
     log_probs = logits.log_softmax(-1).expand(rows, *logits.shape[1:])

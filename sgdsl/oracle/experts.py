@@ -36,6 +36,12 @@ def side_by_side(kind: ir.Type, value: Tensor, network_input: Tensor) -> Tensor:
     return torch.cat((zeroed.flatten(1), there[..., 0].double()), 1)
 
 
+def told(model: ir.Model, expert: ir.Expert, values: Mapping[str, Tensor]) -> Tensor | None:
+    """Rows in which a partial node that it reads has a cell."""
+    masks = [present(model.node(n).type, values[n]).reshape(len(values[n]), -1) for n in expert.partial]
+    return torch.cat(masks, 1).any(1) if masks else None
+
+
 def counted(told: Sequence[Tensor | None]) -> list[Tensor]:
     """In which rows each expert counts, [N or 1] each: where it is told something, or no expert is."""
     always = torch.ones(1, dtype=torch.bool)

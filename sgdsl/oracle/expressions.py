@@ -51,6 +51,8 @@ def call(expr: ir.Call, args: list[Tensor]) -> Tensor:
     """A function by name."""
     if expr.function == "zeros":
         return torch.zeros(1, *expr.shape, dtype=torch.float64)
+    if expr.function in ("crop", "paste"):
+        return place(expr.function, args[0].double(), args[1].double(), expr.shape[1], expr.shape[2])
     args = aligned(args)
     first = args[0]
     if expr.function in ELEMENTWISE:
@@ -91,3 +93,25 @@ def _reduce(function: str, value: Tensor, axis: int | None) -> Tensor:
             return value.max(at).values
         case _:
             return value.select(at, -1)
+
+
+def place(function: str, image: Tensor, at: Tensor, height: int, width: int) -> Tensor:
+    """`crop` and `paste` [N or 1, c, height, width] as products of two matrices of hats, one a side."""
+    scale, centre = (at[:, 0] / 4).exp(), (at[:, 1:] / 2).tanh()
+    matrices = []
+    for new, old, middle in ((height, image.shape[-2], centre[:, 1]), (width, image.shape[-1], centre[:, 0])):
+        cells = (2 * torch.arange(new, dtype=torch.float64) + 1) / new - 1
+        if function == "crop":
+            seen = new / old * scale[:, None] * cells + middle[:, None]
+        else:
+            seen = (cells - middle[:, None]) / (old / new * scale[:, None])
+        cell = (seen + 1) * old / 2 - 0.5
+        matrices.append((1 - (cell[..., None] - torch.arange(old)).abs()).clamp(min=0))
+    rows, columns = matrices
+    return torch.einsum("nij,ncjk,nlk->ncil", *_rows(rows, image, columns))
+
+
+def _rows(*parts: Tensor) -> list[Tensor]:
+    """With as many outcomes each."""
+    most = max(map(len, parts))
+    return [p.expand(most, *p.shape[1:]) for p in parts]

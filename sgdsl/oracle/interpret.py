@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sgdsl.middle import ir
-from sgdsl.oracle import experts
+from sgdsl.oracle import experts, others
 from sgdsl.oracle.densities import cell_log_prob, domain
 from sgdsl.oracle.expressions import aligned, call, operate
 from sgdsl.oracle.inputs import cell_weights, flat, number, outer, own_copy, stack_raw
@@ -51,6 +51,8 @@ class Reader:
                 return torch.stack(torch.broadcast_tensors(*items), dim=1)
             case ir.Apply():
                 return self.network(expr.network, values, owned)
+            case ir.Mean():
+                return others.mean(self, expr, values, owned)
             case ir.Weight():
                 return own_copy(next(owned.free), expr.copies)[None]
 
@@ -124,9 +126,12 @@ class Reader:
         match factor.parameters[0].source if factor.parameters else None:
             case ir.Bayes() as source:
                 return {"logits": self._posterior(factor.node, source, values)}
+            case ir.Used() as source:
+                free = Owned(self.owned(f"{prefix}.net").layers, self.owned(f"{prefix}.weight").free)
+                return others.parameters(self, source, values, free)
             case ir.Product() | ir.Mixture() as source:
                 found = [self._parameters(f"{prefix}.expert{i}", e, values) for i, e in enumerate(source.experts, 1)]
-                told = [self._told(e, values) for e in source.experts]
+                told = [experts.told(self.model, e, values) for e in source.experts]
                 if isinstance(source, ir.Mixture):
                     return experts.stacked(found, experts.counted(told))
                 if source.prior:
@@ -146,13 +151,6 @@ class Reader:
         logits = torch.stack(torch.broadcast_tensors(*found), -1)
         logits = logits[:, 1] - logits[:, 0] if kind.support == "binary" else logits
         return logits.reshape(len(logits), *kind.event, *logits.shape[1:])
-
-    def _told(self, expert: ir.Expert, values: Mapping[str, Tensor]) -> Tensor | None:
-        """Rows in which a partial node that it reads has a cell."""
-        masks = [
-            experts.present(self.model.node(n).type, values[n]).reshape(len(values[n]), -1) for n in expert.partial
-        ]
-        return torch.cat(masks, 1).any(1) if masks else None
 
     def _parameters(
         self, prefix: str, factor: ir.Factor | ir.Expert, values: Mapping[str, Tensor]
@@ -201,7 +199,7 @@ class Reader:
                 return aligned([raw], 1 + len(parameter.shape))[0].expand(-1, *parameter.shape)
             case ir.Default():
                 return torch.full((1, *parameter.shape), parameter.source.value, dtype=torch.float64)
-            case ir.Bayes() | ir.Product() | ir.Mixture():
+            case ir.Bayes() | ir.Product() | ir.Mixture() | ir.Used():
                 raise AssertionError("a side of its own")
 
     def _head(self, name: str, network: ir.Network | None, hidden: Tensor, shape: ir.Shape) -> Tensor:

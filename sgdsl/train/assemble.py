@@ -86,8 +86,8 @@ def _fabric(device: torch.device, bf16: bool) -> Fabric:
 
 
 def learned(model: Queries) -> list[nn.Parameter]:
-    """The weights. Raises RunError: E0664 where there are none."""
-    parameters = list(model.parameters())
+    """The weights that are trained: those of frozen models are not. Raises RunError: E0664 where there are none."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         hint = "give a factor a network or `learned`"
         raise run_error("E0664", "the model has no weights: there is nothing to train", hint=hint)

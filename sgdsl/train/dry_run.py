@@ -13,6 +13,7 @@ from sgdsl.train.assemble import reproducible
 from sgdsl.train.memory import Memory, predict, pretended_model
 from sgdsl.train.prepare import Prepared, prepare
 from sgdsl.train.settings import Settings, settings_of
+from sgdsl.train.used import check_used
 
 MIB = 2**20
 
@@ -48,8 +49,9 @@ class Forecast:
 
 def dry_run(program: Program, data: object = None, test: object = None, seed: int | None = None) -> Forecast:
     """Opens and checks the data as `fit` does, and predicts memory. Trains nothing and writes nothing.
-    Raises DataError; RunError: E0664, E0667."""
+    Raises DataError; RunError: E0662–E0664, E0667, E0670."""
     settings = settings_of(program, seed)
+    check_used(program)
     with reproducible(settings):
         fake, model = pretended_model(program, settings)
         ready = prepare(program, model, settings, data, test)

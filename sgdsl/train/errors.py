@@ -23,7 +23,7 @@ class TrainingError(DiagnosticError):
 
 
 class RunError(DiagnosticError):
-    """A run folder, a device or a question that is not possible (E0660–E0669). Exit code 2."""
+    """A run folder, a device or a question that is not possible (E0660–E0679). Exit code 2."""
 
 
 class Interrupted(KeyboardInterrupt):

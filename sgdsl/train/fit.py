@@ -24,6 +24,7 @@ from sgdsl.train.run_folder import Folder
 from sgdsl.train.settings import Settings, settings_of
 from sgdsl.train.sources import path_of
 from sgdsl.train.state import State, Weights, export
+from sgdsl.train.used import load_used
 
 
 def fit(
@@ -51,6 +52,8 @@ def fit(
         data = path_of(run_folder.read_json(run_folder.find_folder(resume).config)["origin"])
     with reproducible(settings):
         model = build(program.text, program.model.name).to(device_of(settings.train.device))
+        if resume is None:
+            load_used(model, program)
         ready = prepare(program, model, settings, data, test)
         state, job = assemble(program, model, ready, settings)
         facts = describe(program, ready, settings, arguments, seed)

@@ -123,7 +123,7 @@ def _learns(model: Queries, table: Table, held: Held, node: str) -> bool:
         log_q = model.log_q(drawn.values)[node].sum()
         if not log_q.requires_grad:
             return False
-        grads = torch.autograd.grad(log_q, list(model.parameters()), allow_unused=True)
+        grads = torch.autograd.grad(log_q, [p for p in model.parameters() if p.requires_grad], allow_unused=True)
     return any(bool(grad.any()) for grad in grads if grad is not None)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from sgdsl.driver import Program
+from sgdsl.driver import Program, ir
 from sgdsl.train.checkpoint import write_json, write_text
 from sgdsl.train.errors import run_error
 
@@ -44,6 +44,10 @@ class Folder:
     @property
     def model(self) -> Path:
         return self.path / "model.sgm"
+
+    @property
+    def used(self) -> Path:
+        return self.path / "used"
 
     @property
     def emitted(self) -> Path:
@@ -141,6 +145,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def begin(folder: Folder, program: Program, config: Mapping[str, object], facts: Mapping[str, object]) -> None:
     """Writes everything that is known before the first step. `facts`: arguments, overrides, seed, fingerprint, …"""
     write_text(folder.model, program.source.text)
+    _keep_used(folder, program)
     write_text(folder.emitted, program.text)
     write_json(folder.config, config)
     write_json(folder.run, {"format": FORMAT, **_surroundings(), **facts, "status": "running", "exit": None})
@@ -151,10 +156,26 @@ def resume(folder: Folder, program: Program, config: Mapping[str, object], facts
     before = read_json(folder.run)
     resumed = [*before.get("resumed", ()), now()]
     write_text(folder.model, program.source.text)
+    _keep_used(folder, program)
     write_text(folder.emitted, program.text)
     write_json(folder.config, config)
     write_json(folder.run, {**before, **_surroundings(), **facts, "started": before.get("started"), "resumed": resumed,
                             "status": "running", "exit": None})  # fmt: skip
+
+
+def _keep_used(folder: Folder, program: Program) -> None:
+    """The files of used models, named as the compiler looks for them in a run folder (frontend/read.py)."""
+    for name, model in used_models(program.model).items():
+        folder.used.mkdir(exist_ok=True)
+        write_text(folder.used / f"{name}.sgm", model.source.text)
+
+
+def used_models(model: ir.Model, above: str = "") -> dict[str, ir.Model]:
+    """Every model that a model uses, those inside others too, by its names from the outside in, joined by points."""
+    found: dict[str, ir.Model] = {}
+    for use in model.uses:
+        found |= {above + use.name: use.model, **used_models(use.model, f"{above}{use.name}.")}
+    return found
 
 
 def finish(folder: Folder, status: str, code: int, **facts: object) -> None:

@@ -113,6 +113,8 @@ CALLS = {
     "mean": "mean(z, axis = 0) * z",
     "max": "max(z) + z", "last": "last(z) + z", "stack": "sum(stack(z, z), axis = 0)", "dot": "dot(z, z) + z",
     "concat": "concat(last(z), last(z), last(z))", "zeros": "zeros(3) + z",
+    "crop": "sum(crop(stack(stack(z, z, z)), z, size = [2, 2])) * z",
+    "paste": "sum(paste(stack(stack(z, z, z)), z, size = [5, 6])) * z",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from sgdsl.base.diagnostics import DiagnosticError
 from sgdsl.base.source import Source
 from sgdsl.catalog.errors import ERRORS, ErrorPage
 
+PAGE = str(Path(__file__).parent / "pages" / "page.sgm")  # beside the model that pages use
 PROGRAMS = [page for page in ERRORS.values() if not page.command]
 PACKAGE = Path(driver.__file__).parent
 
@@ -19,7 +20,7 @@ PACKAGE = Path(driver.__file__).parent
 def codes(text: str) -> list[str]:
     """The codes of all diagnostics of a program, warnings and notes among them."""
     try:
-        checked = driver.check(Source("page.sgm", text))
+        checked = driver.check(Source(PAGE, text))
         return [d.code for d in (*checked.notes, *driver.remarks(checked))]
     except DiagnosticError as error:
         return [d.code for d in error.diagnostics]
@@ -35,7 +36,7 @@ def test_wrong_program_makes_exactly_its_mistake(page: ErrorPage) -> None:
 def test_right_program_is_clean(page: ErrorPage) -> None:
     """Protects the cure: it compiles without so much as a warning, to the end."""
     assert codes(page.right) == []
-    assert "class Model" in driver.compile_source(Source("page.sgm", page.right)).text
+    assert "class Model" in driver.compile_source(Source(PAGE, page.right)).text
 
 
 def test_every_code_in_the_package_has_a_page() -> None:

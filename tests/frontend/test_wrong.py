@@ -16,7 +16,7 @@ from sgdsl.frontend.read import read_source
 
 FOLDER = Path(__file__).parent / "wrong"
 PROGRAMS = sorted(FOLDER.glob("*.sgm"))
-SEVERAL = {"many_names", "one_slip_each", "planned_models", "too_many_weights"}
+SEVERAL = {"many_names", "one_slip_each", "too_many_weights"}
 
 
 def messages(path: Path) -> str:
@@ -27,7 +27,7 @@ def messages(path: Path) -> str:
         driver.check(source)
     except DiagnosticError as error:
         shown = "\n\n".join(render(d, color=False, source=source) for d in error.diagnostics) + "\n"
-        return shown.replace(str(path), path.name)
+        return shown.replace(f"{path.parent}/", "")
     return "no mistake was found\n"
 
 

@@ -35,6 +35,7 @@ def check(draft: Draft, sink: Sink) -> ir.Model:
         draft.data,
         draft.source,
         draft.axes,
+        uses=tuple(draft.uses.values()),
     )
 
 

@@ -20,11 +20,7 @@ def expert(written: syntax.Factor, value: syntax.Expr, context: Context) -> ir.E
     """The family that `value` is, with its parameters. Raises Refused: E03."""
     name, args = family(value)
     row, node = FAMILIES[name.text], context.draft.nodes[written.node.text]
-    _check_support(row, node, name)
-    if row.needs and (written.side != "q" or node.role != "latent"):
-        raise refusal("E0314", f"`{row.name}` has no density: it serves as q of a latent node only", name.span,
-                      f"as {written.side} of {node.role}", labels=[Label(node.span, f"{node.role}, declared here")],
-                      hint="a small fixed scale is `Normal(loc = …, scale = 0.01)`; a function of nodes is a `let`")  # fmt: skip
+    check_family(row, written, node, name)
     parents = tuple(context.ref(g.text, g.span) for g in written.given)
     target = Target(value, row, node, parents)
     given = arguments(row, args, context)
@@ -34,6 +30,15 @@ def expert(written: syntax.Factor, value: syntax.Expr, context: Context) -> ir.E
         raise refusal("E0304", "`floor` keeps a headed, learned or tabled scale away from 0, and there is none",
                       given.floor_arg.span, "floors nothing")  # fmt: skip
     return ir.Expert(row.name, parameters, shared)
+
+
+def check_family(row: FamilyRow, written: syntax.Factor, node: ir.Node, name: syntax.Name) -> None:
+    """Whether a family may be the factor of this node. Raises Refused: E0302, E0314."""
+    _check_support(row, node, name)
+    if row.needs and (written.side != "q" or node.role != "latent"):
+        raise refusal("E0314", f"`{row.name}` has no density: it serves as q of a latent node only", name.span,
+                      f"as {written.side} of {node.role}", labels=[Label(node.span, f"{node.role}, declared here")],
+                      hint="a small fixed scale is `Normal(loc = …, scale = 0.01)`; a function of nodes is a `let`")  # fmt: skip
 
 
 def family(value: syntax.Expr) -> tuple[syntax.Name, tuple[syntax.Arg, ...]]:

@@ -11,6 +11,7 @@ from sgdsl.catalog.shapes import Misfit, Shape, axis_of, broadcast, written
 from sgdsl.frontend import syntax
 from sgdsl.frontend.check.context import Context
 from sgdsl.frontend.check.copies import class_in_arithmetic, copies
+from sgdsl.frontend.check.members import factor_of, fitted, given_to
 from sgdsl.frontend.check.networks import network
 from sgdsl.frontend.check.stages import applied, is_network, own_weights, parts_of
 from sgdsl.frontend.constants import folded, integer
@@ -19,6 +20,7 @@ from sgdsl.frontend.types import MOST_CELLS
 from sgdsl.middle import ir
 
 Parents = tuple[ir.Ref, ...] | None
+MOST_SIDE = 4096
 _NEEDS_POSITIVE = {"log": 0.0, "sqrt": -1.0}
 
 
@@ -48,12 +50,31 @@ def value(expr: syntax.Expr, context: Context, parents: Parents) -> ir.Expr:
             return _apply(expr, context, parents)
         case syntax.View() | syntax.Over() | syntax.Place():
             return copies(expr, context)
+        case syntax.Of():
+            return _mean(expr, context, parents)
         case syntax.Text(_, span):
             raise refusal("E0315", "a string is no value", span, "a string")
-        case syntax.Number() | syntax.Planned():
+        case syntax.Number() | syntax.Member():
             raise AssertionError("folded, or refused by the parser")
         case _:
             assert_never(expr)
+
+
+def given(
+    expr: syntax.Of, context: Context, parents: Parents
+) -> tuple[ir.Use, ir.Factor, tuple[tuple[str, ir.Expr], ...]]:
+    """Another model's factor, and the values of the nodes that it reads, in its order. Raises Refused: E0221, E0222, E03."""
+    use, factor = factor_of(expr, context)
+    found = [(node, value(arg.value, context, parents)) for node, arg in given_to(expr, use, factor)]
+    return use, factor, tuple((node.name, fitted(node, v, use, context)) for node, v in found)
+
+
+def _mean(expr: syntax.Of, context: Context, parents: Parents) -> ir.Expr:
+    """The mean of another model's node; of a class its probabilities."""
+    use, factor, args = given(expr, context, parents)
+    kind = use.model.node(factor.node).type
+    shape = (*kind.event, *kind.sizes) if kind.support == "class" else kind.event
+    return ir.Mean(use.name, factor.node, args, shape, expr.span)
 
 
 def cells(expr: syntax.Expr, context: Context, parents: Parents) -> ir.Expr:
@@ -92,7 +113,7 @@ def _call(
     row: FunctionRow, call: syntax.Call, args: tuple[syntax.Arg, ...], context: Context, parents: Parents
 ) -> ir.Expr:
     name = call.function
-    axis, positional = _split(row, args, context)
+    axis, size, positional = _split(row, args, context)
     _check_count(row, len(positional), name.span)
     if row.name == "zeros":
         shape = _sizes(tuple(positional), call.span, context)
@@ -100,8 +121,11 @@ def _call(
         return ir.Call("zeros", numbers, None, shape, call.span)
     found = tuple(cells(a.value, context, parents) for a in positional)
     _check_constant(row, found)
+    if row.size and not size:
+        raise refusal("E0311", f"`{row.name}` needs a size", call.span, "no size", hint=row.help)
     try:
         shape = row.rule(tuple(a.shape for a in found), axis)
+        shape = (*shape[: len(shape) - len(size)], *size)
         axis = None if axis is None else axis_of(axis, max(1, len(found[0].shape)))
     except Misfit as misfit:
         raise refusal("E0301", f"`{row.name}`: {misfit}", call.span, "shapes do not fit", labels=_shapes(found, context),
@@ -109,17 +133,29 @@ def _call(
     return ir.Call(row.name, found, axis, shape, call.span)
 
 
-def _split(row: FunctionRow, args: tuple[syntax.Arg, ...], context: Context) -> tuple[int | None, list[syntax.Arg]]:
-    """The axis, and the arguments without a name."""
-    axis = None
+def _split(
+    row: FunctionRow, args: tuple[syntax.Arg, ...], context: Context
+) -> tuple[int | None, Shape, list[syntax.Arg]]:
+    """The axis, the size, and the arguments without a name."""
+    axis: int | None = None
+    size: Shape = ()
     for arg in args:
-        if arg.name is not None:
+        if arg.name is not None and arg.name.text == "size" and row.size:
+            size = _size(arg.value, context)
+        elif arg.name is not None:
             if arg.name.text != "axis" or not row.axis:
-                options = "`axis`" if row.axis else "none"
+                options = "`axis`" if row.axis else "`size`" if row.size else "none"
                 raise refusal("E0311", f"`{row.name}` has no option `{arg.name.text}`", arg.name.span, "not an option",
                               hint=f"options: {options}")  # fmt: skip
             axis = integer(arg.value, context.draft.consts, "an axis", -100, 100, "E0311")
-    return axis, [a for a in args if a.name is None]
+    return axis, size, [a for a in args if a.name is None]
+
+
+def _size(expr: syntax.Expr, context: Context) -> Shape:
+    """`[h, w]`."""
+    if not isinstance(expr, syntax.Items) or len(expr.items) != 2:
+        raise refusal("E0311", "`size` is a height and a width", expr.span, "not two numbers", hint="size = [28, 28]")
+    return tuple(integer(i, context.draft.consts, "a size", 1, MOST_SIDE, "E0311") for i in expr.items)
 
 
 def _check_count(row: FunctionRow, count: int, span: Span) -> None:

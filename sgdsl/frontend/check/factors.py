@@ -8,6 +8,7 @@ from sgdsl.frontend import syntax
 from sgdsl.frontend.check.context import Context
 from sgdsl.frontend.check.estimators import estimator
 from sgdsl.frontend.check.experts import expert, family
+from sgdsl.frontend.check.used import as_expert, used_factor
 from sgdsl.frontend.report import Refused, refusal, report
 from sgdsl.middle import ir
 
@@ -15,7 +16,8 @@ from sgdsl.middle import ir
 def factor(written: syntax.Factor, context: Context) -> ir.Factor:
     """Adds what is wrong with `by`; raises Refused for the rest: E03, E0511, E0513."""
     by = _estimator(written, context)
-    found = _right_hand_side(written, context)
+    used = used_factor(written, written.value, context) if isinstance(written.value, syntax.Of) else None
+    found = as_expert(used, context) if used else _right_hand_side(written, context)
     return ir.Factor(
         written.side,
         written.node.text,
@@ -30,6 +32,7 @@ def factor(written: syntax.Factor, context: Context) -> ir.Factor:
         context.draft.made.get(written.node.text) if written.side == "q" else None,
         tuple(_place(i, context) for i in written.node.index),
         written.piece,
+        used=used,
     )
 
 

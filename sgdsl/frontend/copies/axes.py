@@ -165,6 +165,9 @@ def indexed(expr: syntax.Expr) -> Iterator[syntax.Name]:
             yield from indexed(value)
             for part in weights:
                 yield from indexed(part)
+        case syntax.Of(_, _, _, given, _):
+            for one in given:
+                yield from indexed(one.value)
         case syntax.Call(function, args, _):
             yield from indexed(function)
             for argument in args:

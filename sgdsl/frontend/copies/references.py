@@ -37,7 +37,7 @@ class Resolver:
         match expr:
             case syntax.Name():
                 return self.name(expr, loops, stars)
-            case syntax.Number() | syntax.Text() | syntax.Planned():
+            case syntax.Number() | syntax.Text() | syntax.Member():
                 return expr
             case syntax.Unary(arg, _):
                 return replace(expr, arg=self.expression(arg, loops, stars))
@@ -51,6 +51,8 @@ class Resolver:
                 return replace(expr, value=self.expression(value, loops), index=self.weights(expr, index, loops))
             case syntax.Call():
                 return self._call(expr, loops, stars)
+            case syntax.Of(_, _, _, args, _):
+                return replace(expr, args=tuple(replace(a, value=self.expression(a.value, loops, stars)) for a in args))
             case syntax.View() | syntax.Over() | syntax.Place():
                 raise AssertionError("made here")
             case _:
@@ -309,6 +311,8 @@ def _starred_names(expr: syntax.Expr) -> list[syntax.Name]:
             return []
         case syntax.Call(function, args, _):
             return [*_starred_names(function), *(n for a in args for n in _starred_names(a.value))]
+        case syntax.Of(_, _, _, args, _):
+            return [n for a in args for n in _starred_names(a.value)]
         case syntax.Unary(arg, _):
             return _starred_names(arg)
         case syntax.Binary(_, left, right, _) | syntax.Pipe(left, right, _):

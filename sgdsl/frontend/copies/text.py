@@ -35,9 +35,14 @@ def text(expr: syntax.Expr) -> str:
             return (
                 f"{called}({', '.join(f'{a.name.text} = {text(a.value)}' if a.name else text(a.value) for a in args)})"
             )
+        case syntax.Of(model, member, node, args, _):
+            given = ", ".join(f"{a.name.text} = {text(a.value)}" if a.name else text(a.value) for a in args)
+            return f"{model.text}.{member.text}({text(node)}{f' | {given}' if given else ''})"
+        case syntax.Member(model, name, _):
+            return f"{text(model)}.{name.text}"
         case syntax.Items(items, _):
             return f"[{', '.join(text(i) for i in items)}]"
-        case syntax.View() | syntax.Over() | syntax.Place() | syntax.Planned():
+        case syntax.View() | syntax.Over() | syntax.Place():
             raise AssertionError("not written by anyone")
         case _:
             assert_never(expr)
