@@ -23,9 +23,10 @@ from sgdsl.catalog.settings import SECTIONS
 from sgdsl.runtime.load import load as load_module
 from sgdsl.train import fit as training
 from sgdsl.train.diagnosis import as_diagnostic
+from sgdsl.train.predict import predict
 from sgdsl.train.run import Run
 
-__all__ = ["Graph", "Model", "ModelError", "Run", "compile", "fit", "load"]
+__all__ = ["Graph", "Model", "ModelError", "Run", "compile", "fit", "load", "predict"]
 
 
 class ModelError(DiagnosticError):

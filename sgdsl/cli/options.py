@@ -60,3 +60,24 @@ def overrides(command: Command) -> Command:
 def talking(command: Command) -> Command:
     """-q and -v."""
     return _quiet(_verbose(command))
+
+
+def names(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """`--node a,b --node c` as a, b, c."""
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
+
+
+def ending(path: Path, *endings: str) -> Path:
+    """A file's name with one of the endings. Raises UsageError."""
+    if path.suffix not in endings:
+        raise click.UsageError(f"cannot write {path}: its name ends in none of {', '.join(endings)}")
+    return path
+
+
+def writing(path: Path, write: Callable[[], object]) -> None:
+    """Writes a result, its folder first. Raises UsageError where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write()
+    except OSError as error:
+        raise click.UsageError(f"cannot write {path}: {error.strerror}") from None
