@@ -22,6 +22,7 @@ FILES = {
     "eval": "evaluate",
     "sample": "sample",
     "predict": "predict",
+    "edit": "edit",
 }
 
 

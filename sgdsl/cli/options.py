@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,27 @@ data = click.option(
     "--data",
     type=click.Path(path_type=Path),
     help="A .npz file, or a folder of idx files, instead of the file's data.",
+)
+
+
+def pair(text: str) -> tuple[str, Any]:
+    """`y=3`, `z=[0.1, -1]`. Raises UsageError for anything else."""
+    name, equals, value = text.partition("=")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = None
+    if not equals or not name.isidentifier() or not isinstance(parsed, int | float | list):
+        raise click.UsageError(f"`{text}` is no NODE=VALUE; a value is a number or a list of numbers: y=3, z=[0.5, -1]")
+    return name, parsed
+
+
+def _pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
+    return tuple(pair(text) for text in texts)
+
+
+values = click.option(
+    "--set", "values", multiple=True, metavar="NODE=VALUE", callback=_pairs, help="Hold a node: --set y=3, z=[0.5,-1]."
 )
 
 

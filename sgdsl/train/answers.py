@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from sgdsl.train.dataset import Array
 from sgdsl.train.predict import Answer, Beliefs, Prediction
@@ -31,10 +30,11 @@ def write_csv(prediction: Prediction, path: Path) -> Path:
 
 def columns_of(name: str, answer: Answer) -> Iterator[tuple[str, list[Any]]]:
     """Heads and values of one node's columns."""
-    for cell in np.ndindex(answer.info.event):
+    for cell in cells_of(answer.info.event):
         head = cell_name(name, cell)
+        at: tuple[Any, ...] = (slice(None), *cell)
         if answer.label is not None and answer.known is not None:
-            label = answer.label[(slice(None), *cell)]
+            label = answer.label[at]
             pairs = zip(label.tolist(), answer.known.tolist(), strict=True)
             yield f"{head}.label", [_number(answer, value) if there else "" for value, there in pairs]
         for by, belief in (("q", answer.q), ("p", answer.p)):
@@ -44,13 +44,18 @@ def columns_of(name: str, answer: Answer) -> Iterator[tuple[str, list[Any]]]:
         yield f"{name}.ess", _rounded(answer.ess)
 
 
+def cells_of(event: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """The indices of a node's cells; of a scalar one empty index."""
+    yield from itertools.product(*(range(size) for size in event))
+
+
 def cell_name(name: str, cell: tuple[int, ...]) -> str:
     """`y`, or `y[0,2]` of a node with several cells."""
     return f"{name}[{','.join(map(str, cell))}]" if cell else name
 
 
 def _belief(head: str, answer: Answer, belief: Beliefs, cell: tuple[int, ...]) -> Iterator[tuple[str, list[Any]]]:
-    at = (slice(None), *cell)
+    at: tuple[Any, ...] = (slice(None), *cell)
     if isinstance(belief, tuple):
         yield f"{head}.mean", _rounded(belief[0][at])
         yield f"{head}.sd", _rounded(belief[1][at])

@@ -157,6 +157,12 @@ class Run:
             names, hint = " and ".join(f"`{name}`" for name in needed), ", ".join(f"{name} = …" for name in needed)
             verb = "is" if len(needed) == 1 else "are"
             raise run_error("E0665", f"{names} {verb} given: a sample needs a value", hint=f"write {hint}")
+        return self.values_of(n, given)
+
+    def values_of(self, n: int, given: Mapping[str, object]) -> dict[str, Tensor]:
+        """Checked values of some nodes, [n, *event]: one for all, or one a row. Raises RunError: E0665; DataError."""
+        nodes = self.module.NODES
+        self.check_names(given)
         filled = {name: _repeated(value, n, nodes[name]) for name, value in given.items()}
         if not filled:
             return {}
