@@ -23,6 +23,7 @@ FILES = {
     "sample": "sample",
     "predict": "predict",
     "edit": "edit",
+    "traverse": "traverse",
 }
 
 

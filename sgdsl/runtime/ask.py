@@ -139,7 +139,7 @@ def edit(
     held. These are interventions: what is held does not condition what is drawn above it.
 
     `shown`: nodes that become their mean in any case, a class the likeliest; else the observed nodes without children in p."""
-    likeliest = _Likeliest(draws.generator)
+    likeliest = Likeliest(draws.generator)
     parents = {n: i.parents_p for n, i in model.NODES.items()}
     if shown is None:
         inner = {parent for found in parents.values() for parent in found}
@@ -173,7 +173,7 @@ def analogy(model: Queries, values: Mapping[str, Tensor], node: str, draws: Draw
     """Each value of a finite `node` in the manner of given rows: an edit that sets the node to each of its values (all its
     cells alike). Returns the mean of `shown`, [rows, values, *event]; of a class the likeliest."""
     info = model.NODES[node]
-    like = model.draw_q(values, {}, _Likeliest(draws.generator), 1).values[node]
+    like = model.draw_q(values, {}, Likeliest(draws.generator), 1).values[node]
     found = []
     for value in range(info.first, info.first + info.classes):
         changes = {node: torch.full_like(like, value)}
@@ -181,7 +181,7 @@ def analogy(model: Queries, values: Mapping[str, Tensor], node: str, draws: Draw
     return torch.stack(found, 1)
 
 
-class _Likeliest(Means):
+class Likeliest(Means):
     """Means, but legal values of binary nodes, which tables and further networks can read."""
 
     def bernoulli(self, size: Sequence[int], logits: Parameter) -> Tensor:
