@@ -108,13 +108,30 @@ def log_prob(
 ) -> Tensor:
     """log mean_s p(x, labels, v_s) / r(v_s), [rows], in nats: a lower bound of log p(x, labels) in expectation, tight as
     S grows (Burda et al. 2016). Draws are made some at a time."""
+    return log_mean(log_ratios(model, values, known, draws, samples))
+
+
+def log_ratios(
+    model: Queries, values: Mapping[str, Tensor], known: Mapping[str, Tensor], draws: Draws, samples: int
+) -> Tensor:
+    """log p(x, labels, v_s) − log r(v_s) of each of `samples` draws along q, [S, rows], made some at a time."""
     rows = next(iter(values.values())).shape[1]
     at_once = max(1, ENTRIES // max(1, rows))
     parts = []
     for start in range(0, samples, at_once):
         drawn = model.draw_q(values, known, draws, min(at_once, samples - start))
-        parts.append((sum_of(model.log_p(drawn.values), drawn.log_r) - drawn.log_r).logsumexp(0))
-    return torch.stack(parts).logsumexp(0) - math.log(samples)
+        parts.append(log_ratio(model, drawn))
+    return torch.cat(parts)
+
+
+def log_ratio(model: Queries, drawn: Drawn) -> Tensor:
+    """log p(given, drawn) − log r(drawn) of draws along q, [S, rows]."""
+    return sum_of(model.log_p(drawn.values), drawn.log_r) - drawn.log_r
+
+
+def log_mean(log_weights: Tensor) -> Tensor:
+    """log of the mean weight, [S, rows] → [rows]."""
+    return log_weights.logsumexp(0) - math.log(len(log_weights))
 
 
 def sum_of(terms: Mapping[str, Tensor], like: Tensor) -> Tensor:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sgdsl.runtime.ask import Belief, sum_of
+from sgdsl.runtime.ask import Belief, log_ratio
 from sgdsl.runtime.draws import Draws
-from sgdsl.runtime.queries import Drawn, Queries
+from sgdsl.runtime.queries import Queries
 
 MOST_VALUES = 100  # of a node whose values are tried one by one
 
@@ -43,7 +43,7 @@ def corrected(
     info = model.NODES[node]
     if not info.classes or info.event or info.classes > MOST_VALUES:
         drawn = model.draw_q(values, known, draws, samples)
-        log_w = log_ratios(model, drawn)
+        log_w = log_ratio(model, drawn)
         return Corrected(_belief(model, node, drawn.values[node], log_w.softmax(0)), log_w)
     rows = next(iter(values.values())).shape[1]
     device = next(iter(values.values())).device
@@ -53,16 +53,11 @@ def corrected(
     for value in range(info.first, info.first + info.classes):
         tried = torch.full((1, rows), value, device=device, dtype=torch.int64 if info.integer else None)
         drawn = model.draw_q({**values, node: tried}, {**known, node: certain}, draws, samples)
-        log_w = log_ratios(model, drawn)
+        log_w = log_ratio(model, drawn)
         found.append(log_w if label is None else torch.where(mask & (label[0] != value), -torch.inf, log_w))
     log_w = torch.stack(found)
     belief = log_w.logsumexp(1).softmax(0).t()
     return Corrected(belief, log_w.flatten(0, 1))
-
-
-def log_ratios(model: Queries, drawn: Drawn) -> Tensor:
-    """log p(given, drawn) − log r(drawn) of each draw, [S, rows]."""
-    return sum_of(model.log_p(drawn.values), drawn.log_r) - drawn.log_r
 
 
 def effective_size(log_weights: Tensor) -> Tensor:

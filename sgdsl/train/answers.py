@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sgdsl.train.dataset import Array
+from sgdsl.train.examine import cell_name
 from sgdsl.train.predict import Answer, Beliefs, Prediction
 
 
@@ -47,11 +48,6 @@ def columns_of(name: str, answer: Answer) -> Iterator[tuple[str, list[Any]]]:
 def cells_of(event: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     """The indices of a node's cells; of a scalar one empty index."""
     yield from itertools.product(*(range(size) for size in event))
-
-
-def cell_name(name: str, cell: tuple[int, ...]) -> str:
-    """`y`, or `y[0,2]` of a node with several cells."""
-    return f"{name}[{','.join(map(str, cell))}]" if cell else name
 
 
 def _belief(head: str, answer: Answer, belief: Beliefs, cell: tuple[int, ...]) -> Iterator[tuple[str, list[Any]]]:

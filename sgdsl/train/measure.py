@@ -106,14 +106,3 @@ def held_out_bound(model: Queries, table: Table, held: Held) -> float:
         values = {name: value[0] for name, value in hidden(model, table, index, generator).items()}
         total += float(model(make_batch(model, values), draws).bound.double().sum())
     return total / len(held.rows)
-
-
-@torch.no_grad()
-def log_likelihoods(model: Queries, table: Table, held: Held) -> Tensor:
-    """The importance-sampled log p of what is observed, labels hidden, [rows]: the `iw` bound with `held.samples` draws. Grey
-    levels that were drawn in training are drawn once, from a fixed seed."""
-    generator = torch.Generator(held.rows.device).manual_seed(SEED)
-    draws, found = Draws(generator), []
-    for index in portions(held.rows, held.samples):
-        found.append(ask.log_prob(model, hidden(model, table, index, generator), {}, draws, held.samples))
-    return torch.cat(found)

@@ -94,7 +94,8 @@ class Run:
         dataset, table = self.rows()
         everything = self.prepared is None and self.data is not None and not len(dataset.test)
         rows = np.arange(dataset.rows) if everything else dataset.test
-        return evaluate(self.module, self.name, dataset.source, table, rows_tensor(rows, self.device), samples)
+        others = None if everything else rows_tensor(dataset.train, self.device)
+        return evaluate(self.module, self.name, dataset.source, table, rows_tensor(rows, self.device), samples, others)
 
     def rows(self) -> tuple[Dataset, Table]:
         """The data set and its columns, on the model's device."""
