@@ -24,6 +24,8 @@ FILES = {
     "predict": "predict",
     "edit": "edit",
     "traverse": "traverse",
+    "impute": "impute",
+    "compare": "compare",
 }
 
 

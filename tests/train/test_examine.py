@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,22 +12,24 @@ import torch
 
 from sgdsl.train.evaluate import finite, rows_tensor, supervised
 from sgdsl.train.examine import beliefs, disentanglement, likelihoods
+from sgdsl.train.fit import fit
 from sgdsl.train.measure import Held
 from sgdsl.train.run import Run
-from tests.train.small import TINY, Fit, clusters
+from tests.train.small import TINY, Fit, clusters, program
 
-LONGER = ("train.epochs=60",)
+LONGER = ("train.epochs=40",)
 
 
-@pytest.fixture
-def trained(fitted: Fit) -> Run:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Clusters that are told apart: 300 rows, 150 held out."""
-    return fitted(clusters(300), *LONGER, test=clusters(150, seed=1))
+    out = tmp_path_factory.mktemp("examine") / "run"
+    return fit(program(TINY, *LONGER), clusters(300), test=clusters(150, seed=1), out=out, quiet=True)
 
 
 def test_a_good_model_is_found_good(trained: Run) -> None:
-    """Protects the wiring of every part on real answers: Bayes' own error of these clusters is under 7 %, so that the beliefs by q and
-    by p are nearly always right, the samples and the edits of each class show it, y is carried by q(y) alone."""
+    """Protects the wiring of every part on real answers: Bayes' own error of these clusters is under 7 %, so that the beliefs by
+    q and by p are nearly always right, the samples and the edits of each class show it, y is carried by q(y) alone."""
     found = trained.evaluate().as_dict()
     y = found["beliefs"]["y"]
     assert y["q"]["error"] == pytest.approx(found["scores"]["y"]["value"])
@@ -45,11 +49,12 @@ def test_a_good_model_is_found_good(trained: Run) -> None:
 def test_a_model_that_ignores_the_label_is_found_out(trained: Run) -> None:
     """The same run with a decoder that sees neither y nor z: samples show their class by chance, edits as often as another
     class is shown; p no longer knows y."""
+    module = copy.deepcopy(trained.module)
     with torch.no_grad():
-        for name, weight in trained.module.named_parameters():
+        for name, weight in module.named_parameters():
             if name.startswith("p_x"):
                 weight.zero_()
-    found = trained.evaluate().as_dict()
+    found = replace(trained, module=module).evaluate().as_dict()
     assert found["generation"]["y"]["conditional"] < 0.5
     assert found["generation"]["y"]["swap"] < 0.5
     assert found["beliefs"]["y"]["p"]["error"] > 0.5
