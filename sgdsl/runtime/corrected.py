@@ -41,7 +41,7 @@ def corrected(
     A node of one finite cell is set to each of its values v, and p(given, v) is the mean of p / r over `samples` draws of
     all else: no value is missed because q never draws it. Any other node counts with the values that were drawn."""
     info = model.NODES[node]
-    if not info.classes or info.event or info.classes > MOST_VALUES:
+    if not info.classes or info.event or info.loops or info.classes > MOST_VALUES:
         drawn = model.draw_q(values, known, draws, samples)
         log_w = log_ratio(model, drawn)
         return Corrected(_belief(model, node, drawn.values[node], log_w.softmax(0)), log_w)

@@ -68,6 +68,7 @@ def evaluate(
     likely = likelihoods(model, table, Held(rows, truth, samples))
     values = likely.log_p.double()
     spread = float(values.std() / len(values) ** 0.5) if len(values) > 1 else None
+    held = Held(rows, {n: mask for n, mask in truth.items() if not model.NODES[n].loops}, FOR_LABELS)
     details = {
         "likelihood": likely.as_dict(samples),
         "beliefs": beliefs(model, table, held),

@@ -120,7 +120,7 @@ def disentanglement(model: Queries, table: Table, held: Held) -> dict[str, Any] 
         for index in portions(rows, held.samples)
     ]
     codes: dict[str, Code] = {}
-    for node in model.ORDER_Q:
+    for node in (n for n in model.ORDER_Q if not model.NODES[n].loops):
         codes |= _codes(node, model.NODES[node], joined([part[node] for part in parts]))
     if len(codes) > MOST_CODES:
         return None

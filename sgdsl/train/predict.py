@@ -111,7 +111,11 @@ def wanted_nodes(run: Run, given: Sequence[str], nodes: Sequence[str]) -> tuple[
             why = "was given" if name in given else f"is {infos[name].role}: q does not infer it"
             left = ", ".join(n for n in run.module.ORDER_Q if n not in given)
             raise run_error("E0665", f"`{name}` {why}", hint=f"nodes to ask about: {left}" if left else "")
-    found = tuple(nodes) or tuple(n for n in supervised if n not in given)
+        if infos[name].loops:
+            raise run_error(
+                "E0665", f"`{name}` has copies: they are not written into a table", hint="run.posterior(…) gives them"
+            )
+    found = tuple(nodes) or tuple(n for n in supervised if n not in given and not infos[n].loops)
     if not found:
         what = "every supervised node is given" if supervised else f"`{run.name}` has no supervised node"
         left = ", ".join(n for n in run.module.ORDER_Q if n not in given)
