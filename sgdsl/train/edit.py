@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from sgdsl.runtime import ask
 from sgdsl.train.dataset import Array
@@ -47,26 +46,27 @@ def edit(
     _check(run, changes, keep, redraw)
     run.check_names(given)
     dataset, table, index = rows_of(run, data, given)
-    index = _chosen(index, rows)
+    numbers = _chosen(len(index), rows)
+    index = index[torch.as_tensor(numbers, device=index.device)]
     values, known = run.batch(table, index, given)
     changed = {n: v[None] for n, v in run.values_of(len(index), changes).items()}
     found = ask.edit(run.module, values, known, changed, run.draws(), keep=keep, redraw=redraw)
     before = {n: v[0].cpu().numpy() for n, v in values.items()}
-    return Edited(before, {n: v.cpu().numpy() for n, v in found.items()}, places(dataset, index))
+    return Edited(before, {n: v.cpu().numpy() for n, v in found.items()}, places(dataset, index, numbers))
 
 
-def _chosen(index: Tensor, rows: Sequence[int] | None) -> Tensor:
-    """Some of the rows by their numbers. Raises RunError: E0665."""
-    chosen = np.arange(len(index)) if rows is None else np.asarray(rows)
+def _chosen(count: int, rows: Sequence[int] | None) -> list[int]:
+    """Checked numbers of rows. Raises RunError: E0665."""
+    chosen = np.arange(count) if rows is None else np.asarray(rows)
     if not len(chosen) or chosen.dtype.kind not in "iu" or chosen.ndim != 1:
         raise run_error("E0665", "rows are a list of whole numbers", hint="rows = [0, 5, 7]")
-    if chosen.min() < 0 or chosen.max() >= len(index):
+    if chosen.min() < 0 or chosen.max() >= count:
         odd = int(chosen.min() if chosen.min() < 0 else chosen.max())
-        raise run_error("E0665", f"there is no row {odd}: rows go from 0 to {len(index) - 1}")
+        raise run_error("E0665", f"there is no row {odd}: rows go from 0 to {count - 1}")
     if len(chosen) > MOST_ROWS:
         message = f"{len(chosen):,} rows at once: at most {MOST_ROWS:,} are edited"
         raise run_error("E0665", message, hint="name some: 0-19")
-    return index[torch.as_tensor(chosen, device=index.device)]
+    return [int(row) for row in chosen]
 
 
 def _check(run: Run, changes: Mapping[str, object], keep: Sequence[str], redraw: Sequence[str]) -> None:

@@ -55,7 +55,8 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """`answers` by node; `given`: nodes whose labels were seen; `source`: the data; `places`: (part, row) of each row, part
-    train or test where the data have two parts, else empty; a row as its part counts it, from 0."""
+    train or test
+    where the data have two parts, else empty; row its number among the rows asked about, from 0."""
 
     source: str
     given: tuple[str, ...]
@@ -138,12 +139,15 @@ def rows_of(run: Run, data: object, given: Sequence[str]) -> tuple[Dataset, Tabl
     return dataset, table, torch.as_tensor(rows, device=run.device)
 
 
-def places(dataset: Dataset, index: Tensor) -> list[tuple[str, int]]:
-    """(part, row) of rows of a data set."""
+def places(dataset: Dataset, index: Tensor, numbers: Sequence[int] | None = None) -> list[tuple[str, int]]:
+    """(part, number) of rows of a data set; `numbers`: among the rows asked about, else 0, 1, …; `part` empty where there is
+    one."""
     starts = [start for start, _ in next(iter(dataset.fields.values())).parts]
-    if len(starts) < 2:
-        return [("", int(row)) for row in index]
-    return [("test", int(row) - starts[1]) if row >= starts[1] else ("train", int(row)) for row in index]
+    counted = range(len(index)) if numbers is None else numbers
+    names = (
+        [""] * len(index) if len(starts) < 2 else ["test" if row >= starts[1] else "train" for row in index.tolist()]
+    )
+    return list(zip(names, map(int, counted), strict=True))
 
 
 def _answer(info: NodeInfo, parts: list[Any], table: Table, name: str, index: Tensor) -> Answer:
