@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from sgdsl.train.bind import Table
 from sgdsl.train.dataset import Array, Dataset
 from sgdsl.train.errors import run_error
 from sgdsl.train.feed import read
+from sgdsl.train.idx_alone import idx_alone
 from sgdsl.train.measure import portions
 from sgdsl.train.run import Run
 
@@ -127,6 +129,8 @@ def wanted_nodes(run: Run, given: Sequence[str], nodes: Sequence[str]) -> tuple[
 def rows_of(run: Run, data: object, given: Sequence[str]) -> tuple[Dataset, Table, Tensor]:
     """The rows that a question is about: all rows of `data`, or the run's held-out rows. Raises DataError; RunError E0665
     where a given node has no field, or there are no rows."""
+    if isinstance(data, str | Path):
+        data = idx_alone(Path(data)) or data
     asked = run if data is None else replace(run, data=data, test=None, prepared=None)
     dataset, table = asked.rows()
     rows = dataset.test if data is None and run.data is None else np.arange(dataset.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import sgdsl
 from sgdsl.cli.entry import run
+from sgdsl.train.idx_alone import idx_alone
 
 TEXT = """model both "Pictures of a class and a height, readings that may be missing."
 observed   x : binary[1, 4, 4]
@@ -106,6 +108,23 @@ def test_predict_without_data_labels_or_correction(
     first = table(out)[0]
     assert "z[1].q.sd" in first
     assert not [name for name in first if ".p" in name or ".label" in name]
+
+
+def test_a_test_file_of_idx_needs_no_training_file(tmp_path: Path) -> None:
+    """Protects asking about MNIST's own test file: images alone or with labels beside them, by file or by folder; a training
+    folder is left to its reader."""
+    images = np.arange(2 * 4, dtype=np.uint8).reshape(2, 2, 2)
+    file = tmp_path / "t10k-images-idx3-ubyte"
+    file.write_bytes(struct.pack(">4B3I", 0, 0, 8, 3, 2, 2, 2) + images.tobytes())
+    alone = idx_alone(file)
+    assert alone is not None
+    assert np.array_equal(alone.fields["x"].values, images)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(struct.pack(">4BI", 0, 0, 8, 1, 2) + bytes([7, 2]))
+    both = idx_alone(tmp_path)
+    assert both is not None
+    assert both.fields["y"].values.tolist() == [7, 2]
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"")
+    assert idx_alone(tmp_path) is None
 
 
 def test_given_labels_are_seen(home: Path) -> None:
