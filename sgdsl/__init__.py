@@ -12,10 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sgdsl.library import Model, Run, compile, fit, load
+    from sgdsl.library import Model, Run, compare, compile, edit, fit, impute, load, predict, traverse
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Run", "__version__", "compile", "fit", "load"]
+__all__ = ["Model", "Run", "__version__", "compare", "compile", "edit", "fit", "impute", "load", "predict", "traverse"]
 
 
 def __getattr__(name: str) -> object:

@@ -22,10 +22,28 @@ from sgdsl.base.source import Source
 from sgdsl.catalog.settings import SECTIONS
 from sgdsl.runtime.load import load as load_module
 from sgdsl.train import fit as training
+from sgdsl.train.compare import compare
 from sgdsl.train.diagnosis import as_diagnostic
+from sgdsl.train.edit import edit
+from sgdsl.train.impute import impute
+from sgdsl.train.predict import predict
 from sgdsl.train.run import Run
+from sgdsl.train.traverse import traverse
 
-__all__ = ["Graph", "Model", "ModelError", "Run", "compile", "fit", "load"]
+__all__ = [
+    "Graph",
+    "Model",
+    "ModelError",
+    "Run",
+    "compare",
+    "compile",
+    "edit",
+    "fit",
+    "impute",
+    "load",
+    "predict",
+    "traverse",
+]
 
 
 class ModelError(DiagnosticError):

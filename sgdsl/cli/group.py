@@ -21,6 +21,11 @@ FILES = {
     "run": "train",
     "eval": "evaluate",
     "sample": "sample",
+    "predict": "predict",
+    "edit": "edit",
+    "traverse": "traverse",
+    "impute": "impute",
+    "compare": "compare",
 }
 
 
@@ -63,6 +68,7 @@ def sgdsl(context: click.Context) -> None:
     sgdsl run model.sgm            train it, and see what it learned
     sgdsl explain model.sgm        what is drawn, enumerated, weighed
     sgdsl verify model.sgm         is its objective right? against exact values
+    sgdsl predict RUN new.npz      what does it say about new rows?
 
     Exit codes: 0 done, 1 the model is wrong or its check failed, 2 wrong use, 3 data, 4 training failed, 70 a fault of ours,
     130 interrupted.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,27 @@ data = click.option(
 )
 
 
+def pair(text: str) -> tuple[str, Any]:
+    """`y=3`, `z=[0.1, -1]`. Raises UsageError for anything else."""
+    name, equals, value = text.partition("=")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = None
+    if not equals or not name.isidentifier() or not isinstance(parsed, int | float | list):
+        raise click.UsageError(f"`{text}` is no NODE=VALUE; a value is a number or a list of numbers: y=3, z=[0.5, -1]")
+    return name, parsed
+
+
+def _pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
+    return tuple(pair(text) for text in texts)
+
+
+values = click.option(
+    "--set", "values", multiple=True, metavar="NODE=VALUE", callback=_pairs, help="Hold a node: --set y=3, z=[0.5,-1]."
+)
+
+
 def _flag(field: str, value_help: str, *names: str) -> Callable[[Command], Command]:
     def keep(context: click.Context, _: click.Parameter, value: bool) -> None:
         setattr(context.ensure_object(Talk), field, value)
@@ -60,3 +82,24 @@ def overrides(command: Command) -> Command:
 def talking(command: Command) -> Command:
     """-q and -v."""
     return _quiet(_verbose(command))
+
+
+def names(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """`--node a,b --node c` as a, b, c."""
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
+
+
+def ending(path: Path, *endings: str) -> Path:
+    """A file's name with one of the endings. Raises UsageError."""
+    if path.suffix not in endings:
+        raise click.UsageError(f"cannot write {path}: its name ends in none of {', '.join(endings)}")
+    return path
+
+
+def writing(path: Path, write: Callable[[], object]) -> None:
+    """Writes a result, its folder first. Raises UsageError where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write()
+    except OSError as error:
+        raise click.UsageError(f"cannot write {path}: {error.strerror}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,28 @@ from sgdsl.cli.talk import Talk
 @click.command()
 @options.run_folder
 @click.argument("given", nargs=-1, metavar="[NODE=VALUE]...")
+@options.values
 @click.option("-n", "count", type=click.IntRange(min=1, max=10_000), default=16, show_default=True, help="How many.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="FILE.png, or .npz for every node.")
 @options.seed
 @options.talking
 @options.pass_talk
-def command(talk: Talk, run: Path, given: tuple[str, ...], count: int, out: Path | None, seed: int | None) -> None:
-    """Sample a run folder: `sgdsl sample runs/m2-1 y=3`."""
-    values = dict(_pair(g) for g in given)
-    name = "-".join(["sample", *(g.replace("=", "") for g in given)])
+def command(
+    talk: Talk,
+    run: Path,
+    given: tuple[str, ...],
+    values: tuple[tuple[str, Any], ...],
+    count: int,
+    out: Path | None,
+    seed: int | None,
+) -> None:
+    """Sample a run folder: `sgdsl sample runs/m2-1 y=3`, or `--set y=3`."""
+    held = dict((*(options.pair(g) for g in given), *values))
+    name = "-".join(["sample", *(f"{node}{value}" for node, value in held.items())])
     path = out or run / "samples" / f"{''.join(c if c.isalnum() or c in '-.' else '_' for c in name)}.png"
     if path.suffix not in (".png", ".npz"):
         raise click.UsageError(f"cannot write {path}: its name ends in neither .png nor .npz")
-    _draw(run, path, count, values, seed)
+    _draw(run, path, count, held, seed)
     talk.result(str(path))
 
 
@@ -51,15 +59,3 @@ def _draw(run: Path, path: Path, count: int, given: dict[str, Any], seed: int | 
             np.savez(path, **drawn)
     except OSError as error:
         raise click.UsageError(f"cannot write {path}: {error.strerror}") from None
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    """`y=3`, `z=[0.1, -1]`. Raises UsageError for anything else."""
-    name, equals, value = text.partition("=")
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        parsed = None
-    if not equals or not name.isidentifier() or not isinstance(parsed, int | float | list):
-        raise click.UsageError(f"`{text}` is no NODE=VALUE; a value is a number or a list of numbers: y=3, z=[0.5, -1]")
-    return name, parsed

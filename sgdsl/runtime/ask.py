@@ -6,7 +6,7 @@ Written once, against draw_q, draw_p, log_p and log_q. Values are [1, rows, *eve
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -108,13 +108,30 @@ def log_prob(
 ) -> Tensor:
     """log mean_s p(x, labels, v_s) / r(v_s), [rows], in nats: a lower bound of log p(x, labels) in expectation, tight as
     S grows (Burda et al. 2016). Draws are made some at a time."""
+    return log_mean(log_ratios(model, values, known, draws, samples))
+
+
+def log_ratios(
+    model: Queries, values: Mapping[str, Tensor], known: Mapping[str, Tensor], draws: Draws, samples: int
+) -> Tensor:
+    """log p(x, labels, v_s) − log r(v_s) of each of `samples` draws along q, [S, rows], made some at a time."""
     rows = next(iter(values.values())).shape[1]
     at_once = max(1, ENTRIES // max(1, rows))
     parts = []
     for start in range(0, samples, at_once):
         drawn = model.draw_q(values, known, draws, min(at_once, samples - start))
-        parts.append((sum_of(model.log_p(drawn.values), drawn.log_r) - drawn.log_r).logsumexp(0))
-    return torch.stack(parts).logsumexp(0) - math.log(samples)
+        parts.append(log_ratio(model, drawn))
+    return torch.cat(parts)
+
+
+def log_ratio(model: Queries, drawn: Drawn) -> Tensor:
+    """log p(given, drawn) − log r(drawn) of draws along q, [S, rows]."""
+    return sum_of(model.log_p(drawn.values), drawn.log_r) - drawn.log_r
+
+
+def log_mean(log_weights: Tensor) -> Tensor:
+    """log of the mean weight, [S, rows] → [rows]."""
+    return log_weights.logsumexp(0) - math.log(len(log_weights))
 
 
 def sum_of(terms: Mapping[str, Tensor], like: Tensor) -> Tensor:
@@ -122,28 +139,66 @@ def sum_of(terms: Mapping[str, Tensor], like: Tensor) -> Tensor:
     return torch.stack([t.expand_as(like) for t in terms.values()]).sum(0)
 
 
+def edit(
+    model: Queries,
+    values: Mapping[str, Tensor],
+    known: Mapping[str, Tensor],
+    changes: Mapping[str, Tensor],
+    draws: Draws,
+    *,
+    keep: Collection[str] = (),
+    redraw: Collection[str] = (),
+    shown: Collection[str] | None = None,
+) -> dict[str, Tensor]:
+    """Given rows with some nodes changed, every node [rows, *event]. All is inferred once by q; nodes in `changes`
+    ([1, rows, *event]) are set, those in `redraw` drawn along p; what descends from either in p follows, unless it is in
+    `keep`: by its mean, a finite node by its likeliest value, or drawn where it descends from a redrawn one. All else is
+    held. These are interventions: what is held does not condition what is drawn above it.
+
+    `shown`: nodes that become their mean in any case, a class the likeliest; else the observed nodes without children in p."""
+    likeliest = Likeliest(draws.generator)
+    parents = {n: i.parents_p for n, i in model.NODES.items()}
+    if shown is None:
+        inner = {parent for found in parents.values() for parent in found}
+        shown = [n for n in model.ORDER_P if model.NODES[n].role == "observed" and n not in inner]
+    fixed = set(keep) | set(changes)
+    ends = set(shown) - fixed - set(redraw)
+    below = {n: descendants(model.ORDER_P, parents, n) for n in (*changes, *redraw)}
+    drawn = set(redraw).union(*(below[n] for n in redraw)) - fixed - ends
+    free = set(redraw).union(ends, *below.values()) - fixed
+    found = {**model.draw_q(values, known, likeliest, 1).values, **changes}
+    found = _completed(model, found, free, likeliest).values
+    if drawn:
+        found = _completed(model, found, drawn | ends, draws).values
+    last = _completed(model, found, ends, likeliest)
+    for node in ends:
+        family = model.NODES[node].family_p
+        if family != "categorical":
+            last.values[node] = mean_of(family, last.parameters[node]).expand_as(last.values[node])
+    return {n: value[0] for n, value in last.values.items()}
+
+
+def _completed(model: Queries, values: Mapping[str, Tensor], free: Collection[str], draws: Draws) -> Drawn:
+    """Values along p of the nodes in `free`, the others held."""
+    held = {n: v for n, v in values.items() if n not in free}
+    rows = next(iter(values.values())).shape[1]
+    known = {n: torch.ones(rows, dtype=torch.bool, device=v.device) for n, v in held.items()}
+    return model.draw_p(held, known, draws, 1, rows=rows)
+
+
 def analogy(model: Queries, values: Mapping[str, Tensor], node: str, draws: Draws, shown: str) -> Tensor:
-    """Each value of a finite `node` in the manner of given rows: everything is inferred once by q; then the node is set to
-    each of its values (all its cells alike), what does not descend from it in p is kept, and the rest is replaced by its
-    mean along p, finite nodes by the likeliest value. Returns the mean of `shown`, [rows, values, *event]; of a class the
-    likeliest."""
-    info, likeliest = model.NODES[node], _Likeliest(draws.generator)
-    inferred = model.draw_q(values, {}, likeliest, 1).values
-    changed = {node, shown} | descendants(model.ORDER_P, {n: i.parents_p for n, i in model.NODES.items()}, node)
-    kept = {n: v for n, v in inferred.items() if n not in changed}
-    rows = inferred[node].shape[1]
+    """Each value of a finite `node` in the manner of given rows: an edit that sets the node to each of its values (all its
+    cells alike). Returns the mean of `shown`, [rows, values, *event]; of a class the likeliest."""
+    info = model.NODES[node]
+    like = model.draw_q(values, {}, Likeliest(draws.generator), 1).values[node]
     found = []
     for value in range(info.first, info.first + info.classes):
-        held = {**kept, node: torch.full_like(inferred[node], value)}
-        known = {n: torch.ones(rows, dtype=torch.bool, device=v.device) for n, v in held.items()}
-        drawn = model.draw_p(held, known, likeliest, 1)
-        family = model.NODES[shown].family_p
-        mean = drawn.values[shown] if family == "categorical" else mean_of(family, drawn.parameters[shown])
-        found.append(mean.expand_as(drawn.values[shown])[0])
+        changes = {node: torch.full_like(like, value)}
+        found.append(edit(model, values, {}, changes, draws, shown=(shown,))[shown])
     return torch.stack(found, 1)
 
 
-class _Likeliest(Means):
+class Likeliest(Means):
     """Means, but legal values of binary nodes, which tables and further networks can read."""
 
     def bernoulli(self, size: Sequence[int], logits: Parameter) -> Tensor:

@@ -70,9 +70,15 @@ def label_errors(model: Queries, table: Table, held: Held) -> dict[str, dict[str
 
 
 def hidden(model: Queries, table: Table, index: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
-    """Values of observed and given nodes, [1, rows, *event]: what is seen of a row without its labels."""
+    """Values of observed and given nodes, [1, rows, *event]: what is seen of a row without its labels. A partial node without
+    a column is missing as a whole."""
     seen = [n for n in table.columns if model.NODES[n].role in ("observed", "given")]
-    return {name: read(table.columns[name], index, noise)[None].to(_dtype(model.NODES[name])) for name in seen}
+    found = {name: read(table.columns[name], index, noise)[None].to(_dtype(model.NODES[name])) for name in seen}
+    for name, info in model.NODES.items():
+        if info.partial and name not in found:
+            missing = -1 if info.integer else torch.nan
+            found[name] = torch.full((1, len(index), *info.event), missing, device=index.device, dtype=_dtype(info))
+    return found
 
 
 def _dtype(info: NodeInfo) -> torch.dtype:
@@ -100,14 +106,3 @@ def held_out_bound(model: Queries, table: Table, held: Held) -> float:
         values = {name: value[0] for name, value in hidden(model, table, index, generator).items()}
         total += float(model(make_batch(model, values), draws).bound.double().sum())
     return total / len(held.rows)
-
-
-@torch.no_grad()
-def log_likelihoods(model: Queries, table: Table, held: Held) -> Tensor:
-    """The importance-sampled log p of what is observed, labels hidden, [rows]: the `iw` bound with `held.samples` draws. Grey
-    levels that were drawn in training are drawn once, from a fixed seed."""
-    generator = torch.Generator(held.rows.device).manual_seed(SEED)
-    draws, found = Draws(generator), []
-    for index in portions(held.rows, held.samples):
-        found.append(ask.log_prob(model, hidden(model, table, index, generator), {}, draws, held.samples))
-    return torch.cat(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich import box
 from rich.table import Table
 
+from sgdsl.train.closer import closer
 from sgdsl.train.diagnosis import Diagnosis
 from sgdsl.train.evaluate import Evaluation
 from sgdsl.train.measure import Score
@@ -36,6 +37,7 @@ def _lines(result: Result | Evaluation, evaluation: Evaluation) -> list[tuple[st
     if evaluation.bound is not None:
         spread = f" ± {evaluation.bound_error:.2f}" if evaluation.bound_error is not None else ""
         found.append((f"log p of a row, nats (iw, {evaluation.samples} draws)", f"{evaluation.bound:.2f}{spread}", ""))
+    found += closer(evaluation.details)
     if not evaluation.rows:
         found.append(("no held-out rows", "", ""))
     return found + (_diagnosis(result.diagnosis) if isinstance(result, Result) else [])

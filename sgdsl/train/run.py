@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,7 +27,7 @@ from sgdsl.train.diagnosis import Diagnosis
 from sgdsl.train.errors import RunError, run_error
 from sgdsl.train.evaluate import Evaluation, evaluate, rows_tensor
 from sgdsl.train.feed import read
-from sgdsl.train.measure import portions
+from sgdsl.train.measure import hidden, portions
 from sgdsl.train.prepare import Prepared, build, device_of
 from sgdsl.train.sources import open_data, reopen
 
@@ -94,7 +94,8 @@ class Run:
         dataset, table = self.rows()
         everything = self.prepared is None and self.data is not None and not len(dataset.test)
         rows = np.arange(dataset.rows) if everything else dataset.test
-        return evaluate(self.module, self.name, dataset.source, table, rows_tensor(rows, self.device), samples)
+        others = None if everything else rows_tensor(dataset.train, self.device)
+        return evaluate(self.module, self.name, dataset.source, table, rows_tensor(rows, self.device), samples, others)
 
     def rows(self) -> tuple[Dataset, Table]:
         """The data set and its columns, on the model's device."""
@@ -104,8 +105,8 @@ class Run:
             dataset = reopen(self.config["origin"])
         else:
             dataset, _ = open_data(self.data, self.test, "", {})
-        supervised = [n for n, info in self.module.NODES.items() if info.role == "supervised"]
-        return dataset, bind(dataset, self.module.NODES, self._rules(supervised)).to(self.device)
+        optional = [n for n, info in self.module.NODES.items() if info.role == "supervised" or info.partial]
+        return dataset, bind(dataset, self.module.NODES, self._rules(optional)).to(self.device)
 
     # --- questions ------------------------------------------------------------------------------------------
 
@@ -116,7 +117,7 @@ class Run:
         A finite node: probabilities [rows, …, values]; another: (mean, standard deviation), [rows, …] each. `samples`:
         draws that are averaged. Raises RunError: E0665; DataError."""
         parts = [
-            ask.posterior(self.module, values, known, self._draws(), samples)
+            ask.posterior(self.module, values, known, self.draws(), samples)
             for values, known in self._asked(observed, values, samples)
         ]
         return {name: _joined([part[name] for part in parts]) for name in parts[0]}
@@ -125,7 +126,7 @@ class Run:
     def log_prob(self, /, *observed: object, samples: int = 50, **values: object) -> Array:
         """The importance-sampled log p of what is given, labels among them, in nats, [rows]."""
         parts = [
-            ask.log_prob(self.module, values, known, self._draws(), samples)
+            ask.log_prob(self.module, values, known, self.draws(), samples)
             for values, known in self._asked(observed, values, samples)
         ]
         return np.asarray(torch.cat(parts).cpu().numpy())
@@ -138,11 +139,11 @@ class Run:
         a draw. A node with parents in p is conditioned on, by importance resampling. `mean`: every observed node's mean
         instead of a draw. Raises RunError: E0665; DataError."""
         values = self.clamped(n, {**(held or {}), **given})
-        drawn = ask.sample(self.module, n, values, self._draws())
+        drawn = ask.sample(self.module, n, values, self.draws())
         if mean:
             seen = {name for name, info in self.module.NODES.items() if info.role == "observed"}
             kept = {name: value for name, value in drawn.items() if name not in seen}
-            drawn = ask.sample(self.module, n, kept, Means(self._draws().generator))
+            drawn = ask.sample(self.module, n, kept, Means(self.draws().generator))
         return {name: value.cpu().numpy() for name, value in drawn.items()}
 
     # --- from arrays to tensors -----------------------------------------------------------------------------
@@ -151,12 +152,18 @@ class Run:
         """Values for nodes of any role, [n, *event]. Raises RunError: E0665; DataError."""
         nodes = self.module.NODES
         _counted("n", n)
-        self._known_names(given)
+        self.check_names(given)
         needed = [name for name, info in nodes.items() if info.role == "given" and name not in given]
         if needed:
             names, hint = " and ".join(f"`{name}`" for name in needed), ", ".join(f"{name} = …" for name in needed)
             verb = "is" if len(needed) == 1 else "are"
             raise run_error("E0665", f"{names} {verb} given: a sample needs a value", hint=f"write {hint}")
+        return self.values_of(n, given)
+
+    def values_of(self, n: int, given: Mapping[str, object]) -> dict[str, Tensor]:
+        """Checked values of some nodes, [n, *event]: one for all, or one a row. Raises RunError: E0665; DataError."""
+        nodes = self.module.NODES
+        self.check_names(given)
         filled = {name: _repeated(value, n, nodes[name]) for name, value in given.items()}
         if not filled:
             return {}
@@ -176,33 +183,33 @@ class Run:
         if len(observed) > len(names):
             raise run_error("E0665", f"{len(observed)} arrays, but {len(names)} observed nodes: {', '.join(names)}")
         whole = {**dict(zip(names, observed, strict=False)), **{k: v for k, v in values.items() if v is not None}}
-        self._known_names(whole)
+        self.check_names(whole)
         optional = [n for n, info in nodes.items() if info.role == "supervised" or info.partial]
         table = bind(arrays(whole), nodes, replace(self._rules(optional), names={})).to(self.device)
         batches = portions(torch.arange(table.rows, device=self.device), samples)
-        return [self._batch(table, index) for index in batches]
+        return [self.batch(table, index, table.columns) for index in batches]
 
-    def _batch(self, table: Table, index: Tensor) -> Question:
+    def batch(self, table: Table, index: Tensor, seen: Collection[str]) -> Question:
+        """Values [1, rows, *event] and masks [rows] of some rows of a table; of the labels, those of the nodes in `seen`."""
         nodes = self.module.NODES
-        found = {n: _typed(read(c, index, None), nodes[n])[None] for n, c in table.columns.items()}
-        for name, info in nodes.items():
-            if info.partial and name not in found:
-                missing = -1 if info.integer else torch.nan
-                found[name] = _typed(torch.full((1, len(index), *info.event), missing, device=index.device), info)
-        return found, {n: c.known[index] for n, c in table.columns.items() if nodes[n].role == "supervised"}
+        labels = {n: c for n, c in table.columns.items() if nodes[n].role == "supervised" and n in seen}
+        found = hidden(self.module, table, index, None)
+        found |= {n: _typed(read(c, index, None), nodes[n])[None] for n, c in labels.items()}
+        return found, {n: c.known[index] for n, c in labels.items()}
 
     def _rules(self, optional: list[str]) -> Rules:
         data = self.config["settings"]["data"]
         return Rules(data["names"], data["binarise"], self.config["scales"], optional)
 
-    def _known_names(self, given: Mapping[str, object]) -> None:
+    def check_names(self, given: Iterable[str]) -> None:
+        """Raises RunError E0665 for a name that is no node's."""
         for name in given:
             if name.removesuffix("_known") not in self.module.NODES:
                 near = get_close_matches(name, list(self.module.NODES), 1)
                 hint = f"did you mean `{near[0]}`?" if near else f"nodes: {', '.join(self.module.NODES)}"
                 raise run_error("E0665", f"`{self.name}` has no node `{name}`", hint=hint)
 
-    def _draws(self) -> Draws:
+    def draws(self) -> Draws:
         """Fresh noise, from torch's global generator: torch.manual_seed makes answers repeat."""
         seed = int(torch.randint(2**62, ()))
         return Draws(torch.Generator(self.device).manual_seed(seed))
