@@ -50,8 +50,7 @@ def _check_copies(model: ir.Model, sink: Sink) -> bool:
     """Whether no copy reads itself: E0406 and E0401 of single copies; a copy without a factor reads nothing."""
     copies = Copies(model)
     lets = copies.lets()
-    spans = {n.name: n.span for n in model.values}
-    places = {copies.named(n, at.values()): spans[n.name] for n in model.values for at in copies.each(n.axes)}
+    places = {copies.named(n, at.values()): n.span for n in copies.valued for at in copies.each(n.axes)}
     if _check_cycle(lets, "E0406", "the lets", places, sink):
         return False
     acyclic = True
@@ -93,7 +92,7 @@ def _check_node(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink
                        f"{side} of {node.role}", declared, (why,),
                        f"remove this line, or declare `{node.name}` latent or supervised")
         )  # fmt: skip
-    if node.axes and found:
+    if node.axes and found and needed:
         _check_each(node, side, found, sink)
         return
     for again in found[1:]:
@@ -114,8 +113,8 @@ def _check_each(node: ir.Node, side: str, found: Sequence[ir.Factor], sink: Sink
     if twice is not None:
         copy, first, again = twice
         sink.add(
-            Diagnostic("E0423", f"`{copy}` has two {side} factors", again.span, "the second", (Label(first.span, "the first"),), (),
-                       "let each copy have one: move the range of one of the loops")
+            Diagnostic("E0423", f"`{copy}` has two {side} factors", again.span, "the second",
+                       (Label(first.span, "the first"),), (), "let each copy have one: move the range of one of the loops")
         )  # fmt: skip
     without = missing(node, found)
     if without:

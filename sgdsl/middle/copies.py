@@ -35,6 +35,11 @@ class Copies:
     def __post_init__(self) -> None:
         object.__setattr__(self, "axes", {name: _shortened(marks) for name, marks in _landmarks(self.model).items()})
 
+    @property
+    def valued(self) -> list[ir.Node | ir.Let]:
+        """All nodes, and the lets that are no views of others."""
+        return [*self.model.nodes, *(h for h in self.model.lets if not isinstance(h.value, ir.View))]
+
     def each(self, axes: Iterable[ir.Range]) -> Iterator[At]:
         axes = tuple(axes)
         ends = [self.axes[r.axis].short for r in axes]
@@ -57,8 +62,7 @@ class Copies:
     def lets(self) -> Digraph:
         """What each copy of a let reads, nodes and lets."""
         lets = [h for h in self.model.lets if not isinstance(h.value, ir.View)]
-        valued: list[ir.Node | ir.Let] = [*self.model.nodes, *lets]
-        names = [self.named(n, at.values()) for n in valued for at in self.each(n.axes)]
+        names = [self.named(n, at.values()) for n in self.valued for at in self.each(n.axes)]
         reads = ((read, self.copy(h.name, at)) for h in lets for at in self.each(h.axes) for read in self._reads(h, at))
         return digraph(names, reads)
 
@@ -104,8 +108,8 @@ class Copies:
 def _landmarks(model: ir.Model) -> dict[str, set[int]]:
     """The places of each axis that the file names."""
     found: dict[str, set[int]] = {a.name: {a.first, a.last} for a in model.axes}
-    for valued in model.values:
-        for r in valued.axes:
+    for axes in (*(n.axes for n in model.nodes), *(h.axes for h in model.lets)):
+        for r in axes:
             found[r.axis] |= {r.first, r.last}
     for factor in (*model.p, *model.q):
         for where, r in zip(factor.place, model.node(factor.node).axes, strict=True):

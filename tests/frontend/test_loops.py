@@ -72,7 +72,7 @@ def test_a_counted_plate() -> None:
 HEAD = """model t
 const T = 4
 observed x : real[3]
-for i in 1..T { 
+for i in 1..T {
     latent z[i] : real[2]
     latent c[i] : class(5)
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sgdsl.base.diagnostics import Sink
 from sgdsl.frontend import syntax
-from sgdsl.frontend.copies.axes import Axes, Symbol, read_axes
+from sgdsl.frontend.copies.axes import read_axes
 from sgdsl.frontend.copies.heads import declared, declared_let, factor_node, symbols, with_pieces
 from sgdsl.frontend.copies.made import Made
 from sgdsl.frontend.copies.references import Resolver

@@ -151,8 +151,8 @@ def indexed(expr: syntax.Expr) -> Iterator[syntax.Name]:
     match expr:
         case syntax.Name(_, _, index):
             yield expr
-            for item in index:
-                yield from indexed(item)
+            for place_ in index:
+                yield from indexed(place_)
         case syntax.Unary(arg, _):
             yield from indexed(arg)
         case syntax.Binary(_, left, right, _) | syntax.Pipe(left, right, _):

@@ -49,8 +49,9 @@ def declared_let(
     if at is None:
         return declared(let.name, "let", loops, axes)
     if let.name.text not in known:
-        raise refusal("E0420", f"`{text(let.name)}` is a copy, and no loop makes others of `{let.name.text}`", let.name.span,
-                      "a copy of nothing", hint=f"write `let {let.name.text} = …`, or `let {let.name.text}[i] = …` in a loop")  # fmt: skip
+        name = let.name.text
+        raise refusal("E0420", f"`{text(let.name)}` is a copy, and no loop makes others of `{name}`", let.name.span,
+                      "a copy of nothing", hint=f"write `let {name} = …`, or `let {name}[i] = …` in a loop")  # fmt: skip
     outer = replace(let.name, index=let.name.index[:-1])
     head = declared(outer, "let", loops, axes) if loops or outer.index else outer
     own = known[let.name.text]
@@ -71,7 +72,8 @@ def declared(name: syntax.Name, what: str, loops: Loops, axes: Axes) -> syntax.N
                       hint=f"put it into a loop, `for {given[0] or 'i'} in 1..5 {{ … }}`, or write `{name.text}`")  # fmt: skip
     right = f"{name.text}[{', '.join(wanted)}]"
     raise refusal("E0420", f"a {what} in a loop carries the loop's index: `{right}`", name.span, f"`{text(name)}`",
-                  labels=[Label(f.head, "the loop") for f in loops[-1:]], hint=f"write `{right}`, or move it out of the loop")  # fmt: skip
+                  labels=[Label(f.head, "the loop") for f in loops[-1:]],
+                  hint=f"write `{right}`, or move it out of the loop")  # fmt: skip
 
 
 def factor_node(

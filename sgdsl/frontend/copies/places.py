@@ -48,8 +48,9 @@ def place(expr: syntax.Expr, loops: Loops, consts: Constants) -> Place:
         names = [f.index for f in loops]
         hint = f"an index here is {' or '.join(f'`{n}`' for n in names)}, with or without `+ 1`, `- 1`, or a number, or `*`"
         word = expr.text if isinstance(expr, syntax.Name) and not expr.index else ""
+        outside = "outside of loops a copy is a number, or all: `[*]`"
         raise refusal("E0420", f"there is no index `{word}` here" if word else "this is no index", expr.span, "no index",
-                      hint=did_you_mean(word, names, hint) if names else "outside of loops a copy is a number, or all: `[*]`")  # fmt: skip
+                      hint=did_you_mean(word, names, hint) if names else outside)  # fmt: skip
     if abs(found.offset) > FURTHEST:
         raise refusal("E0426", f"a copy reads others at most {FURTHEST} places away, not {abs(found.offset)}", expr.span,
                       "too far", hint="carry it along in a let: `let m[t] = …` of `m[t - 1]`")  # fmt: skip

@@ -11,15 +11,17 @@ from sgdsl.catalog.networks import NETWORKS, SOURCES
 from sgdsl.frontend import syntax
 from sgdsl.frontend.copies.axes import Axes, Symbol, indexed
 from sgdsl.frontend.copies.made import Made, Ranges
-from sgdsl.frontend.copies.places import ALL, At, Place, is_star, place
+from sgdsl.frontend.copies.outside import no_copy
+from sgdsl.frontend.copies.places import ALL, At, is_star
+from sgdsl.frontend.copies.positions import check_number, places_of, title
 from sgdsl.frontend.copies.sites import For, Loops
-from sgdsl.frontend.copies.text import indices, text
+from sgdsl.frontend.copies.stars import REDUCTIONS, starred, starred_names
+from sgdsl.frontend.copies.text import text
+from sgdsl.frontend.copies.weights import weights
 from sgdsl.frontend.draft import Constants
 from sgdsl.frontend.names import RESERVED
 from sgdsl.frontend.report import refusal
 from sgdsl.middle import ir
-
-REDUCTIONS = ("sum", "mean", "max", "last", "stack")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class Resolver:
             case syntax.Items(items, _):
                 return replace(expr, items=tuple(self.expression(i, loops, stars) for i in items))
             case syntax.Item(value, index, _):
-                return replace(expr, value=self.expression(value, loops), index=self.weights(expr, index, loops))
+                return replace(
+                    expr, value=self.expression(value, loops), index=weights(expr, index, loops, self.axes, self.consts)
+                )
             case syntax.Call():
                 return self._call(expr, loops, stars)
             case syntax.Of(_, _, _, args, _):
@@ -63,7 +67,9 @@ class Resolver:
         if symbol is not None:
             return self._copies(name, symbol, loops, stars) if name.index else self._bare(name, symbol, loops)
         if name.index and (name.text in NETWORKS or name.text in SOURCES):
-            return syntax.Item(replace(name, index=()), self.weights(name, name.index, loops), name.span)
+            return syntax.Item(
+                replace(name, index=()), weights(name, name.index, loops, self.axes, self.consts), name.span
+            )
         if name.index:
             return self._without(name)
         loop = next((f for f in loops if f.index == name.text), None)
@@ -78,30 +84,17 @@ class Resolver:
         assert isinstance(found, syntax.Name), "consts and networks are refused with an index"
         return found
 
-    def weights(self, whole: syntax.Expr, index: tuple[syntax.Expr, ...], loops: Loops) -> tuple[syntax.Expr, ...]:
-        """`mlp(64)[i]`: the ranges."""
-        value = whole.value if isinstance(whole, syntax.Item) else whole
-        head = value.function if isinstance(value, syntax.Call) else value
-        known = isinstance(value, syntax.Pipe) or (
-            isinstance(head, syntax.Name) and (head.text in NETWORKS or head.text in SOURCES)
-        )
-        if not known:
-            raise refusal("E0429", "an index stands behind a network or the name of what has copies", whole.span, "neither",
-                          hint="`mlp(64)[i]`, `table[i]` and `learned[i]` have weights for each copy")  # fmt: skip
-        found: list[syntax.Expr] = []
-        for item in index:
-            at = place(item, loops, self.consts)
-            if not isinstance(at, At) or at.offset:
-                raise refusal("E0429", "weights for each copy: the index of a loop stands alone behind the network", item.span,
-                              "no index", hint="write `mlp(64)[i]`")  # fmt: skip
-            found.append(syntax.Name(self.axes.ranges[at.loop.number].name, item.span))
-        return tuple(found)
-
     def _without(self, name: syntax.Name) -> syntax.Name:
         """The name alone, where it is unknown, which is found later."""
         found = self.declared.get(name.text)
         if found is None and name.text in RESERVED:
-            raise refusal("E0429", f"`{name.text}` has neither copies nor weights", name.span, "an index", hint=f"write `{name.text}`")
+            raise refusal(
+                "E0429",
+                f"`{name.text}` has neither copies nor weights",
+                name.span,
+                "an index",
+                hint=f"write `{name.text}`",
+            )
         if found is None:
             return replace(name, index=())
         if isinstance(found, syntax.Net):
@@ -134,7 +127,7 @@ class Resolver:
     # --- one copy, or each of a range -------------------------------------------------------------------------
 
     def _copies(self, name: syntax.Name, symbol: Symbol, loops: Loops, stars: Ranges) -> syntax.Name:
-        places = self._places(name, symbol, loops)
+        places = places_of(name, symbol, loops, self.consts)
         if ALL in places and not stars:
             raise refusal("E0424", "`*`, all copies, stands inside of sum, mean, max, last or stack", name.span,
                           "not inside of one", hint=f"write `stack({text(name)})`, or `mean(f({text(name)}))`")  # fmt: skip
@@ -161,26 +154,7 @@ class Resolver:
         lags = [a.range for a in at if isinstance(a, ir.Lag)]
         around = (*self.axes.of(loops), *stars)
         axes = tuple(sorted(dict.fromkeys(lags), key=around.index))
-        return self.made.view(symbol.name, tuple(at), edges, axes, _title(name, tuple(at), own), name.span)
-
-    def _places(self, name: syntax.Name, symbol: Symbol, loops: Loops) -> tuple[Place, ...]:
-        self._check_number(name, symbol)
-        found = tuple(place(i, loops, self.consts) for i in name.index)
-        seen = [p.loop.number for p in found if isinstance(p, At)]
-        if len(set(seen)) < len(seen):
-            raise refusal("E0420", f"one index stands twice in `{text(name)}`", name.span, "twice")
-        depth = len(found) - sum(p == ALL for p in found)
-        if any(p == ALL for p in found[:depth]):
-            raise refusal("E0424", "`*` stands for the copies of the innermost loops", name.span, "not the innermost",
-                          hint=f"the last index of `{name.text}` is that of its inner loop")  # fmt: skip
-        return found
-
-    def _check_number(self, name: syntax.Name, symbol: Symbol) -> None:
-        if len(name.index) != len(symbol.loops):
-            wanted = ", ".join(f.index for f in symbol.loops)
-            raise refusal("E0420", f"`{name.text}` has {_count(len(symbol.loops))}, not {len(name.index)}", name.span,
-                          f"{len(name.index)} given", labels=[Label(symbol.span, "declared here")],
-                          hint=f"write `{name.text}[{wanted}]`")  # fmt: skip
+        return self.made.view(symbol.name, tuple(at), edges, axes, title(name, tuple(at), own), name.span)
 
     def _inside(self, name: syntax.Name, symbol: Symbol, at: tuple[ir.Lag | int, ...]) -> dict[int, str]:
         """The copies written alone that are met. Raises Refused: E0421 for a copy that does not exist."""
@@ -196,26 +170,8 @@ class Resolver:
                 if p not in edges
             ]
             if outside:
-                raise self._missing(name, symbol, i, where, outside, own)
+                raise no_copy(name, symbol, i, where, outside, own)
         return met
-
-    def _missing(
-        self, name: syntax.Name, symbol: Symbol, position: int, where: ir.Lag | int, outside: list[int], own: ir.Range
-    ) -> Exception:
-        copy = outside[0]
-        item = name.index[position]
-        shown = f"{name.text}{indices((*name.index[:position], syntax.Number(copy, item.span), *name.index[position + 1 :]))}"
-        notes = [f"the copies of `{name.text}` are {own.first}..{own.last}"]
-        hint = ""
-        if isinstance(where, ir.Lag):
-            reader = copy - where.offset
-            notes.insert(0, f"copy {reader} reads `{shown}`")
-            less = where.range.last if reader == where.range.first else where.range.first
-            again = f"{where.range.first + len(outside)}..{less}" if reader == where.range.first else (
-                f"{less}..{where.range.last - len(outside)}")  # fmt: skip
-            hint = f"write copy {reader} on its own, outside of the loop, and let the loop run over {again}"
-        return refusal("E0421", f"there is no `{shown}`", item.span, f"no copy {copy}", labels=[Label(symbol.span, "declared here")],
-                       notes=notes, hint=hint)  # fmt: skip
 
     # --- all copies -------------------------------------------------------------------------------------------
 
@@ -235,7 +191,7 @@ class Resolver:
     def _reduced(self, function: str, inner: syntax.Expr, whole: syntax.Expr, loops: Loops) -> syntax.Name:
         """`sum(f(z[*]))`: f over all copies is a let, and each star takes its innermost loop away."""
         ranges = self._stars(inner)
-        span, title = whole.span, f"{function}({text(inner)})"
+        span, whole_text = whole.span, f"{function}({text(inner)})"
         if isinstance(inner, syntax.Name) and any(map(is_star, inner.index)):
             found = self._copies(inner, self.symbols[inner.text], loops, ranges)
             source, outer = found.text, self._outer(inner, loops, ranges)
@@ -243,7 +199,7 @@ class Resolver:
             outer = self._outer(inner, loops, ranges)
             source = self.made.mapped(self.expression(inner, loops, ranges), (*outer, *ranges), text(inner), span)
         for i in range(len(ranges) - 1, -1, -1):
-            name = title if i == 0 else f"{function}({text(inner)}) over {ranges[i].name}"
+            name = whole_text if i == 0 else f"{function}({text(inner)}) over {ranges[i].name}"
             result = self.made.over(function, source, (*outer, *ranges[:i]), name, span)
             source = result.text
         return result
@@ -251,13 +207,13 @@ class Resolver:
     def _stars(self, inner: syntax.Expr) -> Ranges:
         """What the stars of an expression stand for: the same loops in all of it."""
         found: dict[Ranges, syntax.Name] = {}
-        for name in _starred_names(inner):
+        for name in starred_names(inner):
             symbol = self.symbols.get(name.text)
             if symbol is None:
                 raise refusal(
                     "E0420", f"`{name.text}` has no copies", name.span, "no copies", hint=f"write `{name.text}`"
                 )
-            self._check_number(name, symbol)
+            check_number(name, symbol)
             own = self.axes.of(symbol.loops)
             found.setdefault(own[len(own) - sum(map(is_star, name.index)) :], name)
         if len(found) > 1:
@@ -277,49 +233,7 @@ class Resolver:
         return outer
 
 
-def _title(name: syntax.Name, at: tuple[ir.Lag | int, ...], own: Ranges) -> str:
-    """As written; a part of the copies by its ends, `z[2..20]`."""
-    parts = []
-    for written, where, whole in zip(name.index, at, own, strict=True):
-        part = isinstance(where, ir.Lag) and not where.offset and where.range != whole
-        parts.append(
-            f"{where.range.first}..{where.range.last}" if isinstance(where, ir.Lag) and part else text(written)
-        )
-    return f"{name.text}[{', '.join(parts)}]"
-
-
 def _met(loop: For, axes: Axes, loops: Loops) -> str:
     """The reader's index on the axis of a loop."""
     axis = axes.ranges[loop.number].axis
     return next((f.index for f in loops if axes.ranges[f.number].axis == axis), loop.index)
-
-
-def _count(n: int) -> str:
-    return f"{n} {'index' if n == 1 else 'indices'}"
-
-
-def starred(expr: syntax.Expr) -> bool:
-    """Whether a `*` stands in an expression outside of inner reductions."""
-    return next(iter(_starred_names(expr)), None) is not None
-
-
-def _starred_names(expr: syntax.Expr) -> list[syntax.Name]:
-    match expr:
-        case syntax.Name(_, _, index):
-            return [expr] if any(map(is_star, index)) else []
-        case syntax.Call(syntax.Name(function, _), _, _) if function in REDUCTIONS:
-            return []
-        case syntax.Call(function, args, _):
-            return [*_starred_names(function), *(n for a in args for n in _starred_names(a.value))]
-        case syntax.Of(_, _, _, args, _):
-            return [n for a in args for n in _starred_names(a.value)]
-        case syntax.Unary(arg, _):
-            return _starred_names(arg)
-        case syntax.Binary(_, left, right, _) | syntax.Pipe(left, right, _):
-            return [*_starred_names(left), *_starred_names(right)]
-        case syntax.Items(items, _):
-            return [n for i in items for n in _starred_names(i)]
-        case syntax.Item(value, _, _):
-            return _starred_names(value)
-        case _:
-            return []
