@@ -47,7 +47,7 @@ def fit(
     Raises DataError, TrainingError, RunError, Interrupted.
     """
     settings = settings_of(program, seed)
-    if resume is not None and data is None and program.model.data is None:
+    if resume is not None and data is None and not settings.data.name:
         data = path_of(run_folder.read_json(run_folder.find_folder(resume).config)["origin"])
     with reproducible(settings):
         model = build(program.text, program.model.name).to(device_of(settings.train.device))

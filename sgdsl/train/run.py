@@ -193,7 +193,7 @@ class Run:
 
     def _rules(self, optional: list[str]) -> Rules:
         data = self.config["settings"]["data"]
-        return Rules(data["names"], data["binarise"], self.config["scales"], optional)
+        return Rules(data["names"], data["binarise"], self.config["scales"], optional, data.get("greys", "auto"))
 
     def _known_names(self, given: Mapping[str, object]) -> None:
         for name in given:
