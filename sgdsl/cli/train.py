@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("model", type=click.Path(path_type=Path), required=False)
 @options.data
+@options.bind
 @options.overrides
 @options.seed
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder; else runs/MODEL-N.")
@@ -34,6 +35,7 @@ def command(
     talk: Talk,
     model: Path | None,
     data: Path | None,
+    bind: tuple[str, ...],
     overrides: tuple[str, ...],
     seed: int | None,
     out: Path | None,
@@ -44,7 +46,7 @@ def command(
     """Train a model; print its table, and leave a run folder with weights and pictures."""
     if dry_run and resume is not None:
         raise click.UsageError("--dry-run is about a new run; leave --resume away.")
-    model, overrides = _which(model, overrides, resume)
+    model, overrides = _which(model, (*overrides, *options.bound(bind)), resume)
     found = checked(talk, model, overrides, aloud=not talk.json)
     program = driver.emit(found)
     talk.say(f"{model}: ok; loading torch")
@@ -68,7 +70,8 @@ def command(
         talk.document({"ok": True, "folder": str(run.folder), "result": result.as_dict()})
         return
     _table(result)
-    talk.diagnostics(as_diagnostic(found, program) for found in result.diagnosis.warnings)
+    said = run.prepared.warnings if run.prepared else ()
+    talk.diagnostics(as_diagnostic(found, program) for found in result.diagnosis.warnings if found not in said)
     talk.say(f"run folder: {run.folder}")
 
 
@@ -76,6 +79,7 @@ def _forecast(talk: Talk, program: driver.Program, data: Path | None, seed: int 
     """What the run would be, on standard output."""
     from rich.console import Console
 
+    from sgdsl.train.diagnosis import as_diagnostic
     from sgdsl.train.dry_run import dry_run, table
 
     forecast = dry_run(program, data, seed=seed)
@@ -84,6 +88,7 @@ def _forecast(talk: Talk, program: driver.Program, data: Path | None, seed: int 
         return
     for note in forecast.ready.notes:
         talk.say(f"note: {note}")
+    talk.diagnostics(as_diagnostic(found, program) for found in forecast.ready.warnings)
     talk.result(forecast.words)
     Console(highlight=False).print(table(forecast))
 

@@ -15,21 +15,24 @@ from sgdsl.runtime.queries import Queries
 from sgdsl.train.bind import Rules, Table, bind
 from sgdsl.train.composition import Composition, compose
 from sgdsl.train.dataset import Dataset
+from sgdsl.train.diagnosis import Finding
 from sgdsl.train.errors import run_error
 from sgdsl.train.labels import Split, split
+from sgdsl.train.leaks import Rows, suspicious
 from sgdsl.train.settings import Settings
 from sgdsl.train.sources import Origin, open_data
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The rows of a run. `table` is on the device."""
+    """The rows of a run. `table` is on the device; `warnings`: what looks wrong before the first step."""
 
     dataset: Dataset
     origin: Origin
     table: Table
     split: Split
     composition: Composition
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -80,4 +83,11 @@ def prepare(program: Program, model: Queries, settings: Settings, data: object, 
     table = bind(dataset, model.NODES, Rules(line.names, line.binarise, None, optional, line.greys))
     rows = split(table, model.NODES, dataset.train, settings.wish)
     made = compose(len(rows.labelled), len(rows.unlabelled), settings)
-    return Prepared(dataset, origin, table.to(device_of(settings.train.device)), rows, made)
+    warnings = suspicious(Rows(dataset, table, model.NODES, rows, line.names, _told(program)))
+    return Prepared(dataset, origin, table.to(device_of(settings.train.device)), rows, made, warnings)
+
+
+def _told(program: Program) -> bool:
+    """Whether the file or the command line says how many labels are granted."""
+    written = program.model.data.options if program.model.data else ()
+    return any(setting.name in ("labels", "labels_per_class") for setting in written)
