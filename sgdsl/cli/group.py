@@ -21,6 +21,7 @@ FILES = {
     "run": "train",
     "eval": "evaluate",
     "sample": "sample",
+    "data": "data",
 }
 
 
@@ -63,6 +64,7 @@ def sgdsl(context: click.Context) -> None:
     sgdsl run model.sgm            train it, and see what it learned
     sgdsl explain model.sgm        what is drawn, enumerated, weighed
     sgdsl verify model.sgm         is its objective right? against exact values
+    sgdsl data show FILE           what do my rows hold?
 
     Exit codes: 0 done, 1 the model is wrong or its check failed, 2 wrong use, 3 data, 4 training failed, 70 a fault of ours,
     130 interrupted.

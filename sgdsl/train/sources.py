@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -79,3 +80,36 @@ def _absolute(name: str, options: Mapping[str, Value]) -> dict[str, Value]:
     """Options that mean the same from another folder, defaults among them."""
     paths = {key: options.get(key, default) for key, default in _paths(name).items()}
     return {**options, **{key: str(Path(str(path)).resolve()) for key, path in paths.items() if path}}
+
+
+def look(what: str, options: Mapping[str, str]) -> Dataset:
+    """The data set of a path or of a name of the catalog; options as a shell writes them. Raises DataError."""
+    path = Path(what)
+    there = path.exists() or what not in DATASETS
+    if there and not path.exists():
+        near = get_close_matches(what, DATASETS, 1)
+        hint = f"did you mean `{near[0]}`?" if near else f"data sets by name: {', '.join(DATASETS)}"
+        raise data_error("E0620", f"there is no file, folder or data set `{what}`", hint=hint)
+    kind, where = recognise(path) if there else (what, {})
+    lacking = [name for name in DATASETS[kind].needs if name not in {**options, **where}]
+    if lacking:
+        hint = f"sgdsl data show {kind} {lacking[0]}=PATH, or the path alone"
+        raise data_error("E0634", f"`{kind}` needs `{lacking[0]}`", hint=hint)
+    return _named(kind, {**{name: _read(kind, name, text) for name, text in options.items()}, **where})
+
+
+def _read(kind: str, name: str, text: str) -> Value:
+    """One option of a data set from its text. Raises DataError: E0634."""
+    row = next((r for r in DATASETS[kind].options if r.name == name), None)
+    if row is None:
+        known = ", ".join(r.name for r in DATASETS[kind].options) or "none"
+        raise data_error("E0634", f"`{kind}` has no option `{name}`; it has: {known}")
+    if row.kind not in ("int", "float"):
+        return text
+    try:
+        value = int(text) if row.kind == "int" else float(text)
+    except ValueError:
+        value = float("nan")
+    if not row.holds(value):
+        raise data_error("E0634", f"`{name}` must be {row.range}, not {text}")
+    return value

@@ -213,6 +213,7 @@ def _notes(columns: Mapping[str, Column], tables: Sequence[Cells]) -> tuple[str,
         eaten = sorted({cell for cell, kept in zip(raw, column.cells, strict=False) if cell and not kept})
         if eaten and any(_kind(cell) == "text" for cell in column.cells):
             count = sum(cell in eaten for cell in raw)
-            notes.append(f"{first.path.name}, column `{name}`: {count:,} cell{"s say" if count > 1 else " says"} {', '.join(eaten)}, read as unknown; "
-                         'where that is a class: missing = "?"')  # fmt: skip
+            cells = f"{count:,} cells say" if count > 1 else "a cell says"
+            told = f'{cells} {", ".join(eaten)}, read as unknown; where that is a class: missing = "?"'
+            notes.append(f"{first.path.name}, column `{name}`: {told}")
     return tuple(notes)
