@@ -45,6 +45,10 @@ def outside(name: str, info: NodeInfo, field: Field, values: Array, known: Mask,
         hint = "grey levels become 0 and 1 by `binarise = dynamic` or `threshold`, where p is Bernoulli"
     elif info.support == "unit":
         hint = f"its values go from {low:.6g} to {high:.6g}: divide by the largest possible one"
+    elif info.support == "class" and field.classes:
+        what = f"`{field.classes[int(float(what))]}`, number {what},"
+        shown = ", ".join(field.classes[: 2 * SHOWN])
+        hint = f"{len(field.classes)} names stand there, is one misspelled? {shown}; else declare class({len(field.classes)})"
     elif info.support == "class" and low == 1 and high == info.classes:
         hint = "classes count from 0: subtract 1"
     message = f"{field.place(row, int(np.flatnonzero(cell.reshape(-1))[0]))}: {what} is outside of `{name}`, {support_name(info)}"

@@ -88,7 +88,7 @@ def test_data_flag_without_data_line() -> None:
     """Protects from silently dropping a setting that has nowhere to go: an option of a data set that is not named. Labels
     and bound nodes are about any rows, `--data FILE` among them."""
     bare = M2.replace("data mnist(labels = 100)\n", "")
-    (found,) = wrong(bare, ["data.root=\"here\""])
+    (found,) = wrong(bare, ['data.root="here"'])
     assert found.code == "E0607"
     data = read(bare, ["data.labels=3", "data.x=image"]).data
     assert data is not None

@@ -67,9 +67,8 @@ def _text(path: Path) -> str:
             "E0639", message, hint="in the spreadsheet: save as CSV UTF-8; or `iconv -f cp1252 -t utf-8`"
         ) from None
     if "\0" in text:
-        raise data_error(
-            "E0639", f"{path.name}, line {text[: text.index(chr(0))].count(chr(10)) + 1}: a zero byte: this is no text"
-        )
+        line = text[: text.index("\0")].count("\n") + 1
+        raise data_error("E0639", f"{path.name}, line {line}: a zero byte", hint="this is no text: save as CSV UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

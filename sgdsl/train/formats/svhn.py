@@ -57,7 +57,12 @@ def _part(path: Path) -> dict[str, Array]:
             raise data_error(
                 "E0637", f"`{path}` has no `{name}`; it holds {there}", hint=f"format 2 holds X and y: {WHERE}"
             )
-    return {"x": _images(found["X"], path), "y": _digits(found["y"], path)}
+    x, y = _images(found["X"], path), _digits(found["y"], path)
+    if len(x) != len(y):
+        raise data_error(
+            "E0623", f"`{path}`: `y` has {len(y):,} rows, `X` has {len(x):,}", hint="the files are damaged or mixed"
+        )
+    return {"x": x, "y": y}
 
 
 def _images(images: Array, path: Path) -> Array:

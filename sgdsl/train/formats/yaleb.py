@@ -155,7 +155,7 @@ def _source(top: Path, pictures: Sequence[Picture], people: int, shrink: int) ->
 
 def _notes(folders: Sequence[Path]) -> tuple[str, ...]:
     bad = sum(p.suffix == ".bad" for folder in folders for p in folder.iterdir())
-    notes = [f"{bad} files ending in .bad were left out"] if bad else []
+    notes = [f"{bad} file{'s' if bad > 1 else ''} ending in .bad left out"] if bad else []
     if len(folders) < len(PEOPLE):
         notes.append(f"{len(folders)} of {len(PEOPLE)} people are there; `who` counts them as if all were")
     return tuple(notes)
