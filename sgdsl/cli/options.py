@@ -56,6 +56,16 @@ def bound(pairs: tuple[str, ...]) -> tuple[str, ...]:
     return tuple('data.{}="{}"'.format(*pair.split("=", 1)) for pair in pairs)
 
 
+def binding(command: Command) -> Command:
+    """--bind, as settings among the overrides."""
+
+    @functools.wraps(command)
+    def together(*args: Any, overrides: tuple[str, ...], bind: tuple[str, ...], **options: Any) -> Any:
+        return command(*args, overrides=(*overrides, *bound(bind)), **options)
+
+    return bind(together)
+
+
 def overrides(command: Command) -> Command:
     """--set, and -O as one of them."""
 

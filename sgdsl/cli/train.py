@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("model", type=click.Path(path_type=Path), required=False)
 @options.data
-@options.bind
 @options.overrides
+@options.binding
 @options.seed
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder; else runs/MODEL-N.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Go on with this run folder; MODEL is then its own.")
@@ -35,7 +35,6 @@ def command(
     talk: Talk,
     model: Path | None,
     data: Path | None,
-    bind: tuple[str, ...],
     overrides: tuple[str, ...],
     seed: int | None,
     out: Path | None,
@@ -46,7 +45,7 @@ def command(
     """Train a model; print its table, and leave a run folder with weights and pictures."""
     if dry_run and resume is not None:
         raise click.UsageError("--dry-run is about a new run; leave --resume away.")
-    model, overrides = _which(model, (*overrides, *options.bound(bind)), resume)
+    model, overrides = _which(model, overrides, resume)
     found = checked(talk, model, overrides, aloud=not talk.json)
     program = driver.emit(found)
     talk.say(f"{model}: ok; loading torch")
