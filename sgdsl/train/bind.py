@@ -179,10 +179,10 @@ def _known(name: str, info: NodeInfo, field: Field, values: Array) -> Mask:
         if gaps.any():
             row = int(np.flatnonzero(gaps)[0])
             message = f"{_gap(field, nan, row)}: a value is missing, but `{name}` is {info.role}"
-            notes = [f"{int(gaps.sum()):,} rows have missing values"]
-            raise data_error(
-                "E0627", message, hint="drop such rows, or fill them in; only labels may be missing", notes=notes
-            )
+            notes = [f"{int(gaps.sum()):,} rows have missing values"] if gaps.sum() > 1 else []
+            hint = "drop such rows, or fill them in: only labels may be missing"
+            hint += f"; or declare it: observed {name} : {_short(info)} partial" if info.role == "observed" else ""
+            raise data_error("E0627", message, hint=hint, notes=notes)
         return np.ones(len(values), bool)
     missing = nan if field.known is not None else markers(info, values, field.nan_only)
     flat = missing.reshape(len(missing), -1)
