@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sgdsl import driver
+from sgdsl.train.dry_run import dry_run
 from sgdsl.train.errors import DataError
 from sgdsl.train.formats.pgm import read_pgm
 from sgdsl.train.formats.yaleb import yaleb
 from sgdsl.train.sources import look
 from tests.train.small import codes
+from tests.train.test_svhn import write as write_svhn
 
+MODELS = Path(__file__).parents[2] / "models"
 LIGHTS = ["A+000E+00", "A+035E+40", "A-070E-35", "A+130E+20", "A+000E+90"]
 PEOPLE = (1, 2, 13, 15, 39)
 
@@ -173,6 +177,28 @@ def test_folders_are_found_or_named(top: Path, tmp_path: Path) -> None:
         assert codes(error) == [code]
     with pytest.raises(DataError, match="do not divide"):
         yaleb(str(top), shrink=5)
+
+
+def test_the_gallery_reads_the_tree_and_the_house_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """models/faces.sgm and models/svhn.sgm as they stand, with their own `data` lines, where the files are in data/."""
+    for person in range(38):
+        number = person + 1 + (person > 12)
+        (tmp_path / "data" / "CroppedYale" / f"yaleB{number:02d}").mkdir(parents=True)
+        for light in LIGHTS:
+            file(tmp_path / "data" / "CroppedYale", number, light).write_bytes(
+                pgm(np.full((192, 168), 5 * person, np.uint8))
+            )
+    (tmp_path / "data" / "svhn").mkdir()
+    write_svhn(tmp_path / "data" / "svhn", train=50)
+    monkeypatch.chdir(tmp_path)
+    wishes = {"faces": "data.labels_per_class=3", "svhn": "data.labels=20"}
+    rows = {"faces": ((190, 1, 96, 84), {"who": 114, "light": 114}), "svhn": ((60, 3, 32, 32), {"y": 20})}
+    for name, wish in wishes.items():
+        found = dry_run(driver.compile_source(driver.read(MODELS / f"{name}.sgm"), (wish,))).ready
+        shape, labels = rows[name]
+        assert tuple(found.table.columns["x"].values.shape) == shape
+        assert {node: int(mask.sum()) for node, mask in found.split.granted.items()} == labels
+        assert found.origin["options"]["root"] == str(tmp_path / "data" / ("svhn" if name == "svhn" else "CroppedYale"))
 
 
 @pytest.mark.parametrize("head", [b"P5 3 2 255\n", b"P5\n# made by hand\n3 2\n# twice\n255\n", b"P5\r\n3\t2\n255 "])
