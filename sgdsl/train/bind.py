@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,7 @@ from sgdsl.runtime.batch import NodeInfo
 from sgdsl.train.columns import column_names, field_of
 from sgdsl.train.dataset import Array, Dataset, Field, Mask
 from sgdsl.train.errors import DataError, data_error
-from sgdsl.train.misfits import absent, outside, said
+from sgdsl.train.misfits import absent, outside, renumbered, said
 from sgdsl.train.supports import Form, cells_of, illegal, is_grey, markers, scale_of, store, support_name
 
 Ink = Literal["none", "threshold", "dynamic"]
@@ -54,13 +54,15 @@ class Table:
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a file says about its data: `names` node → field, `binarise` none, threshold, dynamic or auto; `scales`: decisions
-    of the training data, for later questions; `optional`: supervised nodes that may be absent; `greys`: unit, bytes or auto."""
+    of the training data, for later questions; `optional`: supervised nodes that may be absent; `greys`: unit, bytes or auto;
+    `classes`: the names of classes by node, as the training data numbered them."""
 
     names: Mapping[str, str]
     binarise: str = "auto"
     scales: Mapping[str, int] | None = None
     optional: Collection[str] = ()
     greys: str = "auto"
+    classes: Mapping[str, Sequence[str]] | None = None
 
 
 def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table:
@@ -74,6 +76,7 @@ def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table
         try:
             if field is None:
                 raise absent(name, info, dataset, rules.names.get(name, name))
+            field = renumbered(name, field, (rules.classes or {}).get(name, ()))
             columns[name] = column = _column(name, info, field, rules)
             notes += said(name, info, column.scale, column.ink, field)
         except DataError as error:

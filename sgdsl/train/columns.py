@@ -51,7 +51,7 @@ def _joined(columns: list[Field], names: tuple[str, ...]) -> Field:
     values = np.stack([_with_nan(column) for column in columns], axis=1)
     between = f"{names[0]} … {names[-1]}"
     parts = tuple((start, name.replace(f"`{names[0]}`", f"`{between}`")) for start, name in first.parts)
-    return Field(values, None, parts, first.where, names, (), all(column.nan_only for column in columns))
+    return Field(values, None, parts, first.where, names, first.classes, all(c.nan_only for c in columns))
 
 
 def _with_nan(column: Field) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -53,6 +55,25 @@ def outside(name: str, info: NodeInfo, field: Field, values: Array, known: Mask,
         hint = "classes count from 0: subtract 1"
     message = f"{field.place(row, int(np.flatnonzero(cell.reshape(-1))[0]))}: {what} is outside of `{name}`, {support_name(info)}"
     return data_error("E0626", message, hint=hint, notes=notes)
+
+
+def renumbered(name: str, field: Field, before: Sequence[str]) -> Field:
+    """A field whose names of classes have the numbers that the training data gave them, `before`.
+    Raises DataError: E0626 for a name that was not there."""
+    if not before or not field.classes or tuple(before) == field.classes:
+        return field
+    stranger = next((i for i, c in enumerate(field.classes) if c not in before and (field.values == i).any()), None)
+    if stranger is not None:
+        row = int(np.flatnonzero((field.values == stranger).reshape(len(field.values), -1).any(1))[0])
+        message = (
+            f"{field.place(row)}: `{field.classes[stranger]}` is no class of `{name}` that the model was trained on"
+        )
+        raise data_error("E0626", message, hint=f"its classes: {', '.join(before[: 2 * SHOWN])}")
+    values = field.values.copy()
+    for i, c in enumerate(field.classes):
+        if c in before:
+            values[field.values == i] = before.index(c)
+    return replace(field, values=values, classes=tuple(before))
 
 
 def said(name: str, info: NodeInfo, scale: int, ink: str, field: Field) -> list[str]:

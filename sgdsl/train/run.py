@@ -103,7 +103,8 @@ class Run:
         if self.data is None:
             dataset = reopen(self.config["origin"])
         else:
-            dataset, _ = open_data(self.data, self.test, "", {})
+            line = self.config["settings"]["data"]
+            dataset, _ = open_data(self.data, self.test, line["name"], line["options"])
         supervised = [n for n, info in self.module.NODES.items() if info.role == "supervised"]
         return dataset, bind(dataset, self.module.NODES, self._rules(supervised)).to(self.device)
 
@@ -193,7 +194,9 @@ class Run:
 
     def _rules(self, optional: list[str]) -> Rules:
         data = self.config["settings"]["data"]
-        return Rules(data["names"], data["binarise"], self.config["scales"], optional, data.get("greys", "auto"))
+        return Rules(
+            data["names"], data["binarise"], self.config["scales"], optional, data["greys"], self.config["classes"]
+        )
 
     def _known_names(self, given: Mapping[str, object]) -> None:
         for name in given:

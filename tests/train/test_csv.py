@@ -273,3 +273,28 @@ def test_a_model_learns_from_a_spreadsheet(fitted: Fit, write: Write) -> None:
     assert run.config["rows"]["labels"]["kind"] == 9
     assert Run.load(run.folder).evaluate().as_dict() == run.evaluate().as_dict()
     assert look(file, {"missing": "?, a"}).fields["kind"].classes == ("b", "c")
+
+
+def test_later_rows_keep_the_numbers_of_their_classes(fitted: Fit, write: Write, tmp_path: Path) -> None:
+    """A later table that lacks the first class must not call the second one 0; a new name has no number at all."""
+    lines = [f"{i % 3},1,{i % 2},{'abc'[i % 3]},{i}" for i in range(30)]
+    head = "x_0,x_1,x_2,kind,size\n"
+    run = fitted(write(head + "\n".join(lines)), text=PLANTS)
+    (tmp_path / "later.csv").write_text(head + "1,1,0,c,2\n1,1,0,b,\n1,1,0,,2\n")
+    _, later = Run.load(run.folder, str(tmp_path / "later.csv")).rows()
+    assert later.columns["kind"].values[:2].tolist() == [2, 1]
+    (tmp_path / "later.csv").write_text(head + "1,1,0,c,2\n1,1,0,dd,1\n")
+    with pytest.raises(DataError) as error:
+        Run.load(run.folder, str(tmp_path / "later.csv")).rows()
+    assert "line 3: `dd` is no class of `kind` that the model was trained on" in str(error.value)
+    assert error.value.diagnostics[0].hint == "its classes: a, b, c"
+
+
+def test_empty_cells_of_a_partial_node_are_its_missing_cells(write: Write) -> None:
+    """Cell by cell, and −1 stays a number."""
+    text = PLANTS.replace("real[3]", "real[3] partial")
+    found = bound(write(PLAIN.replace("2,2,1,elm", "-1,,1,elm")), text)
+    present = found.columns["x"].present
+    assert present is not None
+    assert present.tolist() == [[True] * 3, [True] * 3, [True, False, True], [True] * 3, [True] * 3]
+    assert found.columns["x"].values[2].tolist() == [-1, 0, 1]
