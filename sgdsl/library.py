@@ -162,8 +162,7 @@ def fit(
     folder, before = (Path(p) if p is not None else None for p in (out, resume))
     run = training.fit(ready.program, data, test=test, out=folder, resume=before, force=force, quiet=quiet)
     if not quiet:
-        said = run.prepared.warnings if run.prepared else ()
-        for found in (f for f in run.diagnosis.warnings if f not in said):
+        for found in run.warnings_of_training:
             print(render(as_diagnostic(found, ready.program)), file=sys.stderr)
     return run
 

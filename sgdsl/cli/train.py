@@ -69,8 +69,7 @@ def command(
         talk.document({"ok": True, "folder": str(run.folder), "result": result.as_dict()})
         return
     _table(result)
-    said = run.prepared.warnings if run.prepared else ()
-    talk.diagnostics(as_diagnostic(found, program) for found in result.diagnosis.warnings if found not in said)
+    talk.diagnostics(as_diagnostic(found, program) for found in run.warnings_of_training)
     talk.say(f"run folder: {run.folder}")
 
 

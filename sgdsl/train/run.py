@@ -23,7 +23,7 @@ from sgdsl.train import checkpoint, diagnosis, run_folder
 from sgdsl.train.bind import Rules, Table, bind
 from sgdsl.train.data import arrays
 from sgdsl.train.dataset import Array, Dataset
-from sgdsl.train.diagnosis import Diagnosis
+from sgdsl.train.diagnosis import Diagnosis, Finding
 from sgdsl.train.errors import RunError, run_error
 from sgdsl.train.evaluate import Evaluation, evaluate, rows_tensor
 from sgdsl.train.feed import read
@@ -81,6 +81,12 @@ class Run:
             return diagnosis.from_dict(run_folder.read_json(path))
         except (KeyError, TypeError, AttributeError):
             raise run_error("E0662", f"`{path}` is no diagnosis") from None
+
+    @property
+    def warnings_of_training(self) -> tuple[Finding, ...]:
+        """Those of the diagnosis that were not printed before the first step."""
+        said = self.prepared.warnings if self.prepared else ()
+        return tuple(found for found in self.diagnosis.warnings if found not in said)
 
     @property
     def device(self) -> torch.device:
