@@ -15,7 +15,7 @@ from sgdsl.runtime.batch import NodeInfo
 from sgdsl.train.columns import column_names, field_of
 from sgdsl.train.dataset import Array, Dataset, Field, Mask
 from sgdsl.train.errors import DataError, data_error
-from sgdsl.train.misfits import absent, outside, renumbered, said
+from sgdsl.train.misfits import absent, nameless, outside, renumbered, said
 from sgdsl.train.supports import Form, cells_of, illegal, is_grey, markers, scale_of, store, support_name
 
 Ink = Literal["none", "threshold", "dynamic"]
@@ -76,6 +76,7 @@ def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table
         try:
             if field is None:
                 raise absent(name, info, dataset, rules.names.get(name, name))
+            nameless(name, info, field)
             field = renumbered(name, field, (rules.classes or {}).get(name, ()))
             columns[name] = column = _column(name, info, field, rules)
             notes += said(name, info, column.scale, column.ink, field)

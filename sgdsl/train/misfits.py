@@ -57,6 +57,14 @@ def outside(name: str, info: NodeInfo, field: Field, values: Array, known: Mask,
     return data_error("E0626", message, hint=hint, notes=notes)
 
 
+def nameless(name: str, info: NodeInfo, field: Field) -> None:
+    """Raises DataError: E0626 for names of classes where a node has numbers."""
+    if field.classes and info.support not in ("class", "range", "binary"):
+        message = f"{field.name} holds names, such as `{field.classes[0]}`, but `{name}` is {support_name(info)}"
+        hint = f"numbers have no units, percent signs or blanks; names are class({len(field.classes)})"
+        raise data_error("E0626", message, hint=hint)
+
+
 def renumbered(name: str, field: Field, before: Sequence[str]) -> Field:
     """A field whose names of classes have the numbers that the training data gave them, `before`.
     Raises DataError: E0626 for a name that was not there."""

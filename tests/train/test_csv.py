@@ -246,6 +246,15 @@ def test_columns_that_do_not_fit_their_nodes(write: Write, change: tuple[str, st
     assert says in str(error.value)
 
 
+def test_names_are_no_numbers(write: Write) -> None:
+    """A column of `3 cm` is one of names; counting them would train on nonsense in silence."""
+    text = PLAIN.replace("oak,3", "oak,3 cm").replace("4.5", "5 cm").replace("yew,1", "yew,1 cm")
+    with pytest.raises(DataError) as error:
+        bound(write(text))
+    assert codes(error) == ["E0626"]
+    assert "a.csv: `size` holds names, such as `1 cm`, but `size` is real" in str(error.value)
+
+
 def test_pictures_named_by_a_column(write: Write, tmp_path: Path) -> None:
     """Names are relative to the csv; a missing or damaged one is named with its line."""
     for i in range(2):

@@ -27,11 +27,12 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of all files. `cells` [rows], "" where nothing is known; `places`: words for a row's cell."""
+    """One column of all files. `cells` [rows], "" where nothing is known; `numbers` [rows], where all cells are plain ones."""
 
     name: str
     cells: Sequence[str]
     tables: Sequence[Cells]
+    numbers: Array | None
 
     def place(self, row: int) -> str:
         for table in self.tables:
@@ -88,12 +89,24 @@ def _same_columns(tables: Sequence[Cells]) -> None:
 
 def _columns(tables: Sequence[Cells], words: Sequence[str]) -> list[Column]:
     """Every column that has a name, what is missing as empty cells."""
-    found = []
+    found, unknown = [], frozenset(words)
     for name in tables[0].names:
         if name:
-            cells = [row[t.names.index(name)] for t in tables for row in t.rows]
-            found.append(Column(name, ["" if cell in words else cell for cell in cells], tables))
+            places = [t.names.index(name) for t in tables]
+            cells = [row[at] for t, at in zip(tables, places, strict=True) for row in t.rows]
+            numbers = _plain(cells) if unknown.isdisjoint(cells) else None
+            known = cells if numbers is not None else ["" if cell in unknown else cell for cell in cells]
+            found.append(Column(name, known, tables, numbers))
     return found
+
+
+def _plain(cells: Sequence[str]) -> Array | None:
+    """The quick way for what most columns are: finite numbers with points, none missing; None for others."""
+    try:
+        values = np.array(list(map(float, cells)))
+    except ValueError:
+        return None
+    return values if bool(np.isfinite(values).all()) and not any("_" in cell for cell in cells) else None
 
 
 def _parts(name: str, tables: Sequence[Cells]) -> tuple[tuple[int, str], ...]:
@@ -126,6 +139,8 @@ def _strata(fields: Mapping[str, Field]) -> Array | None:
 def _values(column: Column, alike: Sequence[Column]) -> tuple[Array, tuple[str, ...]]:
     """Numbers [rows], NaN where nothing is known; and the names that they stand for, the same for columns `alike`.
     Raises DataError: E0639."""
+    if column.numbers is not None:
+        return _whole(column.numbers), ()
     kinds = [_kind(cell) for cell in column.cells]
     known = [k for k in kinds if k]
     numbers = sum(k != "text" for k in known)
@@ -140,10 +155,13 @@ def _values(column: Column, alike: Sequence[Column]) -> tuple[Array, tuple[str, 
     if "comma" in known and "point" in known:
         raise _mixed(column, kinds, "point" if known.count("point") >= known.count("comma") else "comma")
     values = np.array([_number(cell) for cell in column.cells], np.float64)
-    whole = (
-        not np.isnan(values).any() and bool((values == np.rint(values)).all()) and bool((np.abs(values) < 2**53).all())
-    )
-    return values.astype(np.int64) if whole else values, ()
+    return _whole(values), ()
+
+
+def _whole(values: Array) -> Array:
+    """As whole numbers where all are."""
+    whole = bool((values == np.rint(values)).all()) and bool((np.abs(values) < 2**53).all())
+    return values.astype(np.int64) if whole else values
 
 
 def _kind(cell: str) -> str:
@@ -202,12 +220,13 @@ def _notes(columns: Mapping[str, Column], tables: Sequence[Cells]) -> tuple[str,
     notes = []
     if "" in first.names:
         notes.append(f"{first.path.name}: a column without a name was left out")
-    commas = [name for name, c in columns.items() if any(_kind(cell) == "comma" for cell in c.cells)]
+    odd = {name: c for name, c in columns.items() if c.numbers is None}
+    commas = [name for name, c in odd.items() if any(_kind(cell) == "comma" for cell in c.cells)]
     if commas:
         notes.append(
             f"{first.path.name}: decimal commas in {', '.join(commas[:SHOWN])}{', …' if len(commas) > SHOWN else ''}"
         )
-    for name, column in columns.items():
+    for name, column in odd.items():
         where = first.names.index(name)
         raw = [row[where] for t in tables for row in t.rows]
         eaten = sorted({cell for cell, kept in zip(raw, column.cells, strict=False) if cell and not kept})
