@@ -165,7 +165,7 @@ def fit(
 ) -> Run:
     """Trains, and returns what can be asked: `posterior(x)`, `sample(n, y=3)`, `log_prob(x, y=None)`, `evaluate()`.
 
-    `data`: None for the file's own `data` line; a path of a .npz file or a folder of idx files; or a mapping of arrays
+    `data`: None for the file's own `data` line; a path of a file or folder of any kind that is read; or a mapping of arrays
     by node name, [rows, *event], where unknown labels are NaN, −1, masked, or told by `y_known` [rows]. `test`: held-
     out rows likewise. `out`: the run folder, else runs/NAME-N. `settings` replace those of the file: epochs=3, seed=1.
     Raises ModelError, train.errors.DataError, train.errors.TrainingError.
@@ -180,7 +180,7 @@ def fit(
     folder, before = (Path(p) if p is not None else None for p in (out, resume))
     run = training.fit(ready.program, data, test=test, out=folder, resume=before, force=force, quiet=quiet)
     if not quiet:
-        for found in run.diagnosis.warnings:
+        for found in run.warnings_of_training:
             print(render(as_diagnostic(found, ready.program)), file=sys.stderr)
     return run
 

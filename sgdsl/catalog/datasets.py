@@ -23,16 +23,33 @@ class DatasetRow:
         return next((o for o in (*self.options, *DATA) if o.name == name), None)
 
 
-_ROOT = SettingRow("root", "text", "", "the folder of the files")
-_FILE = SettingRow("file", "text", "", "the file")
+_ROOT = SettingRow("root", "path", "", "the folder of the files")
+_FILE = SettingRow("file", "path", "", "the file")
+_CSV = (
+    _FILE,
+    SettingRow("test", "path", "", "a second file, of the held-out rows"),
+    SettingRow("missing", "text", "NA, NaN, nan, null, NULL, ?", "words that say unknown, besides an empty cell"),
+)
+_FACES = (
+    SettingRow("root", "path", "data/CroppedYale", "the tree of the faces"),
+    SettingRow("shrink", "int", 2, "a pixel is the mean of shrink × shrink ones", low=1, high=8),
+    SettingRow("within", "float", 180.0, "degrees that a light may be off the camera's axis", low=0, high=180),
+)
 _ROWS = (
     DatasetRow("mnist", "MNIST, the first 10,000; with root, the idx files of a folder",
                "sgdsl.train.data:mnist", ("x", "y"), (_ROOT,)),
     DatasetRow("idx", "a folder of idx or idx.gz files, named as MNIST's",
                "sgdsl.train.data:idx", ("x", "y"), (_ROOT,), ("root",)),
     DatasetRow("npz", "the arrays of a .npz file", "sgdsl.train.data:npz", (), (_FILE,), ("file",)),
-    DatasetRow("svhn", "house numbers (planned)", None, ("x", "y"), (_ROOT,)),
-    DatasetRow("yaleb", "faces under many lights (planned)", None, ("x", "who", "light"), (_ROOT,)),
+    DatasetRow("npy", "a folder of .npy files, each a field", "sgdsl.train.data:npy", (), (_ROOT,), ("root",)),
+    DatasetRow("csv", "a table of text, a column a field", "sgdsl.train.formats.spreadsheet:table", (), _CSV, ("file",)),
+    DatasetRow("images", "a folder of pictures, a subfolder a class",
+               "sgdsl.train.formats.folder:images", ("x", "y"), (_ROOT,), ("root",)),
+    DatasetRow("svhn", "house numbers, cropped digits: train_32x32.mat and test_32x32.mat",
+               "sgdsl.train.formats.svhn:svhn", ("x", "y"),
+               (SettingRow("root", "path", "data/svhn", "the folder of the files"),)),
+    DatasetRow("yaleb", "faces under many lights: the tree CroppedYale",
+               "sgdsl.train.formats.yaleb:yaleb", ("x", "who", "light"), _FACES),
     DatasetRow("multi_mnist", "several digits on a canvas (planned)", None, ("x", "k", "y", "at"), (_ROOT,)),
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 Section = Literal["objective", "train", "data"]
 Value = str | float | int | bool | tuple[tuple[str, float], ...]
-Kind = Literal["word", "int", "float", "text", "labels"]
+Kind = Literal["word", "int", "float", "text", "path", "labels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class SettingRow:
         match self.kind:
             case "word":
                 return _or(self.words)
-            case "text":
+            case "text" | "path":
                 return 'a string, "…"'
             case "labels":
                 return "a whole number of rows, a rate such as 0.1, or each(y = 100)"
@@ -97,6 +97,7 @@ DATA = (
     SettingRow("labels_per_class", "int", "auto", "known labels of each class", (), 1, 10**9),
     SettingRow("validation_labels", "int", 0, "labelled rows of the validation report", low=0, high=10**9),
     SettingRow("binarise", "word", "auto", "grey levels to 0 and 1", ("none", "threshold", "dynamic")),
+    SettingRow("greys", "word", "auto", "what grey levels are: 0 to 1, or 0 to 255", ("unit", "bytes")),
     SettingRow("seed", "int", 0, "seed that chooses the labelled rows", low=0, high=2**63 - 1),
 )
 SECTIONS: dict[str, tuple[SettingRow, ...]] = {"objective": OBJECTIVE, "train": TRAIN, "data": DATA}

@@ -26,6 +26,7 @@ FILES = {
     "traverse": "traverse",
     "impute": "impute",
     "compare": "compare",
+    "data": "data",
 }
 
 
@@ -69,6 +70,7 @@ def sgdsl(context: click.Context) -> None:
     sgdsl explain model.sgm        what is drawn, enumerated, weighed
     sgdsl verify model.sgm         is its objective right? against exact values
     sgdsl predict RUN new.npz      what does it say about new rows?
+    sgdsl data show FILE           what do my rows hold?
 
     Exit codes: 0 done, 1 the model is wrong or its check failed, 2 wrong use, 3 data, 4 training failed, 70 a fault of ours,
     130 interrupted.

@@ -31,8 +31,9 @@ seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Start of 
 data = click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="A .npz file, or a folder of idx files, instead of the file's data.",
+    help="A .npz, .npy, .csv or .mat file, or a folder of idx files, faces or pictures, instead of the file's data.",
 )
+bind = click.option("--bind", multiple=True, metavar="NODE=FIELD", help="The field that a node reads: --bind x=image.")
 
 
 def pair(text: str) -> tuple[str, Any]:
@@ -66,6 +67,25 @@ def _flag(field: str, value_help: str, *names: str) -> Callable[[Command], Comma
 as_json = _flag("json", "Print the result as JSON, errors included.", "--json")
 _quiet = _flag("quiet", "Say less: results and errors only.", "-q", "--quiet")
 _verbose = _flag("verbose", "Say more: a fault of ours with its traceback.", "-v", "--verbose")
+
+
+def bound(pairs: tuple[str, ...]) -> tuple[str, ...]:
+    """NODE=FIELD as settings of `data`. Raises UsageError."""
+    for pair in pairs:
+        node, equals, field = pair.partition("=")
+        if not equals or not node.isidentifier() or not field or '"' in field:
+            raise click.UsageError(f"`{pair}` is no NODE=FIELD, such as x=image")
+    return tuple('data.{}="{}"'.format(*pair.split("=", 1)) for pair in pairs)
+
+
+def binding(command: Command) -> Command:
+    """--bind, as settings among the overrides."""
+
+    @functools.wraps(command)
+    def together(*args: Any, overrides: tuple[str, ...], bind: tuple[str, ...], **options: Any) -> Any:
+        return command(*args, overrides=(*overrides, *bound(bind)), **options)
+
+    return bind(together)
 
 
 def overrides(command: Command) -> Command:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path(path_type=Path), required=False)
 @options.data
 @options.overrides
+@options.binding
 @options.seed
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder; else runs/MODEL-N.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Go on with this run folder; MODEL is then its own.")
@@ -68,7 +69,7 @@ def command(
         talk.document({"ok": True, "folder": str(run.folder), "result": result.as_dict()})
         return
     _table(result)
-    talk.diagnostics(as_diagnostic(found, program) for found in result.diagnosis.warnings)
+    talk.diagnostics(as_diagnostic(found, program) for found in run.warnings_of_training)
     talk.say(f"run folder: {run.folder}")
 
 
@@ -76,6 +77,7 @@ def _forecast(talk: Talk, program: driver.Program, data: Path | None, seed: int 
     """What the run would be, on standard output."""
     from rich.console import Console
 
+    from sgdsl.train.diagnosis import as_diagnostic
     from sgdsl.train.dry_run import dry_run, table
 
     forecast = dry_run(program, data, seed=seed)
@@ -84,6 +86,7 @@ def _forecast(talk: Talk, program: driver.Program, data: Path | None, seed: int 
         return
     for note in forecast.ready.notes:
         talk.say(f"note: {note}")
+    talk.diagnostics(as_diagnostic(found, program) for found in forecast.ready.warnings)
     talk.result(forecast.words)
     Console(highlight=False).print(table(forecast))
 

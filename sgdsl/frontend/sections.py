@@ -79,8 +79,9 @@ class Settings:
         return tuple(w.value for w in self.found[name].values())
 
     def data(self) -> ir.Data | None:
-        if self.line is None:
-            return None
+        if self.line is None:  # flags alone: the rows come from elsewhere
+            found = self.section("data")
+            return ir.Data("", found, tuple(self.bind.items())) if found or self.bind else None
         return ir.Data(self.line.name.text, self.section("data"), tuple(self.bind.items()), self.line.span)
 
     def _flag(self, source: Source) -> None:
@@ -94,10 +95,13 @@ class Settings:
         if section not in SECTIONS:
             raise refusal("E0601", f"there is no section `{section}`", Span(*match.span(1)), "not a section",
                           hint=did_you_mean(section, SECTIONS, "sections: objective, train, data"))  # fmt: skip
-        if section == "data" and self.line is None:
-            raise refusal(
-                "E0607", "the file has no `data` line to change", whole, hint="add a line such as `data mnist`"
-            )
+        if (
+            section == "data"
+            and self.line is None
+            and not (_row(SECTIONS[section], match.group(2)) or match.group(2) in self.nodes)
+        ):
+            hint = f"add a line such as `data mnist`; without one: {', '.join(r.name for r in SECTIONS[section])}, or a node"
+            raise refusal("E0607", f"the file has no `data` line to give `{match.group(2)}` to", whole, hint=hint)
         value = parse_value(source, Span(match.end(), len(text.rstrip())))
         self._keep(section, syntax.Name(match.group(2), Span(*match.span(2))), value, source)
 

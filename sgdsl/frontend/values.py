@@ -26,7 +26,7 @@ def value_of(row: SettingRow, expr: syntax.Expr, consts: Constants, nodes: Mappi
     match row.kind:
         case "word":
             raise _illegal(row, expr)
-        case "text":
+        case "text" | "path":
             if not isinstance(expr, syntax.Text):
                 raise _illegal(row, expr)
             return expr.value

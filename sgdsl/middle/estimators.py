@@ -167,7 +167,8 @@ def patterns(model: ir.Model) -> tuple[tuple[str, ...], ...]:
     """The patterns of labels a file declares: none and all, and where `labels = each(…)` or there is no `data` line,
     every subset (of more than five nodes: none, each alone, all)."""
     names = tuple(n.name for n in model.nodes if n.role == "supervised")
-    labels = next((s.value for s in model.data.options if s.name == "labels"), None) if model.data else ()
+    unwritten = None if model.data and model.data.name else ()
+    labels = next((s.value for s in model.data.options if s.name == "labels"), unwritten) if model.data else ()
     if not isinstance(labels, tuple) or len(names) < 2:
         return ((), names) if names else ((),)
     if len(names) > 5:

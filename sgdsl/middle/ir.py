@@ -162,7 +162,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """`data NAME(options)`. `bind` maps nodes to fields (`c = y`)."""
+    """`data NAME(options)`; NAME "" where only the command line says something. `bind` maps nodes to fields (`c = y`)."""
 
     name: str
     options: tuple[Setting, ...] = ()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
@@ -13,8 +12,10 @@ from torch import Tensor
 
 from sgdsl.base.diagnostics import Diagnostic
 from sgdsl.runtime.batch import NodeInfo
+from sgdsl.train.columns import column_names, field_of
 from sgdsl.train.dataset import Array, Dataset, Field, Mask
 from sgdsl.train.errors import DataError, data_error
+from sgdsl.train.misfits import absent, nameless, outside, renumbered, said
 from sgdsl.train.supports import Form, cells_of, illegal, is_grey, markers, scale_of, store, support_name
 
 Ink = Literal["none", "threshold", "dynamic"]
@@ -53,12 +54,15 @@ class Table:
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a file says about its data: `names` node → field, `binarise` none, threshold, dynamic or auto; `scales`: decisions
-    of the training data, for later questions; `optional`: supervised nodes that may be absent."""
+    of the training data, for later questions; `optional`: supervised nodes that may be absent; `greys`: unit, bytes or auto;
+    `classes`: the names of classes by node, as the training data numbered them."""
 
     names: Mapping[str, str]
     binarise: str = "auto"
     scales: Mapping[str, int] | None = None
     optional: Collection[str] = ()
+    greys: str = "auto"
+    classes: Mapping[str, Sequence[str]] | None = None
 
 
 def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table:
@@ -66,14 +70,16 @@ def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table
     columns: dict[str, Column] = {}
     notes, wrong = list(dataset.notes), list[Diagnostic]()
     for name, info in nodes.items():
-        field = dataset.fields.get(rules.names.get(name, name))
+        field = field_of(dataset.fields, rules.names.get(name, name))
         if info.role == "latent" or (field is None and name in rules.optional):
             continue
         try:
             if field is None:
-                raise _missing(name, info, dataset, rules)
+                raise absent(name, info, dataset, rules.names.get(name, name))
+            nameless(name, info, field)
+            field = renumbered(name, field, (rules.classes or {}).get(name, ()))
             columns[name] = column = _column(name, info, field, rules)
-            notes += _said(name, info, column, field)
+            notes += said(name, info, column.scale, column.ink, field)
         except DataError as error:
             wrong += error.diagnostics
     if wrong:
@@ -81,7 +87,7 @@ def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table
     if rules.binarise in ("threshold", "dynamic") and not any(_inked(nodes[n]) for n in columns):
         message = f"`binarise = {rules.binarise}` has no node to work on: no unit or binary node is Bernoulli under p"
         raise data_error("E0630", message, hint="write `binarise = none`, or give the node a Bernoulli factor")
-    used = {rules.names.get(name, name) for name in columns}
+    used = {n for node in columns for n in column_names(dataset.fields, rules.names.get(node, node))}
     unread = [n for n in dataset.fields if n not in used]
     _refuse_masks(unread, dataset, [n for n, info in nodes.items() if info.role == "supervised" or info.partial])
     idle = [f"`{n}`" for n in unread]
@@ -105,14 +111,14 @@ def _column(name: str, info: NodeInfo, field: Field, rules: Rules) -> Column:
     present = cells_of(info, field, values) if info.partial else None
     known = np.ones(len(values), bool) if present is not None else _known(name, info, field, values)
     there = known if present is None else present
-    scale = scale_of(info, values[there], (rules.scales or {}).get(name, 0))
+    scale = scale_of(info, values[there], (rules.scales or {}).get(name, 0), rules.greys)
     values = values if there.all() else _without(values, there, 1 if info.support == "positive" else info.first)
     ink = rules.binarise if _inked(info) else "none"
     image = len(info.event) > 1 or field.values.ndim > 2
     greys = ink in ("threshold", "dynamic") or (ink == "auto" and image)
     bad = illegal(info, values[known], scale, greys)
     if bad.any():
-        raise _outside(name, info, field, values, known, bad)
+        raise outside(name, info, field, values, known, bad)
     stored = store(info, values, scale)
     how: Ink = "none"
     if ink != "none" and greys and is_grey(stored):
@@ -176,13 +182,13 @@ def _known(name: str, info: NodeInfo, field: Field, values: Array) -> Mask:
             gaps = gaps | ~field.known
         if gaps.any():
             row = int(np.flatnonzero(gaps)[0])
-            message = f"{field.place(row)}: a value is missing, but `{name}` is {info.role}"
-            notes = [f"{int(gaps.sum()):,} rows have missing values"]
-            raise data_error(
-                "E0627", message, hint="drop such rows, or fill them in; only labels may be missing", notes=notes
-            )
+            message = f"{_gap(field, nan, row)}: a value is missing, but `{name}` is {info.role}"
+            notes = [f"{int(gaps.sum()):,} rows have missing values"] if gaps.sum() > 1 else []
+            hint = "drop such rows, or fill them in: only labels may be missing"
+            hint += f"; or declare it: observed {name} : {_short(info)} partial" if info.role == "observed" else ""
+            raise data_error("E0627", message, hint=hint, notes=notes)
         return np.ones(len(values), bool)
-    missing = nan if field.known is not None else markers(info, values)
+    missing = nan if field.known is not None else markers(info, values, field.nan_only)
     flat = missing.reshape(len(missing), -1)
     if field.known is not None:
         if (flat.any(1) & field.known).any():
@@ -192,51 +198,14 @@ def _known(name: str, info: NodeInfo, field: Field, values: Array) -> Mask:
     partly = flat.any(1) & ~flat.all(1)
     if partly.any():
         row = int(np.flatnonzero(partly)[0])
-        message = f"{field.place(row)}: `{name}` is known in some of its cells only"
+        message = f"{_gap(field, missing, row)}: `{name}` is known in some of its cells only"
         raise data_error(
             "E0628", message, hint="a label is known as a whole or not at all; declare a node for each part"
         )
     return np.logical_not(flat.any(1))
 
 
-# --- words ----------------------------------------------------------------------------------------------------
-
-
-def _missing(name: str, info: NodeInfo, dataset: Dataset, rules: Rules) -> DataError:
-    wanted = rules.names.get(name, name)
-    near = get_close_matches(wanted, list(dataset.fields), 1)
-    fields = ", ".join(f"`{n}`" for n in dataset.fields)
-    hint = f"did you mean `{near[0]}`? " if near else ""
-    message = f"{dataset.source}: no field `{wanted}` for the {info.role} node `{name}`; fields: {fields}"
-    return data_error("E0624", message, hint=f"{hint}bind it by name: data …({name} = {near[0] if near else 'FIELD'})")
-
-
-def _outside(name: str, info: NodeInfo, field: Field, values: Array, known: Mask, bad: Mask) -> DataError:
-    """`bad` [known rows, *cells]: where the known values are not legal."""
-    per_row = bad.reshape(len(bad), -1).any(1)
-    row = int(np.flatnonzero(known)[per_row][0])
-    cell = bad[per_row][0]
-    what = f"{values[row][cell].reshape(-1)[0]:.6g}" if cell.shape == values[row].shape else "its vector"
-    notes = [f"{int(per_row.sum()):,} rows hold such values"] if per_row.sum() > 1 else []
-    low, high = values[known].min(), values[known].max()
-    hint = ""
-    if info.support == "binary" and low >= 0 and high <= 255:
-        hint = "grey levels become 0 and 1 by `binarise = dynamic` or `threshold`, where p is Bernoulli"
-    elif info.support == "unit":
-        hint = f"its values go from {low:.6g} to {high:.6g}: divide by the largest possible one"
-    elif info.support == "class" and low == 1 and high == info.classes:
-        hint = "classes count from 0: subtract 1"
-    message = f"{field.place(row)}: {what} is outside of `{name}`, {support_name(info)}"
-    return data_error("E0626", message, hint=hint, notes=notes)
-
-
-def _said(name: str, info: NodeInfo, column: Column, field: Field) -> list[str]:
-    """What was decided about a field without being told."""
-    said = []
-    if column.scale == 255:
-        said.append(f"`{name}`: 0 … 255 read as 0 … 1")
-    if info.event != field.values.shape[1:] and np.moveaxis(field.values[:1], -1, 1).shape[1:] == info.event != ():
-        said.append(f"`{name}`: channels moved in front, {list(field.values.shape[1:])} to {list(info.event)}")
-    if column.ink == "dynamic":
-        said.append(f"`{name}`: each value is 1 with its grey level as probability, drawn afresh at every step")
-    return said
+def _gap(field: Field, missing: Mask, row: int) -> str:
+    """The place of a row's first missing cell."""
+    cells = np.flatnonzero(missing[row].reshape(-1))
+    return field.place(row, int(cells[0]) if len(cells) else 0)

@@ -14,6 +14,8 @@ import numpy as np
 
 from sgdsl.train.dataset import Array, Dataset, held_out_share, make_dataset
 from sgdsl.train.errors import DataError, data_error
+from sgdsl.train.formats.npy import read_folder, read_npy
+from sgdsl.train.formats.origin import named_source
 from sgdsl.train.idx import Files, find_files, read_idx
 
 DIGITS = Path(__file__).with_name("digits.npz")
@@ -46,7 +48,7 @@ def npz(file: str) -> Dataset:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise data_error(
-                    "E0622", f"`{path}` is one array without a name", hint="save it with np.savez(file, x = …)"
+                    "E0622", f"`{path}` is one array without a name", hint="call it x.npy, or np.savez(file, x = …)"
                 )
             arrays = {name: archive[name] for name in archive.files}
     except UNREADABLE as error:
@@ -54,7 +56,14 @@ def npz(file: str) -> Dataset:
         if "pickle" in reason:
             raise _pickled(path) from None
         raise data_error("E0620", f"cannot read `{path}`: {reason}") from None
-    return _split(arrays, path.name)
+    return _split(arrays, named_source(path.parent, path.name))
+
+
+def npy(root: str) -> Dataset:
+    """The .npy files of a folder, or one such file: named and split as in `npz`. Raises DataError: E0620, E0622."""
+    path = Path(root)
+    arrays = read_folder(path) if path.is_dir() else {path.stem: read_npy(path)}
+    return _split(arrays, named_source(path if path.is_dir() else path.parent, path.name))
 
 
 def _pickled(path: Path) -> DataError:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sgdsl.base.diagnostics import Diagnostic
 from sgdsl.train.errors import data_error
 
 Array = NDArray[Any]
@@ -21,16 +22,22 @@ KNOWN = "_known"
 @dataclass(frozen=True, slots=True)
 class Field:
     """`values` [rows, …]; `known` [rows], or None: nothing says so; `parts`: where its rows come from, as (first row,
-    name) in order, for messages."""
+    name) in order, for messages. `where`: words for each row, such as its file or line; `columns`: the names of the cells of
+    a row; `classes`: what the numbers 0, 1, … stand for; `nan_only`: no number marks what is missing, −1 is one like others."""
 
     values: Array
     known: Mask | None
     parts: tuple[tuple[int, str], ...]
+    where: Sequence[str] = ()
+    columns: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    nan_only: bool = False
 
-    def place(self, row: int) -> str:
-        """A row as its file counts it, from 0."""
+    def place(self, row: int, cell: int = 0) -> str:
+        """A row as its file counts it, from 0, or by its own words; `cell` of the flat row, where cells have names."""
         start, name = next(part for part in reversed(self.parts) if part[0] <= row)
-        return f"{name}, row {row - start}"
+        column = f", column `{self.columns[cell]}`" if cell < len(self.columns) else ""
+        return f"{name}, {self.where[row] if self.where else f'row {row - start}'}{column}"
 
     @property
     def name(self) -> str:
@@ -39,13 +46,15 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """`source` is how reports name it. `train` and `test`: the rows of each part, [n] each."""
+    """`source` is how reports name it. `train` and `test`: the rows of each part, [n] each. `warnings`: what looks wrong in
+    the files."""
 
     source: str
     fields: Mapping[str, Field]
     train: Index
     test: Index
     notes: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def rows(self) -> int:

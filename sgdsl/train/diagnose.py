@@ -47,6 +47,7 @@ def diagnose(
     steps = int(records[-1]["step"]) if records else 0
     wanted = {node: settings.wants(node) for node in rows.granted}
     found: list[Finding] = [
+        *ready.warnings,
         *collapsed(nodes),
         *unlearned(model, ready.table, job.labelled, Held(index, known), ready.composition.alpha),
         *one_draw(weights, job.patterns, model.NODES, model.ORDER_Q),

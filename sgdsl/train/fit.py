@@ -7,18 +7,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sgdsl.base.render import render
 from sgdsl.driver import Program
 from sgdsl.runtime.queries import Queries
 from sgdsl.train import checkpoint, run_folder
 from sgdsl.train.assemble import assemble, reproducible
 from sgdsl.train.diagnose import diagnose
+from sgdsl.train.diagnosis import as_diagnostic
 from sgdsl.train.errors import Interrupted, TrainingError, run_error
 from sgdsl.train.interrupt import Stop
 from sgdsl.train.loop import Events, Job, Record, train
 from sgdsl.train.opening import describe, facts_of_checkpoint, new, resumed
 from sgdsl.train.pages import kept_pages
 from sgdsl.train.prepare import Prepared, build, device_of, prepare
-from sgdsl.train.progress import Watch, watch
+from sgdsl.train.progress import Watch, say, watch
 from sgdsl.train.run import Run
 from sgdsl.train.run_folder import Folder
 from sgdsl.train.settings import Settings, settings_of
@@ -41,14 +43,14 @@ def fit(
 ) -> Run:
     """Trains a program to the end of its epochs and returns the run, with the weights to evaluate with.
 
-    `data`: None for the file's own line; a path of a .npz file or a folder of idx files; a mapping or object of arrays,
+    `data`: None for the file's own line; a path of a file or folder of any kind that is read; a mapping or object of arrays,
     `test` its held-out rows. `out`: the run folder, else runs/NAME-N; `force` replaces one. `resume`: a run folder to go
     on with, to the bit, on the run's own data file where none is given. `seed` replaces train.seed; `arguments`: the
     command line, for run.json.
-    Raises DataError, TrainingError, RunError, Interrupted.
+    Raises DataError, TrainingError, RunError, Interrupted. Warnings about the rows are printed before the first step.
     """
     settings = settings_of(program, seed)
-    if resume is not None and data is None and program.model.data is None:
+    if resume is not None and data is None and not settings.data.name:
         data = path_of(run_folder.read_json(run_folder.find_folder(resume).config)["origin"])
     with reproducible(settings):
         model = build(program.text, program.model.name).to(device_of(settings.train.device))
@@ -59,6 +61,8 @@ def fit(
         facts = describe(program, ready, settings, arguments, seed)
         folder = new(facts, out, force) if resume is None else resumed(facts, resume, out, state)
         with kept_pages(job.fabric.device):
+            for found in ready.warnings:
+                say(render(as_diagnostic(found, program)) + "\n", quiet)
             weights = _run(state, job, folder, ready, quiet)
         model.load_state_dict(weights)
     _diagnose(job, ready, settings, model.eval(), folder)

@@ -94,6 +94,11 @@ def find_files(root: Path) -> Files:
     )
 
 
+def holds_idx(root: Path) -> bool:
+    """Whether there are training images where `find_files` looks."""
+    return any((root / name).is_dir() and _files(root / name) is not None for name in FOLDERS)
+
+
 def _files(folder: Path) -> Files | None:
     """The files of a folder, the unzipped of two that are the same; None where it has no training images."""
     found: dict[str, dict[tuple[str, str], Path]] = {}

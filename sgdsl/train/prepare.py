@@ -4,7 +4,8 @@ composition of a step go out."""
 from __future__ import annotations
 
 import zlib
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -13,23 +14,29 @@ from sgdsl.driver import Program
 from sgdsl.runtime.load import load
 from sgdsl.runtime.queries import Queries
 from sgdsl.train.bind import Rules, Table, bind
+from sgdsl.train.columns import field_of
 from sgdsl.train.composition import Composition, compose
 from sgdsl.train.dataset import Dataset
+from sgdsl.train.diagnosis import Finding
 from sgdsl.train.errors import run_error
 from sgdsl.train.labels import Split, split
+from sgdsl.train.leaks import Rows, suspicious
 from sgdsl.train.settings import Settings
 from sgdsl.train.sources import Origin, open_data
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The rows of a run. `table` is on the device."""
+    """The rows of a run. `table` is on the device; `warnings`: what looks wrong before the first step;
+    `names` node → field, where they differ."""
 
     dataset: Dataset
     origin: Origin
     table: Table
     split: Split
     composition: Composition
+    warnings: tuple[Finding, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -38,11 +45,18 @@ class Prepared:
         rows = f"{len(self.dataset.train):,} training rows, {len(self.dataset.test):,} held out"
         return (f"{self.dataset.source}: {rows}" + (f"; labels: {labels}" if labels else ""), *self.table.notes)
 
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """What the numbers of a node stand for, where its data has names."""
+        fields = {name: field_of(self.dataset.fields, self.names.get(name, name)) for name in self.table.columns}
+        return {name: f.classes for name, f in fields.items() if f is not None and f.classes}
+
     def config(self) -> dict[str, Any]:
         """What config.json says about the rows."""
         return {
             "origin": self.origin,
             "source": self.dataset.source,
+            "classes": self.classes,
             "scales": {name: column.scale for name, column in self.table.columns.items()},
             "rows": {
                 "labelled": len(self.split.labelled),
@@ -77,7 +91,14 @@ def prepare(program: Program, model: Queries, settings: Settings, data: object, 
     line = settings.data
     dataset, origin = open_data(data, test, line.name, line.options)
     optional = [n for n, info in model.NODES.items() if info.role == "supervised" and not settings.wants(n)]
-    table = bind(dataset, model.NODES, Rules(line.names, line.binarise, None, optional))
+    table = bind(dataset, model.NODES, Rules(line.names, line.binarise, None, optional, line.greys))
     rows = split(table, model.NODES, dataset.train, settings.wish)
     made = compose(len(rows.labelled), len(rows.unlabelled), settings)
-    return Prepared(dataset, origin, table.to(device_of(settings.train.device)), rows, made)
+    warnings = suspicious(Rows(dataset, table, model.NODES, rows, line.names, _told(program)))
+    return Prepared(dataset, origin, table.to(device_of(settings.train.device)), rows, made, warnings, line.names)
+
+
+def _told(program: Program) -> bool:
+    """Whether the file or the command line says how many labels are granted."""
+    written = program.model.data.options if program.model.data else ()
+    return any(setting.name in ("labels", "labels_per_class") for setting in written)

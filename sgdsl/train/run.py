@@ -23,7 +23,7 @@ from sgdsl.train import checkpoint, diagnosis, run_folder
 from sgdsl.train.bind import Rules, Table, bind
 from sgdsl.train.data import arrays
 from sgdsl.train.dataset import Array, Dataset
-from sgdsl.train.diagnosis import Diagnosis
+from sgdsl.train.diagnosis import Diagnosis, Finding
 from sgdsl.train.errors import RunError, run_error
 from sgdsl.train.evaluate import Evaluation, evaluate, rows_tensor
 from sgdsl.train.feed import read
@@ -83,6 +83,12 @@ class Run:
             raise run_error("E0662", f"`{path}` is no diagnosis") from None
 
     @property
+    def warnings_of_training(self) -> tuple[Finding, ...]:
+        """Those of the diagnosis that were not printed before the first step."""
+        said = self.prepared.warnings if self.prepared else ()
+        return tuple(found for found in self.diagnosis.warnings if found not in said)
+
+    @property
     def device(self) -> torch.device:
         return next(self.module.parameters()).device
 
@@ -104,7 +110,8 @@ class Run:
         if self.data is None:
             dataset = reopen(self.config["origin"])
         else:
-            dataset, _ = open_data(self.data, self.test, "", {})
+            line = self.config["settings"]["data"]
+            dataset, _ = open_data(self.data, self.test, line["name"], line["options"])
         optional = [n for n, info in self.module.NODES.items() if info.role == "supervised" or info.partial]
         return dataset, bind(dataset, self.module.NODES, self._rules(optional)).to(self.device)
 
@@ -199,7 +206,9 @@ class Run:
 
     def _rules(self, optional: list[str]) -> Rules:
         data = self.config["settings"]["data"]
-        return Rules(data["names"], data["binarise"], self.config["scales"], optional)
+        return Rules(
+            data["names"], data["binarise"], self.config["scales"], optional, data["greys"], self.config["classes"]
+        )
 
     def check_names(self, given: Iterable[str]) -> None:
         """Raises RunError E0665 for a name that is no node's."""

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, cast
 
+from sgdsl.catalog.datasets import DATASETS
 from sgdsl.catalog.settings import Value, resolve
 from sgdsl.driver import Program
 from sgdsl.train.labels import Amount, Wish
 
+TEXTS = {o.name for row in DATASETS.values() for o in row.options if o.kind in ("text", "path")}
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "cosine", "linear"]
 Precision = Literal["highest", "medium", "bf16"]
@@ -53,12 +55,13 @@ class Data:
     """The line `data`: `name` "" where there is none; `options` are the data set's own; `names` binds nodes to fields."""
 
     name: str
-    options: Mapping[str, str]
+    options: Mapping[str, Value]
     names: Mapping[str, str]
     labels: Amount
     labels_per_class: int | None
     validation_labels: int
     binarise: str
+    greys: str
     seed: int
 
 
@@ -94,7 +97,8 @@ def settings_of(program: Program, seed: int | None = None) -> Settings:
     train |= {name: _none(train[name]) for name in ("labelled", "clip")}
     read = Train(**train)  # type: ignore[arg-type]
     labels = data["labels"]
-    own = {s.name: s.value for s in written if s.name in ("root", "file")}
+    dataset = DATASETS.get(model.data.name) if model.data else None
+    own = {s.name: s.value for s in written if dataset and s.name in (row.name for row in dataset.options)}
     return Settings(
         Objective(
             str(objective["bound"]),
@@ -106,12 +110,13 @@ def settings_of(program: Program, seed: int | None = None) -> Settings:
         read if seed is None else replace(read, seed=seed),
         Data(
             model.data.name if model.data else "",
-            {name: str(value) for name, value in own.items()},
+            own,
             dict(model.data.bind) if model.data else {},
             dict(labels) if isinstance(labels, tuple) else cast(Amount, labels),
             cast("int | None", _none(data["labels_per_class"])),
             cast(int, data["validation_labels"]),
             str(data["binarise"]),
+            str(data["greys"]),
             cast(int, data["seed"]),
         ),
     )
@@ -135,11 +140,11 @@ def overrides_of(program: Program, seed: int | None = None) -> tuple[str, ...]:
         for s in settings
         if s.span.start == s.span.end
     ]
-    found += [f"data.{node}={field}" for node, field in (model.data.bind if model.data else ())]
+    found += [f'data.{node}="{field}"' for node, field in (model.data.bind if model.data else ())]
     return tuple(found if seed is None else [*found, f"train.seed={seed}"])
 
 
 def _written(value: Value, name: str) -> str:
     if isinstance(value, tuple):
         return f"each({', '.join(f'{node} = {_written(amount, node)}' for node, amount in value)})"
-    return f'"{value}"' if name in ("root", "file") else str(value)
+    return f'"{value}"' if isinstance(value, str) and name in TEXTS else str(value)

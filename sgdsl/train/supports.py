@@ -49,10 +49,10 @@ def support_name(info: NodeInfo) -> str:
             return f"real{shape}: finite numbers"
 
 
-def markers(info: NodeInfo, values: Array) -> Mask:
+def markers(info: NodeInfo, values: Array, nan_only: bool = False) -> Mask:
     """Cells that mark a missing label: NaN, and −1 where the support has no negative numbers. [rows, *event]"""
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
-    if info.support in ("class", "binary", "count", "range", "unit") and info.first >= 0:
+    if not nan_only and info.support in ("class", "binary", "count", "range", "unit") and info.first >= 0:
         missing = missing | (values == -1)
     return missing
 
@@ -60,18 +60,21 @@ def markers(info: NodeInfo, values: Array) -> Mask:
 def cells_of(info: NodeInfo, field: Field, values: Array) -> Mask:
     """Cells of a partial node that are there, [rows, *event]: all but NaN, −1 where the support has no negative numbers, and
     rows that the field's mask takes out."""
-    there = ~markers(info, values)
+    there = ~markers(info, values, field.nan_only)
     if field.known is not None:
         there &= field.known.reshape(-1, *[1] * (values.ndim - 1))
     return there
 
 
-def scale_of(info: NodeInfo, values: Array, forced: int = 0) -> int:
+def scale_of(info: NodeInfo, values: Array, forced: int = 0, told: str = "auto") -> int:
     """255 where the numbers are bytes of grey levels, else 1. Integers above 1 are; so are floats that are whole numbers and
-    go above 1. `forced`: what was decided for the training data. A real node takes uint8 maps as grey levels."""
+    go above 1. `forced`: what was decided for the training data. A real node takes uint8 maps as grey levels.
+    `told`: unit or bytes, for unit nodes and binary maps."""
     integer = values.dtype.kind in "ui"
     if info.support == "real":
         return 255 if values.dtype == np.uint8 and len(info.event) > 1 else 1
+    if told != "auto" and (info.support == "unit" or (info.support == "binary" and len(info.event) > 1)):
+        return 255 if told == "bytes" else 1
     if info.support not in ("unit", "binary") or values.dtype.kind == "b" or not values.size:
         return 1
     low, high = values.min(), values.max()

@@ -85,9 +85,14 @@ def test_errors_point_into_the_flag(flag: str, code: str, place: str) -> None:
 
 
 def test_data_flag_without_data_line() -> None:
-    """Protects from silently dropping a setting that has nowhere to go."""
-    (found,) = wrong(M2.replace("data mnist(labels = 100)\n", ""), ["data.labels=3"])
+    """Protects from silently dropping a setting that has nowhere to go: an option of a data set that is not named. Labels
+    and bound nodes are about any rows, `--data FILE` among them."""
+    bare = M2.replace("data mnist(labels = 100)\n", "")
+    (found,) = wrong(bare, ['data.root="here"'])
     assert found.code == "E0607"
+    data = read(bare, ["data.labels=3", "data.x=image"]).data
+    assert data is not None
+    assert (data.name, [(s.name, s.value) for s in data.options], data.bind) == ("", [("labels", 3)], (("x", "image"),))
 
 
 def test_defaults_are_legal_and_complete() -> None:

@@ -123,7 +123,13 @@ def test_a_code_that_only_repeats_its_parent_is_collapsed(fitted: Fit) -> None:
         "p(x | y, z) = Bernoulli(mlp(8))", "p(x | y)    = Bernoulli(table)"
     )
     run = fitted(
-        clusters(600), "train.epochs=40", "train.lr=2e-2", "train.batch=60", "train.schedule=cosine", text=text
+        clusters(600),
+        "train.epochs=40",
+        "train.lr=2e-2",
+        "train.batch=60",
+        "train.schedule=cosine",
+        "data.labels=1.0",
+        text=text,
     )
     assert warned(run) == ["W0650"]
     assert run.diagnosis.warnings[0].node == "z"
@@ -353,7 +359,7 @@ def test_it_is_in_the_folder_the_result_the_table_and_the_library(
     """One diagnosis everywhere: diagnosis.json, result.json, the run and the loaded run; the warning at its line."""
     data = images()
     data["y"] = np.random.default_rng(1).permutation(data["y"])
-    run = fitted(data, text=AFTER, test=images(30, 1))
+    run = fitted(data, "data.labels=1.0", text=AFTER, test=images(30, 1))
     result = conclude(run, quiet=True)
     assert Run.load(run.folder).diagnosis == run.diagnosis == result.diagnosis
     assert from_dict(json.loads(json.dumps(run.diagnosis.as_dict()))) == run.diagnosis
