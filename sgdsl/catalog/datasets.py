@@ -33,7 +33,8 @@ _ROWS = (
     DatasetRow("npz", "the arrays of a .npz file", "sgdsl.train.data:npz", (), (_FILE,), ("file",)),
     DatasetRow("svhn", "house numbers (planned)", None, ("x", "y"), (_ROOT,)),
     DatasetRow("yaleb", "faces under many lights (planned)", None, ("x", "who", "light"), (_ROOT,)),
-    DatasetRow("multi_mnist", "several digits on a canvas (planned)", None, ("x", "k", "y", "at"), (_ROOT,)),
+    DatasetRow("multi_mnist", "one to three digits on a canvas, made of the embedded ones; with root, of a folder made by "
+               "`sgdsl data make`", "sgdsl.train.multi_mnist:multi_mnist", ("x", "k", "y", "at"), (_ROOT,)),
 )  # fmt: skip
 
 DATASETS: dict[str, DatasetRow] = {row.name: row for row in _ROWS}

@@ -146,7 +146,7 @@ def test_clock() -> None:
     assert [clock(s) for s in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
 
 
-@pytest.mark.parametrize(("name", "code"), [("", "E0634"), ("svhn", "E0633"), ("multi_mnist", "E0633")])
+@pytest.mark.parametrize(("name", "code"), [("", "E0634"), ("svhn", "E0633")])
 def test_no_data_and_planned_data_sets_say_what_to_do(name: str, code: str) -> None:
     with pytest.raises(DataError) as error:
         open_data(None, None, name, {})

@@ -20,9 +20,10 @@ UNIT = 256  # interpolation weights are whole numbers of 1/256
 
 @dataclass(frozen=True, slots=True)
 class Canvases:
-    """`x` [n, 1, 50, 50] bytes; `k` [n] digits, 1 … 3; `y` [n, 3] their classes, −1 where there is none; `at` [n, 3, 3] size,
-    horizontal and vertical place (NaN); `source` [n, 3] the pasted rows (−1). Digits stand from left to right. Size is the
-    digit's side over the canvas's; a place is the digit's centre, −1 at the left or upper border, 1 at the other."""
+    """`x` [n, 1, 50, 50] bytes; `k` [n] digits, 1 … 3; `y` [n, 3] their classes, −1 where there is none; `at` [n, 3, 3] size
+    and place (a, u, v), NaN where there is none; `source` [n, 3] the pasted rows (−1). Digits stand from left to right, by the
+    middle of their squares. The side of a digit's square is 28 · exp(a / 4) pixels, its middle (tanh(u / 2), tanh(v / 2)),
+    where −1 is the left or upper border and 1 the other."""
 
     x: NDArray[np.uint8]
     k: Index
@@ -151,8 +152,11 @@ def _described(x: Array, k: Index, labels: Array, source: Index, side: Index, co
     there = np.arange(MOST) < k[:, None]
     middle = 2 * corner + side[..., None]  # [n, 3, (vertical, horizontal)], in half pixels
     order = np.argsort(np.where(there, middle[..., 1] * 1000 + middle[..., 0], 2**31), axis=1, kind="stable")
-    at = np.stack([side / SIDE, middle[..., 1] / SIDE - 1, middle[..., 0] / SIDE - 1], axis=-1)
-    at = np.where(there[..., None], at, np.nan)
+    size, place = (
+        np.where(there, side / DIGIT, np.nan),
+        np.where(there[..., None], middle[..., ::-1] / SIDE - 1, np.nan),
+    )
+    at = np.concatenate([4 * np.log(size)[..., None], 2 * np.arctanh(place)], -1)
     y = np.where(there, labels.astype(np.int64)[source], -1)
     found = (np.take_along_axis(a, order, 1) for a in (y, np.where(there, source, -1)))
     y, source = found
