@@ -1,4 +1,4 @@
-"""The table of data sets: names, their own options and fields; those without a `target` are planned."""
+"""The table of data sets: names, their own options and fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class DatasetRow:
 
     name: str
     help: str
-    target: str | None
+    target: str
     fields: tuple[str, ...] = ()
     options: tuple[SettingRow, ...] = ()
     needs: tuple[str, ...] = ()
@@ -50,7 +50,8 @@ _ROWS = (
                (SettingRow("root", "path", "data/svhn", "the folder of the files"),)),
     DatasetRow("yaleb", "faces under many lights: the tree CroppedYale",
                "sgdsl.train.formats.yaleb:yaleb", ("x", "who", "light"), _FACES),
-    DatasetRow("multi_mnist", "several digits on a canvas (planned)", None, ("x", "k", "y", "at"), (_ROOT,)),
+    DatasetRow("multi_mnist", "one to three digits on a canvas, made of the embedded ones; with root, of a folder made by "
+               "`sgdsl data make`", "sgdsl.train.multi_mnist:multi_mnist", ("x", "k", "y", "at"), (_ROOT,)),
 )  # fmt: skip
 
 DATASETS: dict[str, DatasetRow] = {row.name: row for row in _ROWS}

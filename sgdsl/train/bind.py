@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -41,14 +42,18 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The columns of every node that has data, and what was decided about them."""
+    """The columns of every node that has data, and what was decided about them. `counted`: nodes whose field is counted by
+    another (see Dataset), with the node that reads the count, "" for none."""
 
     columns: Mapping[str, Column]
     rows: int
     notes: tuple[str, ...] = ()
+    counted: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def to(self, device: torch.device) -> Table:
-        return Table({name: column.to(device) for name, column in self.columns.items()}, self.rows, self.notes)
+        return Table(
+            {name: column.to(device) for name, column in self.columns.items()}, self.rows, self.notes, self.counted
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,14 @@ def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table
     _refuse_masks(unread, dataset, [n for n, info in nodes.items() if info.role == "supervised" or info.partial])
     idle = [f"`{n}`" for n in unread]
     notes += [f"{', '.join(idle)}: in the data, but no node reads {'it' if len(idle) == 1 else 'them'}"] * bool(idle)
-    return Table(columns, dataset.rows, tuple(notes))
+    return Table(columns, dataset.rows, tuple(notes), _counted(dataset, columns, rules))
+
+
+def _counted(dataset: Dataset, nodes: Collection[str], rules: Rules) -> dict[str, str]:
+    """Nodes of counted fields, with the node of the count."""
+    fields = {name: rules.names.get(name, name) for name in nodes}
+    readers = {of: name for name, of in fields.items()}
+    return {name: readers.get(dataset.counted[of], "") for name, of in fields.items() if of in dataset.counted}
 
 
 def _refuse_masks(unread: list[str], dataset: Dataset, masked: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,8 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """`source` is how reports name it. `train` and `test`: the rows of each part, [n] each. `warnings`: what looks wrong in
-    the files."""
+    the files. `counted`: fields whose copies another field counts, {"y": "k"}: their labels are granted only by name,
+    each(y = …), and only in rows where the count is."""
 
     source: str
     fields: Mapping[str, Field]
@@ -55,6 +57,7 @@ class Dataset:
     test: Index
     notes: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    counted: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -77,6 +80,7 @@ def make_dataset(
     parts: Sequence[tuple[Mapping[str, Array], str]],
     held_out: Index | None = None,
     notes: Sequence[str] = (),
+    counted: Mapping[str, str] | None = None,
 ) -> Dataset:
     """A data set of one part (training rows) or two (training and held-out rows), each named arrays and how messages name
     an array of it, `data.npz: {}`. A field `y_known` is the mask of `y`. `held_out`: rows of a single part.
@@ -101,7 +105,7 @@ def make_dataset(
     train = np.setdiff1d(np.arange(sum(lengths), dtype=np.int64), held_out)
     if not len(train):
         raise data_error("E0635", f"{source}: there are no training rows")
-    return Dataset(source, _with_masks(fields), train, held_out, tuple(notes))
+    return Dataset(source, _with_masks(fields), train, held_out, tuple(notes), counted=counted or {})
 
 
 def _rows(arrays: Mapping[str, Array], label: str) -> int:

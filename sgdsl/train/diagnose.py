@@ -18,6 +18,7 @@ from sgdsl.train.bind import Table
 from sgdsl.train.diagnosis import Diagnosis, Finding
 from sgdsl.train.evaluate import rows_tensor, supervised
 from sgdsl.train.label_checks import unlabelled_classes, unlearned, unread
+from sgdsl.train.labels import asked
 from sgdsl.train.loop import Job
 from sgdsl.train.measure import SEED, Held, hidden
 from sgdsl.train.prepare import Prepared
@@ -45,7 +46,8 @@ def diagnose(
     nodes = activities(model, ready.table, index)
     weights = weights_of(records[-1], cast(int, model.samples)) if records else {}
     steps = int(records[-1]["step"]) if records else 0
-    wanted = {node: settings.wants(node) for node in rows.granted}
+    line, counted = settings.data, ready.table.counted
+    wanted = {n: settings.wants(n) and (n not in counted or asked(n, line.labels, counted)) for n in rows.granted}
     found: list[Finding] = [
         *ready.warnings,
         *collapsed(nodes),

@@ -30,9 +30,9 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows of the training part. `granted[node]` [all rows]: the label may be seen in training; `labelled`: rows with any
-    granted label, `unlabelled`: the others that are trained on; `validation`: held out, labels hidden; `checked`: rows
-    whose labels are used for the printed validation error alone."""
+    """Rows of the training part. `granted[node]` [all rows], or with copies [all rows, copies]: the label may be seen in
+    training; `labelled`: rows with any granted label, `unlabelled`: the others that are trained on;
+    `validation`: held out, labels hidden; `checked`: rows whose labels are used for the printed validation error alone."""
 
     granted: Mapping[str, Mask]
     labelled: Index
@@ -56,9 +56,11 @@ def split(table: Table, nodes: Mapping[str, NodeInfo], train: Index, wish: Wish)
     """The rows of a run, from the data and the wish alone: the same rows however long the run and whatever the batch.
     Raises DataError: E0631 (more labels than rows), E0632 (a class without enough rows), E0635 (no rows left)."""
     supervised = [n for n, info in nodes.items() if info.role == "supervised" and n in table.columns]
-    granted = {n: np.zeros(table.rows, bool) for n in supervised}
-    for names, amount in _amounts(supervised, wish):
+    granted = {n: np.zeros(table.columns[n].known.shape, bool) for n in supervised}
+    for names, amount in _amounts(supervised, wish, table.counted):
         pool = _pool(names, table, nodes, train)
+        if (count := table.counted.get(names[0], "")) in granted:
+            amount, pool = _where_counted(pool, amount, granted[count], count)
         for name in names:
             everything = isinstance(amount, float) and amount >= 1 and wish.per_class is None
             rows = train if everything else _chosen(pool, amount, wish)
@@ -66,26 +68,58 @@ def split(table: Table, nodes: Mapping[str, NodeInfo], train: Index, wish: Wish)
     held = _held_out(granted, train, wish)
     for mask in granted.values():
         mask[held] = False
-    any_known = np.any(list(granted.values()), axis=0) if granted else np.zeros(table.rows, bool)
+    any_known = np.any([_any(mask) for mask in granted.values()], axis=0) if granted else np.zeros(table.rows, bool)
     rest = np.setdiff1d(train, held)
     if not len(rest):
         raise data_error("E0635", f"`validation = {wish.validation:g}` leaves no row to train on")
     unlabelled = rest[~any_known[rest]]
-    checked = _checked(table, nodes, supervised, held if len(held) else unlabelled, wish)
+    free = [n for n in supervised if n not in table.counted]
+    checked = _checked(table, nodes, free or supervised, held if len(held) else unlabelled, wish)
     return Split(granted, rest[any_known[rest]], unlabelled, held, checked)
 
 
-def _amounts(supervised: Sequence[str], wish: Wish) -> list[tuple[tuple[str, ...], int | float]]:
-    """Groups of nodes that share their rows, and how many: all together, or each for itself."""
+def asked(node: str, labels: Amount, counted: Mapping[str, str]) -> bool:
+    """Whether labels of a supervised node are asked for: those of a counted one by its name only."""
+    if isinstance(labels, Mapping):
+        return labels.get(node, float(node not in counted)) > 0
+    return labels > 0 and node not in counted
+
+
+def _amounts(
+    supervised: Sequence[str], wish: Wish, counted: Mapping[str, str]
+) -> list[tuple[tuple[str, ...], int | float]]:  # fmt: skip
+    """Groups of nodes that share their rows, and how many: all together, or each for itself, counted ones last and only
+    those that are asked for."""
+    free = tuple(name for name in supervised if name not in counted)
     if isinstance(wish.labels, Mapping) and wish.per_class is None:
-        return [((name,), wish.labels.get(name, 1.0)) for name in supervised]
+        named = [name for name in supervised if name in counted and asked(name, wish.labels, counted)]
+        return [((name,), wish.labels.get(name, 1.0)) for name in (*free, *named)]
     amount = wish.labels if not isinstance(wish.labels, Mapping) else 1.0
-    return [(tuple(supervised), amount)] if supervised else []
+    return [(free, amount)] if free else []
+
+
+def _where_counted(pool: Pool, amount: int | float, granted: Mask, count: str) -> tuple[int, Pool]:
+    """The rows in which the count's label is granted; a rate stays one of all rows. Raises DataError: E0631."""
+    wanted = amount if isinstance(amount, int) else max(round(amount * len(pool.rows)), int(amount > 0))
+    there = _any(granted[pool.rows])
+    rows = pool.rows[there]
+    if wanted > len(rows):
+        message = f"labels of {_names(pool)} in {wanted:,} rows are wanted, but `{count}`, which counts them, has {len(rows):,}"
+        raise data_error("E0631", message, hint=f"ask for as many labels of `{count}`, or for fewer of {_names(pool)}")
+    return wanted, Pool(
+        pool.nodes, rows, None if pool.classes is None else pool.classes[there], pool.info, pool.balanced
+    )
+
+
+def _any(known: Mask) -> Mask:
+    """Rows in which a label is known, [rows], of its mask [rows] or, of a node with copies, [rows, copies]."""
+    found: Mask = known.reshape(len(known), -1).any(1)
+    return found
 
 
 def _pool(names: tuple[str, ...], table: Table, nodes: Mapping[str, NodeInfo], train: Index) -> Pool:
     """The training rows in which every one of these labels is known."""
-    known = np.all([table.columns[n].known.numpy()[train] for n in names], axis=0)
+    known: Mask = np.logical_and.reduce([_any(table.columns[n].known.numpy()[train]) for n in names], axis=0)
     rows = train[known]
     finite = [n for n in names if nodes[n].classes and not nodes[n].event]
     if not finite:
@@ -132,7 +166,7 @@ def _held_out(granted: Mapping[str, Mask], train: Index, wish: Wish) -> Index:
     if not count:
         return train[:0]
     order = train[shuffled(len(train), wish.seed, FOR_VALIDATION)]
-    labelled = np.any([m[order] for m in granted.values()], axis=0) if granted else np.zeros(len(order), bool)
+    labelled = np.any([_any(m[order]) for m in granted.values()], axis=0) if granted else np.zeros(len(order), bool)
     return np.sort(np.concatenate([order[~labelled], order[labelled]])[:count])
 
 

@@ -59,9 +59,6 @@ def _named(name: str, options: Mapping[str, Value]) -> Dataset:
         hint = "add a line such as `data mnist(labels = 100)`, or give a file: --data FILE.npz"
         raise data_error("E0634", "the file has no `data` line, and no data was given", hint=hint)
     row = DATASETS[name]
-    if row.target is None:
-        hint = "until then: --data FILE.npz with an array for each node"
-        raise data_error("E0633", f"the data set `{name}` is planned, not here yet: {row.help}", hint=hint)
     module, _, function = row.target.partition(":")
     reader: Callable[..., Dataset] = getattr(import_module(module), function)
     try:

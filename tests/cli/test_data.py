@@ -81,7 +81,6 @@ def test_a_contact_sheet_shows_pictures_by_class(folder: Path, capsys: pytest.Ca
     [
         (["data", "show", "nist"], 3, "did you mean `mnist`"),
         (["data", "show", "csv"], 3, "needs `file`"),
-        (["data", "show", "multi_mnist"], 3, "E0633"),
         (["data", "show", "svhn"], 3, "data/svhn` does not exist"),
         (["data", "show", "yaleb", "shrink=9"], 3, "from 1 to 8"),
         (["data", "show", "a.csv", "sep=x"], 3, "no option `sep`"),
