@@ -119,7 +119,7 @@ def _any(known: Mask) -> Mask:
 
 def _pool(names: tuple[str, ...], table: Table, nodes: Mapping[str, NodeInfo], train: Index) -> Pool:
     """The training rows in which every one of these labels is known."""
-    known: Mask = np.logical_and.reduce([_any(table.columns[n].known.numpy()[train]) for n in names], axis=0)
+    known: Mask = np.stack([_any(table.columns[n].known.numpy()[train]) for n in names]).all(0)
     rows = train[known]
     finite = [n for n in names if nodes[n].classes and not nodes[n].event]
     if not finite:
