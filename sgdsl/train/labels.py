@@ -119,7 +119,9 @@ def _any(known: Mask) -> Mask:
 
 def _pool(names: tuple[str, ...], table: Table, nodes: Mapping[str, NodeInfo], train: Index) -> Pool:
     """The training rows in which every one of these labels is known."""
-    known: Mask = np.stack([_any(table.columns[n].known.numpy()[train]) for n in names]).all(0)
+    known: Mask = np.ones(len(train), bool)
+    for name in names:
+        known &= _any(table.columns[name].known.numpy()[train])
     rows = train[known]
     finite = [n for n in names if nodes[n].classes and not nodes[n].event]
     if not finite:
