@@ -56,17 +56,23 @@ def split(table: Table, nodes: Mapping[str, NodeInfo], train: Index, wish: Wish)
     """The rows of a run, from the data and the wish alone: the same rows however long the run and whatever the batch.
     Raises DataError: E0631 (more labels than rows), E0632 (a class without enough rows), E0635 (no rows left)."""
     supervised = [n for n, info in nodes.items() if info.role == "supervised" and n in table.columns]
-    granted = {n: np.zeros(table.rows, bool) for n in supervised}
-    for names, amount in _amounts(supervised, wish):
-        pool = _pool(names, table, nodes, train)
+    granted = {n: np.zeros(tuple(table.columns[n].known.shape), bool) for n in supervised}
+    for names, amount in _amounts(table, supervised, wish):
+        counts = {k for n in names for k in table.counts.get(n, ()) if k not in names}
+        there = [granted[k][train] for k in counts if k in granted]
+        pool = _pool(names, table, nodes, train[np.all([np.ones(len(train), bool), *there], 0)])
         for name in names:
             everything = isinstance(amount, float) and amount >= 1 and wish.per_class is None
             rows = train if everything else _chosen(pool, amount, wish)
             granted[name][rows] = table.columns[name].known.numpy()[rows]
+    for name, limits in table.counts.items():
+        for k in limits:  # a label of a copy needs the k that says that the copy is there
+            if name in granted and k in granted:
+                granted[name][~granted[k]] = False
     held = _held_out(granted, train, wish)
     for mask in granted.values():
         mask[held] = False
-    any_known = np.any(list(granted.values()), axis=0) if granted else np.zeros(table.rows, bool)
+    any_known = np.any([in_rows(m) for m in granted.values()], axis=0) if granted else np.zeros(table.rows, bool)
     rest = np.setdiff1d(train, held)
     if not len(rest):
         raise data_error("E0635", f"`validation = {wish.validation:g}` leaves no row to train on")
@@ -75,22 +81,38 @@ def split(table: Table, nodes: Mapping[str, NodeInfo], train: Index, wish: Wish)
     return Split(granted, rest[any_known[rest]], unlabelled, held, checked)
 
 
-def _amounts(supervised: Sequence[str], wish: Wish) -> list[tuple[tuple[str, ...], int | float]]:
+def _amounts(table: Table, supervised: Sequence[str], wish: Wish) -> list[tuple[tuple[str, ...], int | float]]:
     """Groups of nodes that share their rows, and how many: all together, or each for itself."""
     if isinstance(wish.labels, Mapping) and wish.per_class is None:
-        return [((name,), wish.labels.get(name, 1.0)) for name in supervised]
+        labels = wish.labels  # of a k before those of what it counts
+        return [((name,), labels.get(name, 1.0)) for name in sorted(supervised, key=lambda n: n in table.counts)]
     amount = wish.labels if not isinstance(wish.labels, Mapping) else 1.0
     return [(tuple(supervised), amount)] if supervised else []
 
 
 def _pool(names: tuple[str, ...], table: Table, nodes: Mapping[str, NodeInfo], train: Index) -> Pool:
-    """The training rows in which every one of these labels is known."""
-    known = np.all([table.columns[n].known.numpy()[train] for n in names], axis=0)
+    """The training rows in which every one of these labels is known, of a node in loops one of its copies; none where a
+    k that is known says that there are none."""
+    known = np.all([_known_rows(table, n)[train] for n in names], axis=0)
     rows = train[known]
-    finite = [n for n in names if nodes[n].classes and not nodes[n].event]
+    finite = [n for n in names if nodes[n].classes and not nodes[n].event and not nodes[n].loops]
     if not finite:
         return Pool(names, rows, None, None, "")
     return Pool(names, rows, table.columns[finite[0]].values.numpy()[rows], nodes[finite[0]], finite[0])
+
+
+def _known_rows(table: Table, name: str) -> Mask:
+    found = in_rows(table.columns[name].known.numpy())
+    for k in table.counts.get(name, ()):
+        if k in table.columns:
+            found = found | (table.columns[k].known.numpy() & (table.columns[k].values.numpy() <= 0))
+    return found
+
+
+def in_rows(mask: Mask) -> Mask:
+    """Where any copy is, [rows, copies, …] → [rows]."""
+    found: Mask = mask.reshape(len(mask), -1).any(1)
+    return found
 
 
 def _chosen(pool: Pool, amount: int | float, wish: Wish) -> Index:
@@ -132,7 +154,7 @@ def _held_out(granted: Mapping[str, Mask], train: Index, wish: Wish) -> Index:
     if not count:
         return train[:0]
     order = train[shuffled(len(train), wish.seed, FOR_VALIDATION)]
-    labelled = np.any([m[order] for m in granted.values()], axis=0) if granted else np.zeros(len(order), bool)
+    labelled = np.any([in_rows(m[order]) for m in granted.values()], axis=0) if granted else np.zeros(len(order), bool)
     return np.sort(np.concatenate([order[~labelled], order[labelled]])[:count])
 
 
