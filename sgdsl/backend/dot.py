@@ -109,12 +109,12 @@ def edges(model: ir.Model, side: ir.Side) -> dict[Edge, None]:
     return found
 
 
-def _reads(names: Iterable[str], lets: Mapping[str, ir.Let]) -> Iterator[Edge]:
+def _reads(names: Iterable[str], lets: Mapping[str, ir.Let], seen: frozenset[str] = frozenset()) -> Iterator[Edge]:
     for name in names:
-        if name in lets:
+        if name in lets and name not in seen:  # a let in a loop may read its own copy before
             read = [ref.name for ref in references(lets[name].value)]
             yield from ((r, name) for r in read)
-            yield from _reads(read, lets)
+            yield from _reads(read, lets, seen | {name})
 
 
 def label(name: str) -> str:

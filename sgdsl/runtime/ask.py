@@ -43,7 +43,9 @@ def posterior(
             probs = _probabilities(info, parameters) if info.family_q in ("categorical", "bernoulli") else exact
             mean = _average(weight, torch.where(spread(fixed, exact), exact, probs))
             certain = known.get(node, torch.zeros_like(fixed))
-            found[node] = torch.where(spread(certain, mean[None]), exact[0], mean)
+            found[node] = torch.where(
+                certain.reshape(*certain.shape, *[1] * (mean.dim() - certain.dim())), exact[0], mean
+            )
         else:
             means = torch.where(spread(fixed, value), value, mean_of(info.family_q, parameters))
             within = torch.where(spread(fixed, value), 0.0, variance_of(info.family_q, parameters))
@@ -56,14 +58,16 @@ def log_weights(model: Queries, drawn: Drawn, known: Mapping[str, Tensor]) -> Te
     """log w of each draw: log q of the known labels, 0 where nothing is known; [S, rows]."""
     if not known:
         return torch.zeros_like(drawn.log_r)
+    if model.RANGES:
+        return sum_of(model.log_labels(drawn.values, known), drawn.log_r)
     log_q = model.log_q(drawn.values)
     return sum_of({node: labelled(mask, log_q[node]) for node, mask in known.items()}, drawn.log_r)
 
 
 def _fixed(model: Queries, node: str, known: Mapping[str, Tensor], like: Tensor) -> Tensor:
-    """Rows where a node counts with its value: it is known, or an ancestor in q of a known one; [rows]."""
+    """Rows where a node counts with its value: it is known, or a copy of it, or an ancestor in q of a known one; [rows]."""
     below = {node} | descendants(model.ORDER_Q, {n: i.parents_q for n, i in model.NODES.items()}, node)
-    masks = [mask for name, mask in known.items() if name in below]
+    masks = [mask.reshape(len(mask), -1).any(1) for name, mask in known.items() if name in below]
     return torch.stack([torch.zeros_like(like[0], dtype=torch.bool), *masks]).any(0)
 
 
@@ -75,7 +79,7 @@ def sample(
     Ancestral. Where a held node has an ancestor that is not held, one of `candidates` draws is kept, chosen by the
     probability of what is held (sampling importance resampling): exact as candidates grow."""
     held = {name: value[None] for name, value in values.items()}
-    known = {name: torch.ones(n, dtype=torch.bool, device=v.device) for name, v in values.items()}
+    known = {name: certain_mask(model, name, v) for name, v in values.items()}
     weighed = [name for name in model.ORDER_P if name in held and not _determined(model, name, held)]
     if not weighed:
         drawn = model.draw_p(held, known, draws, 1, rows=n)
@@ -90,6 +94,12 @@ def sample(
         kept = draws.categorical((len(rows),), weight.t())
         parts.append({name: _chosen(value, kept) for name, value in drawn.values.items()})
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def certain_mask(model: Queries, node: str, value: Tensor) -> Tensor:
+    """The mask of a value that is known everywhere, [rows, *event] → [rows], in loops [rows, copies, …]."""
+    shape = value.shape[: value.dim() - len(model.NODES[node].event)]
+    return torch.ones(shape, dtype=torch.bool, device=value.device)
 
 
 def _determined(model: Queries, node: str, held: Iterable[str]) -> bool:
@@ -182,7 +192,7 @@ def _completed(model: Queries, values: Mapping[str, Tensor], free: Collection[st
     """Values along p of the nodes in `free`, the others held."""
     held = {n: v for n, v in values.items() if n not in free}
     rows = next(iter(values.values())).shape[1]
-    known = {n: torch.ones(rows, dtype=torch.bool, device=v.device) for n, v in held.items()}
+    known = {n: certain_mask(model, n, v[0]) for n, v in held.items()}
     return model.draw_p(held, known, draws, 1, rows=rows)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, TypeGuard
 
 import torch
 from torch import Tensor
@@ -137,7 +137,7 @@ class Copied:
                 self.put()
             for name in members:
                 found, log_prob = self.log_prob(name)
-                parameters |= found
+                parameters |= self.together(name, found)
                 if not self._is_known(name):
                     log_r = log_r + log_prob
         return log_r.reshape(self.size), parameters
@@ -163,7 +163,12 @@ class Copied:
     def _draw_piece(self, node: str, piece: str, draws: Draws) -> Tensor:
         info, family = self.model.NODES[node], self._pieces(node)[piece]
         size = self._size(node, piece)
-        return self.model._sample(family, info, self.parameters_of(piece, self.values, self.batch), draws, (1, size))
+        return self.model._sample(family, info, self._parameters(node, piece), draws, (1, size))
+
+    def _parameters(self, node: str, piece: str) -> Parameters:
+        """The parameters of a piece; those that read nothing of a copy are the same for all in their row."""
+        size = self._size(node, piece)
+        return tuple(_lifted(p, size) for p in self.parameters_of(piece, self.values, self.batch))
 
     def _size(self, node: str, piece: str) -> int:
         """The entries of a piece's copies."""
@@ -204,7 +209,7 @@ class Copied:
         info, parameters = self.model.NODES[node], {}
         total = torch.zeros(1, self.total, device=self.batch_device())
         for piece, family in self._pieces(node).items():
-            found = parameters[piece] = self.parameters_of(piece, self.values, self.batch)
+            found = parameters[piece] = self._parameters(node, piece)
             if family == "delta":
                 continue
             whole = piece == node
@@ -213,6 +218,24 @@ class Copied:
             log_prob = torch.where(self._weight(node, piece), log_prob, 0.0)
             total = total + log_prob.reshape(1, self.total, -1).sum(-1)
         return parameters, total
+
+    def together(self, node: str, pieces: Mapping[str, Parameters]) -> dict[str, Parameters]:
+        """The parameters of all copies of a node, [S, rows, copies, …] each; none where its pieces are of several families."""
+        if len(set(self._pieces(node).values())) > 1:
+            return {}
+        found = next(iter(pieces.values()))
+        if len(pieces) > 1:
+            columns = zip(*pieces.values(), strict=True)
+            found = tuple(viewed(self._whole(node), *self._alike(node, column)) for column in columns)
+        entries = self._size(node, node)
+        return {node: tuple(self.spread(node, p) if _is_at(p, entries) else p for p in found)}
+
+    def _alike(self, node: str, column: tuple[Tensor | float, ...]) -> list[Tensor]:
+        """One parameter of each piece, in one shape a copy."""
+        rest = max((tuple(p.shape[2:]) for p in column if isinstance(p, Tensor)), key=len, default=())
+        sizes = [self._size(node, piece) for piece in self._pieces(node)]
+        wide = [torch.as_tensor(p, device=self.batch_device()) for p in column]
+        return [p.expand(1, size, *rest).to(torch.get_default_dtype()) for p, size in zip(wide, sizes, strict=True)]
 
     def _weight(self, node: str, piece: str) -> Tensor:
         """Which copies of a piece are there and were drawn, [1, entries]."""
@@ -230,3 +253,15 @@ class Copied:
         if mask is not None:
             there &= ~mask
         return there if piece == node else there[:, self.batch.views[piece]]
+
+
+def _is_at(parameter: Tensor | float, entries: int) -> TypeGuard[Tensor]:
+    """Whether a parameter has a value for each entry."""
+    return isinstance(parameter, Tensor) and parameter.dim() > 1 and parameter.shape[:2] == (1, entries)
+
+
+def _lifted(parameter: Tensor | float, entries: int) -> Tensor | float:
+    """A parameter at the entries around a loop, for each copy in them: copies of an entry follow one another."""
+    if not isinstance(parameter, Tensor) or parameter.dim() < 2 or not 1 < parameter.shape[1] < entries:
+        return parameter
+    return parameter.repeat_interleave(entries // parameter.shape[1], 1)

@@ -103,6 +103,13 @@ class Queries(nn.Module):
         """log q of each inferred node at fully given values, [S or 1, rows]."""
         return self._log_probs(self.ORDER_Q, "q", values)
 
+    def log_labels(self, values: Values, known: Values) -> dict[str, Tensor]:
+        """log q of the known copies alone, by node, in a model with loops, [S, rows]; 0 where nothing is known."""
+        copied = self._copied(
+            "q", values, {n: ~m for n, m in known.items()}, max(len(v) for v in values.values()), None
+        )
+        return {n: copied.log_prob(n)[1].reshape(copied.size) for n in known}
+
     def _log_probs(self, order: tuple[str, ...], side: str, values: Values) -> dict[str, Tensor]:
         parameters_of = self.parameters_p if side == "p" else self.parameters_q
         if self.RANGES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 from sgdsl.base.diagnostics import Diagnostic
 from sgdsl.runtime.batch import NodeInfo
 from sgdsl.train.columns import column_names, field_of
+from sgdsl.train.copies import Numbers, Ranges, by_copies, check_labels, copies_of
 from sgdsl.train.dataset import Array, Dataset, Field, Mask
 from sgdsl.train.errors import DataError, data_error
 from sgdsl.train.misfits import absent, nameless, outside, renumbered, said
@@ -24,8 +25,8 @@ Ink = Literal["none", "threshold", "dynamic"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A node's data. `values` [rows, *event] as stored (see supports.Stored); `known` [rows], where the data has a value;
-    `ink`: how grey levels become 0 and 1; `scale`: 255 where the field's numbers were bytes; `present` [rows, *event]: which
+    """A node's data, in loops [rows, copies, …] instead of [rows] throughout. `values` [rows, *event] as stored (see
+    supports.Stored); `known` [rows], where the data has a value; `ink`: how grey levels become 0 and 1; `scale`: 255 where the field's numbers were bytes; `present` [rows, *event]: which
     cells of a partial node are there."""
 
     values: Tensor
@@ -43,17 +44,17 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class Table:
     """The columns of every node that has data, and what was decided about them. `counted`: nodes whose field is counted by
-    another (see Dataset), with the node that reads the count, "" for none."""
+    another (see Dataset), with the node that reads the count, "" for none. `counts[y]`: the supervised k of the loops `1..k`
+    that the node y is in."""
 
     columns: Mapping[str, Column]
     rows: int
     notes: tuple[str, ...] = ()
     counted: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    counts: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def to(self, device: torch.device) -> Table:
-        return Table(
-            {name: column.to(device) for name, column in self.columns.items()}, self.rows, self.notes, self.counted
-        )
+        return replace(self, columns={name: column.to(device) for name, column in self.columns.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,16 @@ class Rules:
     classes: Mapping[str, Sequence[str]] | None = None
 
 
-def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table:
+NO_LOOPS: Ranges = {}
+
+
+def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules, ranges: Ranges = NO_LOOPS) -> Table:
     """A column for each observed, given and supervised node. Raises DataError with everything that is wrong."""
     columns: dict[str, Column] = {}
     notes, wrong = list(dataset.notes), list[Diagnostic]()
-    for name, info in nodes.items():
+    for name, info in sorted(
+        nodes.items(), key=lambda item: len(item[1].loops)
+    ):  # the k of a loop before what it counts
         field = field_of(dataset.fields, rules.names.get(name, name))
         if info.role == "latent" or (field is None and name in rules.optional):
             continue
@@ -83,7 +89,8 @@ def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table
                 raise absent(name, info, dataset, rules.names.get(name, name))
             nameless(name, info, field)
             field = renumbered(name, field, (rules.classes or {}).get(name, ()))
-            columns[name] = column = _column(name, info, field, rules)
+            numbers = _numbers(info, ranges, columns, nodes, dataset.rows)
+            columns[name] = column = _copied_column(name, info, field, rules, ranges, numbers)
             notes += said(name, info, column.scale, column.ink, field)
         except DataError as error:
             wrong += error.diagnostics
@@ -97,7 +104,10 @@ def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules) -> Table
     _refuse_masks(unread, dataset, [n for n, info in nodes.items() if info.role == "supervised" or info.partial])
     idle = [f"`{n}`" for n in unread]
     notes += [f"{', '.join(idle)}: in the data, but no node reads {'it' if len(idle) == 1 else 'them'}"] * bool(idle)
-    return Table(columns, dataset.rows, tuple(notes), _counted(dataset, columns, rules))
+    counts = {n: tuple(ranges[r].count for r in i.loops if ranges[r].count) for n, i in nodes.items()}
+    limits = {n: tuple(k for k in ks if k in nodes and nodes[k].role == "supervised") for n, ks in counts.items()}
+    limits = {n: ks for n, ks in limits.items() if ks and n in columns}
+    return Table(columns, dataset.rows, tuple(notes), _counted(dataset, columns, rules), limits)
 
 
 def _counted(dataset: Dataset, nodes: Collection[str], rules: Rules) -> dict[str, str]:
@@ -115,6 +125,34 @@ def _refuse_masks(unread: list[str], dataset: Dataset, masked: list[str]) -> Non
         if node and values.ndim == 1 and bool(np.isin(values, (0, 1)).all()):
             message = f"`{field}` looks like a mask of `{node}`, but it has another name than a mask"
             raise data_error("E0628", message, hint=f"call it `{node}_known`, true where it is known; or leave it out")
+
+
+def _copied_column(name: str, info: NodeInfo, field: Field, rules: Rules, ranges: Ranges, numbers: Numbers) -> Column:
+    """One node's data, or that of its copies. Raises DataError: as `_column` does, E0641."""
+    flat = by_copies(name, info, field, ranges, numbers)
+    column = _column(name, info, flat, rules)
+    if not info.loops:
+        return column
+    if info.role == "supervised":
+        check_labels(name, info, flat, column.known.numpy(), ranges, numbers)
+    shape = (len(field.values), *copies_of(info, ranges))
+    present = None if column.present is None else column.present.reshape(*shape, *info.event)
+    return replace(
+        column, values=column.values.reshape(*shape, *info.event), known=column.known.reshape(shape), present=present
+    )
+
+
+def _numbers(
+    info: NodeInfo, ranges: Ranges, columns: Mapping[str, Column], nodes: Mapping[str, NodeInfo], rows: int
+) -> Numbers:
+    """Values and known rows of the k of a node's loops `1..k`; a latent one is nowhere known."""
+    found = {}
+    for k in (ranges[name].count for name in info.loops):
+        if k in columns:
+            found[k] = (columns[k].values.numpy(), columns[k].known.numpy())
+        elif k in nodes and nodes[k].role == "latent":
+            found[k] = (np.zeros(rows, np.int64), np.zeros(rows, bool))
+    return found
 
 
 def _column(name: str, info: NodeInfo, field: Field, rules: Rules) -> Column:

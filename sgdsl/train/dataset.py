@@ -157,8 +157,9 @@ def _with_masks(fields: Mapping[str, Field]) -> dict[str, Field]:
     whole = {name: field for name, field in fields.items() if name not in masks}
     for name, of in masks.items():
         mask = fields[name]
-        if mask.values.ndim != 1 or not np.isin(mask.values, (0, 1)).all():
-            message = f"{mask.name} is the mask of `{of}`: one true or false for each row"
+        whole_shape = whole[of].values.shape
+        if mask.values.shape != whole_shape[: mask.values.ndim] or not np.isin(mask.values, (0, 1)).all():
+            message = f"{mask.name} is the mask of `{of}`: one true or false for each row, or each copy of it in a loop"
             shape = list(mask.values.shape)
             raise data_error("E0628", message, hint=f"it has the shape {shape} and the type {mask.values.dtype}")
         field = whole[of]

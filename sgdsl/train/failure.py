@@ -56,7 +56,7 @@ def _first_term(step: Step, bad: Tensor, model: Queries) -> tuple[str, Tensor]:
 
 def _place(term: str) -> tuple[str, str]:
     """("p", "x") of `p(x | y, z)`."""
-    return term[0], term[2:-1].partition(" |")[0]
+    return term[0], term[2:-1].partition(" |")[0].partition("[")[0]
 
 
 def _rows_of_gradient(step: Step, weight: nn.Parameter, index: Tensor) -> list[int]:

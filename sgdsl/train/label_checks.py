@@ -45,7 +45,7 @@ def unlearned(model: Queries, table: Table, seen: Held, held_out: Held, alpha: f
             continue
         there = _rows(held_out, node)
         rows, kind = (there, "held-out") if there.numel() else (_rows(seen, node), "labelled")
-        score, guess = _skills(model, table, node, rows, seen.samples)
+        score, guess = _skills(model, table, node, rows, seen.samples, held_out.truth if there.numel() else seen.truth)
         if guess.error > 0 and score.error > (1 - GAIN) * guess.error and score.log <= (1 - GAIN) * guess.log:
             yield Finding(
                 "W0651",
@@ -58,7 +58,9 @@ def unlearned(model: Queries, table: Table, seen: Held, held_out: Held, alpha: f
 
 def _rows(held: Held, node: str) -> Tensor:
     """The rows on which a node's label may be compared with."""
-    return held.rows[held.truth[node].index_select(0, held.rows)] if node in held.truth else held.rows[:0]
+    if node not in held.truth:
+        return held.rows[:0]
+    return held.rows[held.truth[node].index_select(0, held.rows).reshape(len(held.rows), -1).any(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,15 @@ def _compared(info: NodeInfo, score: _Skill, guess: _Skill, where: str) -> str:
 
 
 @torch.no_grad()
-def _skills(model: Queries, table: Table, node: str, rows: Tensor, samples: int) -> tuple[_Skill, _Skill]:
+def _skills(
+    model: Queries, table: Table, node: str, rows: Tensor, samples: int, known: Mapping[str, Tensor]
+) -> tuple[_Skill, _Skill]:
     """How good q is on rows that have the label, labels hidden; and how good the best constant is on the same rows."""
     draws = Draws(torch.Generator(rows.device).manual_seed(SEED))
     parts = [ask.posterior(model, hidden(model, table, i, None), {}, draws, samples)[node] for i in rows.split(CHUNK)]
     belief, truth = torch.cat([_mean(part) for part in parts]), read(table.columns[node], rows, None)
-    info = model.NODES[node]
+    info, mask = model.NODES[node], known[node].index_select(0, rows)
+    belief, truth = belief[mask], truth[mask]  # of a node in loops the copies that have a label
     return _classes(info, belief, truth) if info.classes else _numbers(belief, truth)
 
 

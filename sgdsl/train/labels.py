@@ -56,19 +56,25 @@ def split(table: Table, nodes: Mapping[str, NodeInfo], train: Index, wish: Wish)
     """The rows of a run, from the data and the wish alone: the same rows however long the run and whatever the batch.
     Raises DataError: E0631 (more labels than rows), E0632 (a class without enough rows), E0635 (no rows left)."""
     supervised = [n for n, info in nodes.items() if info.role == "supervised" and n in table.columns]
-    granted = {n: np.zeros(table.columns[n].known.shape, bool) for n in supervised}
+    granted = {n: np.zeros(tuple(table.columns[n].known.shape), bool) for n in supervised}
     for names, amount in _amounts(supervised, wish, table.counted):
-        pool = _pool(names, table, nodes, train)
+        counts = {k for n in names for k in table.counts.get(n, ()) if k not in names}
+        there = [granted[k][train] for k in counts if k in granted]
+        pool = _pool(names, table, nodes, train[np.all([np.ones(len(train), bool), *there], 0)])
         if (count := table.counted.get(names[0], "")) in granted:
             amount, pool = _where_counted(pool, amount, granted[count], count)
         for name in names:
             everything = isinstance(amount, float) and amount >= 1 and wish.per_class is None
             rows = train if everything else _chosen(pool, amount, wish)
             granted[name][rows] = table.columns[name].known.numpy()[rows]
+    for name, limits in table.counts.items():
+        for k in limits:  # a label of a copy needs the k that says that the copy is there
+            if name in granted and k in granted:
+                granted[name][~granted[k]] = False
     held = _held_out(granted, train, wish)
     for mask in granted.values():
         mask[held] = False
-    any_known = np.any([_any(mask) for mask in granted.values()], axis=0) if granted else np.zeros(table.rows, bool)
+    any_known = np.any([in_rows(m) for m in granted.values()], axis=0) if granted else np.zeros(table.rows, bool)
     rest = np.setdiff1d(train, held)
     if not len(rest):
         raise data_error("E0635", f"`validation = {wish.validation:g}` leaves no row to train on")
@@ -101,7 +107,7 @@ def _amounts(
 def _where_counted(pool: Pool, amount: int | float, granted: Mask, count: str) -> tuple[int, Pool]:
     """The rows in which the count's label is granted; a rate stays one of all rows. Raises DataError: E0631."""
     wanted = amount if isinstance(amount, int) else max(round(amount * len(pool.rows)), int(amount > 0))
-    there = _any(granted[pool.rows])
+    there = in_rows(granted[pool.rows])
     rows = pool.rows[there]
     if wanted > len(rows):
         message = f"labels of {_names(pool)} in {wanted:,} rows are wanted, but `{count}`, which counts them, has {len(rows):,}"
@@ -111,22 +117,31 @@ def _where_counted(pool: Pool, amount: int | float, granted: Mask, count: str) -
     )
 
 
-def _any(known: Mask) -> Mask:
-    """Rows in which a label is known, [rows], of its mask [rows] or, of a node with copies, [rows, copies]."""
-    found: Mask = known.reshape(len(known), -1).any(1)
-    return found
-
-
 def _pool(names: tuple[str, ...], table: Table, nodes: Mapping[str, NodeInfo], train: Index) -> Pool:
-    """The training rows in which every one of these labels is known."""
+    """The training rows in which every one of these labels is known, of a node in loops one of its copies; none where a
+    k that is known says that there are none."""
     known: Mask = np.ones(len(train), bool)
     for name in names:
-        known &= _any(table.columns[name].known.numpy()[train])
+        known &= _known_rows(table, name)[train]
     rows = train[known]
-    finite = [n for n in names if nodes[n].classes and not nodes[n].event]
+    finite = [n for n in names if nodes[n].classes and not nodes[n].event and not nodes[n].loops]
     if not finite:
         return Pool(names, rows, None, None, "")
     return Pool(names, rows, table.columns[finite[0]].values.numpy()[rows], nodes[finite[0]], finite[0])
+
+
+def _known_rows(table: Table, name: str) -> Mask:
+    found = in_rows(table.columns[name].known.numpy())
+    for k in table.counts.get(name, ()):
+        if k in table.columns:
+            found = found | (table.columns[k].known.numpy() & (table.columns[k].values.numpy() <= 0))
+    return found
+
+
+def in_rows(mask: Mask) -> Mask:
+    """Where any copy is, [rows, copies, …] → [rows]."""
+    found: Mask = mask.reshape(len(mask), -1).any(1)
+    return found
 
 
 def _chosen(pool: Pool, amount: int | float, wish: Wish) -> Index:
@@ -168,7 +183,7 @@ def _held_out(granted: Mapping[str, Mask], train: Index, wish: Wish) -> Index:
     if not count:
         return train[:0]
     order = train[shuffled(len(train), wish.seed, FOR_VALIDATION)]
-    labelled = np.any([_any(m[order]) for m in granted.values()], axis=0) if granted else np.zeros(len(order), bool)
+    labelled = np.any([in_rows(m[order]) for m in granted.values()], axis=0) if granted else np.zeros(len(order), bool)
     return np.sort(np.concatenate([order[~labelled], order[labelled]])[:count])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -32,7 +32,8 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`kind` error: the share of wrong cells of a finite node; rmse: of a continuous one. `rows`: that had an answer."""
+    """`kind` error: the share of wrong cells of a finite node; rmse: of a continuous one. `rows`: that had an answer, of a node
+    in loops copies."""
 
     kind: Literal["error", "rmse"]
     value: float
@@ -52,7 +53,7 @@ def scores(model: Queries, table: Table, held: Held) -> dict[str, Score]:
         beliefs = ask.posterior(model, hidden(model, table, index, None), {}, draws, held.samples)
         for name in names:
             mask = held.truth[name].index_select(0, index)
-            loss = _loss(beliefs[name], read(table.columns[name], index, None), model.NODES[name])
+            loss = _loss(beliefs[name], read(table.columns[name], index, None), model.NODES[name], mask.shape)
             wrong[name] += float(loss[mask].sum())
             count[name] += int(mask.sum())
     return {n: _score(model.NODES[n], wrong[n] / count[n], count[n]) for n in names if count[n]}
@@ -85,12 +86,12 @@ def _dtype(info: NodeInfo) -> torch.dtype:
     return torch.int64 if info.integer else torch.get_default_dtype()
 
 
-def _loss(belief: ask.Belief, truth: Tensor, info: NodeInfo) -> Tensor:
-    """Wrong cells, or squared errors, averaged over the cells of a row: [rows]."""
+def _loss(belief: ask.Belief, truth: Tensor, info: NodeInfo, shape: Sequence[int]) -> Tensor:
+    """Wrong cells, or squared errors, averaged over the cells of a row, or of a copy: `shape`."""
     if isinstance(belief, Tensor):
         wrong = (belief.argmax(-1) + info.first) != truth.long()
-        return wrong.double().reshape(len(truth), -1).mean(1)
-    return (belief[0] - truth).double().square().reshape(len(truth), -1).mean(1)
+        return wrong.double().reshape(*shape, -1).mean(-1)
+    return (belief[0] - truth).double().square().reshape(*shape, -1).mean(-1)
 
 
 def _score(info: NodeInfo, value: float, rows: int) -> Score:

@@ -122,7 +122,10 @@ def row_means(parts: Iterable[tuple[Sums, Sums]]) -> Sums:
 
 def divergences(terms: Mapping[str, float], known: Iterable[str] = ()) -> Sums:
     """log q − log p of each node that has both factors and is not known."""
-    sides = {side: {_node(name): value for name, value in terms.items() if name[0] == side} for side in "pq"}
+    sides: dict[str, Sums] = {"p": {}, "q": {}}
+    for name, value in terms.items():  # of a node in loops all pieces
+        side, node = sides[name[0]], _node(name)
+        side[node] = side.get(node, 0.0) + value
     return {n: v - sides["p"][n] for n, v in sides["q"].items() if n in sides["p"] and n not in set(known)}
 
 
@@ -132,4 +135,4 @@ def _terms(sums: Sums) -> Sums:
 
 def _node(term: str) -> str:
     """The node of `p(x | y, z)`."""
-    return term[2:-1].partition(" |")[0]
+    return term[2:-1].partition(" |")[0].partition("[")[0]

@@ -18,11 +18,13 @@ NONE, OTHERS = "none", "others"
 @dataclass(frozen=True, slots=True)
 class Patterns:
     """The patterns of known labels among the training rows. `nodes`: every supervised node; `known[pattern]`: the nodes
-    known in it; `rows[pattern]`: its training rows. A pattern is called `y1, y2`, or `none`."""
+    known in it, `numbers[pattern]` how many copies of each node of `nodes` (0 or 1 outside loops); `rows[pattern]`: its
+    training rows. A pattern is called `y1, y2`, in loops `y1, y2 (3 copies)`, or `none`."""
 
     nodes: tuple[str, ...]
     known: Mapping[str, tuple[str, ...]]
     rows: Mapping[str, int]
+    numbers: Mapping[str, tuple[int, ...]]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -35,10 +37,12 @@ class Patterns:
         return self.known.get(pattern, self.nodes)
 
     def indicator(self, known: Mapping[str, Tensor], like: Tensor) -> Tensor:
-        """1 where a row has the pattern, [names, rows]; `known[node]` [rows], `like` [rows]."""
+        """1 where a row has the pattern, [names, rows]; `known[node]` [rows or rows · copies], `like` [rows]."""
         found = []
+        there = {node: mask.reshape(len(like), -1).sum(1) for node, mask in known.items()}
         for pattern in list(self.known)[:MOST]:
-            same = [known[node] == (node in self.known[pattern]) for node in self.nodes if node in known]
+            wanted = zip(self.nodes, self.numbers[pattern], strict=True)
+            same = [there[node] == number for node, number in wanted if node in known]
             found.append(torch.stack([torch.ones_like(like, dtype=torch.bool), *same]).all(0))
         masks = torch.stack(found)
         if len(self.known) > MOST:
@@ -49,16 +53,26 @@ class Patterns:
 def find_patterns(nodes: Sequence[str], granted: Mapping[str, Mask], rows: Index) -> Patterns:
     """The patterns of the training rows `rows`, the most frequent first. `granted[node]` [all rows]; a node without a mask
     is nowhere known."""
-    masks = [granted[node][rows] if node in granted else np.zeros(len(rows), bool) for node in nodes]
-    whole = np.stack([np.ones(len(rows), bool), *masks], 1)
-    kinds, counts = np.unique(whole, axis=0, return_counts=True)
+    kinds, counts = np.unique(_numbers(nodes, granted, rows), axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    known, found = {}, {}
+    known, found, numbers = {}, {}, {}
     for i in order.tolist():
-        members = tuple(node for node, there in zip(nodes, kinds[i, 1:].tolist(), strict=True) if there)
-        name = pattern_name(members)
-        known[name], found[name] = members, int(counts[i])
-    return Patterns(tuple(nodes), known, found)
+        there = {node: number for node, number in zip(nodes, kinds[i, 1:].tolist(), strict=True) if number}
+        name = pattern_name([_counted(n, m) if n in granted and granted[n].ndim > 1 else n for n, m in there.items()])
+        known[name], found[name] = tuple(there), int(counts[i])
+        numbers[name] = tuple(kinds[i, 1:].tolist())
+    return Patterns(tuple(nodes), known, found, numbers)
+
+
+def _numbers(nodes: Sequence[str], granted: Mapping[str, Mask], rows: Index) -> Index:
+    """A column of ones, and how many copies of each node are known, [rows, 1 + nodes]."""
+    nothing = np.zeros(len(rows), np.int64)
+    found = [granted[n][rows].reshape(len(rows), -1).sum(1) if n in granted else nothing for n in nodes]
+    return np.stack([nothing + 1, *found], 1)
+
+
+def _counted(node: str, number: int) -> str:
+    return f"{node} ({number} {'copy' if number == 1 else 'copies'})"
 
 
 def pattern_name(members: Sequence[str]) -> str:
@@ -67,6 +81,6 @@ def pattern_name(members: Sequence[str]) -> str:
 
 def pattern_rows(patterns: Patterns, granted: Mapping[str, Mask], pattern: str, rows: Index) -> Index:
     """Those of `rows` whose known labels are exactly the pattern's."""
-    members = patterns.known[pattern]
-    same = [(granted[n][rows] if n in granted else np.zeros(len(rows), bool)) == (n in members) for n in patterns.nodes]
-    return rows[np.stack([np.ones(len(rows), bool), *same]).all(0)]
+    wanted = np.array((1, *patterns.numbers[pattern]))
+    found: Index = rows[(_numbers(patterns.nodes, granted, rows) == wanted).all(1)]
+    return found

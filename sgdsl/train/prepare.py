@@ -91,7 +91,7 @@ def prepare(program: Program, model: Queries, settings: Settings, data: object, 
     line = settings.data
     dataset, origin = open_data(data, test, line.name, line.options)
     optional = [n for n, info in model.NODES.items() if info.role == "supervised" and not settings.wants(n)]
-    table = bind(dataset, model.NODES, Rules(line.names, line.binarise, None, optional, line.greys))
+    table = bind(dataset, model.NODES, Rules(line.names, line.binarise, None, optional, line.greys), model.RANGES)
     rows = split(table, model.NODES, dataset.train, settings.wish)
     made = compose(len(rows.labelled), len(rows.unlabelled), settings)
     warnings = suspicious(Rows(dataset, table, model.NODES, rows, line.names, _told(program)))

@@ -21,6 +21,7 @@ from sgdsl.runtime.draws import Draws, Means
 from sgdsl.runtime.queries import Queries
 from sgdsl.train import checkpoint, diagnosis, run_folder
 from sgdsl.train.bind import Rules, Table, bind
+from sgdsl.train.copies import copies_of
 from sgdsl.train.data import arrays
 from sgdsl.train.dataset import Array, Dataset
 from sgdsl.train.diagnosis import Diagnosis, Finding
@@ -113,7 +114,7 @@ class Run:
             line = self.config["settings"]["data"]
             dataset, _ = open_data(self.data, self.test, line["name"], line["options"])
         optional = [n for n, info in self.module.NODES.items() if info.role == "supervised" or info.partial]
-        return dataset, bind(dataset, self.module.NODES, self._rules(optional)).to(self.device)
+        return dataset, bind(dataset, self.module.NODES, self._rules(optional), self.module.RANGES).to(self.device)
 
     # --- questions ------------------------------------------------------------------------------------------
 
@@ -171,13 +172,20 @@ class Run:
         """Checked values of some nodes, [n, *event]: one for all, or one a row. Raises RunError: E0665; DataError."""
         nodes = self.module.NODES
         self.check_names(given)
-        filled = {name: _repeated(value, n, nodes[name]) for name, value in given.items()}
+        filled = {name: _repeated(value, n, self._shape(name)) for name, value in given.items()}
         if not filled:
             return {}
         infos = {name: replace(nodes[name], role="observed", partial=False) for name in filled}
-        table = bind(arrays(filled), infos, Rules({}, "none", self.config["scales"])).to(self.device)
+        table = bind(arrays(filled), infos, Rules({}, "none", self.config["scales"]), self.module.RANGES).to(
+            self.device
+        )
         index = torch.arange(n, device=self.device)
         return {name: _typed(read(column, index, None), nodes[name]) for name, column in table.columns.items()}
+
+    def _shape(self, node: str) -> tuple[int, ...]:
+        """[copies, …, *event] of a node."""
+        info = self.module.NODES[node]
+        return (*copies_of(info, self.module.RANGES), *info.event)
 
     def _asked(self, observed: tuple[object, ...], values: Mapping[str, object], samples: int) -> list[Question]:
         """Values [1, rows, *event] and masks [rows], some rows at a time."""
@@ -192,7 +200,7 @@ class Run:
         whole = {**dict(zip(names, observed, strict=False)), **{k: v for k, v in values.items() if v is not None}}
         self.check_names(whole)
         optional = [n for n, info in nodes.items() if info.role == "supervised" or info.partial]
-        table = bind(arrays(whole), nodes, replace(self._rules(optional), names={})).to(self.device)
+        table = bind(arrays(whole), nodes, replace(self._rules(optional), names={}), self.module.RANGES).to(self.device)
         batches = portions(torch.arange(table.rows, device=self.device), samples)
         return [self.batch(table, index, table.columns) for index in batches]
 
@@ -234,13 +242,13 @@ def _typed(value: Tensor, info: NodeInfo) -> Tensor:
     return value.to(torch.int64 if info.integer else torch.get_default_dtype())
 
 
-def _repeated(value: object, n: int, info: NodeInfo) -> object:
+def _repeated(value: object, n: int, shape: tuple[int, ...]) -> object:
     """One value for all draws, or one a draw."""
     found = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
     if found.dtype.kind not in "buif":
         return np.broadcast_to(found, (n, *found.shape))  # bind says what is wrong
-    if found.shape == info.event or found.ndim == 0:
-        return np.broadcast_to(found, (n, *info.event))
+    if found.shape == shape or found.ndim == 0:
+        return np.broadcast_to(found, (n, *shape))
     return found if len(found) == n else np.broadcast_to(found[None], (n, *found.shape))
 
 
