@@ -26,8 +26,8 @@ Ink = Literal["none", "threshold", "dynamic"]
 @dataclass(frozen=True, slots=True)
 class Column:
     """A node's data, in loops [rows, copies, …] instead of [rows] throughout. `values` [rows, *event] as stored (see
-    supports.Stored); `known` [rows], where the data has a value; `ink`: how grey levels become 0 and 1; `scale`: 255 where the field's numbers were bytes; `present` [rows, *event]: which
-    cells of a partial node are there."""
+    supports.Stored); `known` [rows], where the data has a value; `ink`: how grey levels become 0 and 1; `scale`: 255 where
+    the field's numbers were bytes; `present` [rows, *event]: which cells of a partial node are there."""
 
     values: Tensor
     known: Tensor
