@@ -118,23 +118,21 @@ def list_entries(
     digit: dict[str, Tensor] = {}
     starts = []
     for name in names:
-        counts = _counts(name, row, digit, listed, ranges)
-        again = torch.repeat_interleave(counts)
-        start = counts.cumsum(0) - counts
-        row = row.index_select(0, again)
-        own = torch.arange(len(again), device=device) - start.index_select(0, again)
-        digit = {n: d.index_select(0, again) for n, d in digit.items()} | {name: own}
+        if name in ranges:
+            number = ranges[name].number
+            start = torch.arange(0, len(row) * number, number, device=device)
+            own = torch.arange(number, device=device).repeat(len(row))
+            row = row.repeat_interleave(number)
+            digit = {n: d.repeat_interleave(number) for n, d in digit.items()} | {name: own}
+        else:
+            counts = listed[name].counts.index_select(0, own_copy(listed[name], row, digit, ranges))
+            again = torch.repeat_interleave(counts)
+            start = counts.cumsum(0) - counts
+            row = row.index_select(0, again)
+            own = torch.arange(len(again), device=device) - start.index_select(0, again)
+            digit = {n: d.index_select(0, again) for n, d in digit.items()} | {name: own}
         starts.append(start)
     return Entries(tuple(names), row, digit, tuple(starts))
-
-
-def _counts(
-    name: str, row: Tensor, digit: Mapping[str, Tensor], listed: Mapping[str, Listed], ranges: Mapping[str, Copies]
-) -> Tensor:
-    """How many values, or copies, follow each entry so far."""
-    if name in listed:
-        return listed[name].counts.index_select(0, own_copy(listed[name], row, digit, ranges))
-    return torch.full_like(row, ranges[name].number)
 
 
 def own_copy(node: Listed, row: Tensor, digit: Mapping[str, Tensor], ranges: Mapping[str, Copies]) -> Tensor:

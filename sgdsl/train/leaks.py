@@ -93,10 +93,9 @@ def _hash(inputs: Mapping[str, Array], row: int) -> bytes:
 def _labels_in_inputs(
     train: Index, inputs: Mapping[str, Array], table: Table, nodes: Mapping[str, NodeInfo]
 ) -> Iterator[Finding]:  # fmt: skip
-    """W0642: a cell of an input from which a scalar label follows in every row."""
-    for label in (
-        n for n, info in nodes.items() if info.role == "supervised" and not info.event and n in table.columns
-    ):
+    """W0642: a cell of an input from which a scalar label follows in every row; labels of single copies are not looked at."""
+    scalar = (n for n, i in nodes.items() if i.role == "supervised" and not (i.event or i.loops))
+    for label in (n for n in scalar if n in table.columns):
         column = table.columns[label]
         rows = train[column.known.cpu().numpy()[train]][:MOST]
         truth = column.values.cpu().numpy()[rows]
