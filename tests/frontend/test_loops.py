@@ -23,7 +23,7 @@ def test_a_sequence() -> None:
     assert (axis.name, axis.first, axis.last, axis.count) == ("t", 1, 20, None)
     whole, rest = ir.Range("t", "t", 1, 20), ir.Range("t_2_20", "t", 2, 20)
     assert [(n.name, n.axes) for n in dkf.nodes] == [("x", (whole,)), ("z", (whole,))]
-    assert [(f.id, f.place) for f in dkf.p] == [("x", (whole,)), ("z_1", (1,)), ("z", (rest,))]
+    assert [(f.id, f.place) for f in dkf.p] == [("x", (whole,)), ("z_1", (1,)), ("z_t_2_20", (rest,))]
     assert [f.given for f in dkf.q] == [("h",), ("z[t - 1]", "h")]
     before = dkf.let("z[t - 1]")
     assert isinstance(before.value, ir.View)
@@ -36,7 +36,14 @@ def test_a_sequence() -> None:
     (gru,) = h.network.parts
     assert isinstance(gru, ir.Stage)
     assert (gru.kind, gru.options, gru.input, gru.output) == ("gru", (("mode", "sequence"),), (8,), (64,))
-    assert dkf.statements == (("p", "x"), ("p", "z_1"), ("p", "z"), ("let", "h"), ("q", "z_1"), ("q", "z"))
+    assert dkf.statements == (
+        ("p", "x"),
+        ("p", "z_1"),
+        ("p", "z_t_2_20"),
+        ("let", "h"),
+        ("q", "z_1"),
+        ("q", "z_t_2_20"),
+    )
 
 
 def test_a_plate() -> None:
