@@ -21,6 +21,7 @@ FILES = {
     "run": "train",
     "eval": "evaluate",
     "sample": "sample",
+    "report": "report",
 }
 
 

@@ -127,7 +127,7 @@ def analogy(model: Queries, values: Mapping[str, Tensor], node: str, draws: Draw
     each of its values (all its cells alike), what does not descend from it in p is kept, and the rest is replaced by its
     mean along p, finite nodes by the likeliest value. Returns the mean of `shown`, [rows, values, *event]; of a class the
     likeliest."""
-    info, likeliest = model.NODES[node], _Likeliest(draws.generator)
+    info, likeliest = model.NODES[node], Likeliest(draws.generator)
     inferred = model.draw_q(values, {}, likeliest, 1).values
     changed = {node, shown} | descendants(model.ORDER_P, {n: i.parents_p for n, i in model.NODES.items()}, node)
     kept = {n: v for n, v in inferred.items() if n not in changed}
@@ -143,7 +143,7 @@ def analogy(model: Queries, values: Mapping[str, Tensor], node: str, draws: Draw
     return torch.stack(found, 1)
 
 
-class _Likeliest(Means):
+class Likeliest(Means):
     """Means, but legal values of binary nodes, which tables and further networks can read."""
 
     def bernoulli(self, size: Sequence[int], logits: Parameter) -> Tensor:
