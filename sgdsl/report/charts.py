@@ -77,7 +77,9 @@ def _axes(chart: Chart) -> list[Markup]:
         if chart.low <= tick <= chart.high:
             y = f"{_y(chart, tick):.1f}"
             found.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
-            found.append(element("text", f"{tick:.6g}", x=LEFT - 6, y=y, dy="0.35em", text_anchor="end"))
+            found.append(
+                element("text", f"{tick:.6g}".replace("-", "−"), x=LEFT - 6, y=y, dy="0.35em", text_anchor="end")
+            )
     for tick in MaxNLocator(nbins=5, integer=True).tick_values(chart.places[0], chart.places[-1]):
         if chart.places[0] <= tick <= chart.places[-1]:
             x = f"{_x(chart, tick):.1f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html import escape
 
 from sgdsl.middle.explain import GRADIENTS, Page, Pattern
 from sgdsl.middle.explain_text import factor_text
@@ -49,13 +48,23 @@ HTML = Notation(
 def objective_html(pattern: Pattern) -> Markup:
     """The bound, an addend a line; then what w is and how nodes are drawn."""
     formula = Formula(pattern.objective, HTML)
-    lines = [Markup(line) for line in formula.lines()]
-    beside = [Markup(line) for line in (*formula.weights(), *formula.draws())]
+    lines = [whole(line) for line in formula.lines()]
+    beside = [whole(line) for line in (*formula.weights(), *formula.draws())]
     if formula.recombined:
         beside.append(element("span", "sums over several s: the mean of S recombinations, each s drawn from its own w̄"))
     bound = element("div", *(element("p", line) for line in lines), class_="formula")
     where = element("div", *(element("p", line) for line in beside), class_="formula where") if beside else None
     return joined((bound, where))
+
+
+def whole(formula: str) -> Markup:
+    """Lines are not broken inside of p(x | y, z)."""
+    return Markup(re.sub(r"[pq]\([^()]*\)", lambda found: found[0].replace(" ", "\u00a0"), formula))
+
+
+def indexed(formula: str) -> Markup:
+    """A formula in plain text, which is ours: w_s → w with the index s."""
+    return Markup(re.sub(r"_(\w+)", r"<sub>\1</sub>", whole(formula)))
 
 
 def pattern_html(pattern: Pattern, samples: int) -> Markup:
@@ -80,12 +89,15 @@ def objectives_html(page: Page) -> Markup:
     labelled = f", α = {alpha}" if any(p.known for p in page.patterns) else ""
     marginal = ", jensen" if page.marginal == "jensen" else ""
     gradient = "" if page.gradient == "plain" else GRADIENTS[page.gradient]
-    rows = [(f"log {factor_text(t.factor)}", str(t.line), _cases(t.cases, t.scope, t.constant)) for t in page.terms]
-    general = f"Bound {page.bound}{marginal}, S = {page.samples}{labelled}: {page.formula}."
+    rows = [
+        (f"log {factor_text(t.factor)}".replace(" ", "\u00a0"), str(t.line), _cases(t.cases, t.scope, t.constant))
+        for t in page.terms
+    ]
+    general = f"Bound {page.bound}{marginal}, S = {page.samples}{labelled}: "
     return joined(
         (
-            element("p", general),
-            element("p", gradient) if gradient else None,
+            element("p", general, indexed(page.formula)),
+            element("p", indexed(gradient)) if gradient else None,
             *(pattern_html(p, page.samples) for p in page.patterns),
             table("Terms", ("term", "line of the file", "evaluated"), rows, frozenset({1})),
         )
@@ -96,8 +108,3 @@ def _cases(cases: int, scope: tuple[str, ...], constant: bool) -> str:
     if constant:
         return "a constant"
     return f"in {cases} cases a row, over {', '.join(scope)}" if scope else "once a draw"
-
-
-def plain(text: str) -> Markup:
-    """Escaped text."""
-    return Markup(escape(text, quote=False))

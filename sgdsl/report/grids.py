@@ -23,7 +23,8 @@ GRID_BYTES = 700_000
 PAGE_BYTES = 2_400_000  # of all grids; as text in the page a third more
 MOST_GRIDS = 6
 MOST_LABELS = 3
-PROBED = 24  # classes times cells that are looked at to order the cells
+PROBED = 24  # images by which the bytes of one are judged
+MANY = 16
 FAR = 2.0
 
 
@@ -73,10 +74,10 @@ def offsets_of(steps: int) -> tuple[float, ...]:
 
 
 def order(decoder: Decoder, label: str, node: str) -> Order:
-    """Looks at up to three classes."""
+    """Looks at up to three classes, at one where there are many cells."""
     held = held_values(decoder, label)
-    some = [held[i] for i in sorted({0, len(held) // 2, len(held) - 1})]
-    cells = decoder.centre(some[0], node)[0].numel()
+    cells = decoder.centre(held[0], node)[0].numel()
+    some = [held[i] for i in sorted({0, len(held) // 2, len(held) - 1})] if cells <= MANY else held[:1]
     steps = FAR * torch.eye(cells)
     effect, size = np.zeros(cells), 0.0
     for each in some:
@@ -89,12 +90,17 @@ def order(decoder: Decoder, label: str, node: str) -> Order:
     return Order(node, tuple(best.tolist()), float(effect[best[0]]), size)
 
 
-def grids(decoder: Decoder) -> list[Grid]:
-    """As many as fit: for each label the strongest pair of cells of each node, then the next pairs."""
+def orders_of(decoder: Decoder) -> dict[str, list[Order]]:
+    """For each label, or "" where there is none: every node that slides, the strongest first."""
     labels = decoder.finite()[:MOST_LABELS] or [""]
+    found = {label: [order(decoder, label, n) for n in decoder.sliding()] for label in labels}
+    return {label: sorted(orders, key=lambda o: -o.strength) for label, orders in found.items()}
+
+
+def grids(decoder: Decoder, ordered_by: Mapping[str, Sequence[Order]]) -> list[Grid]:
+    """As many as fit: for each label the strongest pair of cells of each node, then the next pairs."""
     queues = []
-    for label in labels:
-        orders = sorted((order(decoder, label, n) for n in decoder.sliding()), key=lambda o: -o.strength)
+    for label, orders in ordered_by.items():
         pairs = [[(label, o, o.cells[i : i + 2]) for i in range(0, len(o.cells), 2)] for o in orders]
         queues.append([x for x in chain(*zip_longest(*pairs)) if x])
     found: list[Grid] = []

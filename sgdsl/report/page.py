@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
 import torch
 
@@ -19,7 +16,8 @@ from sgdsl.report.confusion import confusions
 from sgdsl.report.decode import Decoder
 from sgdsl.report.explorer import explorer
 from sgdsl.report.formulas import objectives_html
-from sgdsl.report.grids import grids, order
+from sgdsl.report.frame import footer, head, header, own
+from sgdsl.report.grids import grids, orders_of
 from sgdsl.report.markup import Child, Markup, element, joined
 from sgdsl.report.material import Material
 from sgdsl.report.sheets import samples, traversals
@@ -27,19 +25,17 @@ from sgdsl.report.tables import (
     carried_table,
     census_table,
     confusion_table,
-    measure,
     result_table,
     rows_table,
     run_table,
-    score,
     settings_table,
     warnings_list,
 )
 from sgdsl.runtime.batch import NodeInfo
 from sgdsl.train.feed import read
-from sgdsl.train.progress import clock
 
 MOST_SHOWN = 3  # observed nodes in the grids
+WIDE = 260  # points of a graph that stands above the file, not beside it
 MOST_MOVED = 4  # nodes with traversals
 
 
@@ -59,65 +55,14 @@ def page(material: Material) -> str:
     body = joined(
         (
             element("a", "Skip to the content", href="#content", class_="skip"),
-            _header(material),
+            header(material),
             element("nav", element("ul", *links), aria_label="Sections"),
             element("main", *(_section(s) for s in sections), id="content", tabindex=-1),
-            _footer(material),
-            element("script", Markup(_own("page.js"))),
+            footer(material),
+            element("script", Markup(own("page.js"))),
         )
     )
-    return f"<!DOCTYPE html>\n{element('html', _head(material), element('body', body), lang='en')}\n"
-
-
-def _own(name: str) -> str:
-    return files("sgdsl.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _head(material: Material) -> Markup:
-    """No request leaves the page and no script but its own runs: the browser is told so."""
-    digest = base64.b64encode(hashlib.sha256(_own("page.js").encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{material.run.name}: report"),
-        element("style", Markup(_own("page.css"))),
-    )
-
-
-def _header(material: Material) -> Markup:
-    model, config = material.program.model, material.run.config
-    labels = ", ".join(f"{count:,} labels of {node}" for node, count in config["rows"]["labels"].items())
-    trained = config["rows"]["labelled"] + config["rows"]["unlabelled"]
-    seconds = material.facts.get("seconds")
-    facts = [config["source"], f"{trained:,} training rows", labels, f"trained in {clock(seconds)}" if seconds else ""]
-    theme = element("button", "Theme: auto", type="button", id="theme", class_="script")
-    return element(
-        "header",
-        element("div", element("h1", model.name), theme, class_="top"),
-        element("p", model.doc, class_="doc") if model.doc else None,
-        element("p", "; ".join(f for f in facts if f), class_="note"),
-        _figures(material),
-    )
-
-
-def _figures(material: Material) -> Markup | None:
-    """The numbers to know first."""
-    if material.result is None:
-        return None
-    found = []
-    for name, value in material.result.get("scores", {}).items():
-        alone = material.result.get("baseline", {}).get(name)
-        found.append((measure(name, value), score(value), f"labels alone {score(alone)}" if alone else ""))
-    if material.result.get("bound") is not None:
-        found.append(("log p of a held-out row", f"{material.result['bound']:.2f}", "nats"))
-    if material.diagnosis is not None:
-        found.append(("warnings", str(len(material.diagnosis.warnings)), "of training"))
-    boxes = [element("div", element("dt", n), element("dd", v, element("small", b))) for n, v, b in found]
-    return element("dl", *boxes, class_="figures")
+    return f"<!DOCTYPE html>\n{element('html', head(material), element('body', body), lang='en')}\n"
 
 
 def _section(section: Section) -> Markup:
@@ -128,7 +73,7 @@ def _section(section: Section) -> Markup:
 def _sections(material: Material) -> list[Section]:
     decoder, reason = _decoder(material)
     return [
-        Section("model", "The model", (_graph(material), _source(material))),
+        Section("model", "The model", (_beside(_graph(material), _source(material)),)),
         Section("result", "Result", _result(material)),
         *_pictured(material, decoder, reason),
         Section("training", "Training", _training(material)),
@@ -136,6 +81,13 @@ def _sections(material: Material) -> list[Section]:
         Section("rows", "Rows and labels", (rows_table(material), census_table(material))),
         Section("settings", "Settings and the run", _settings(material)),
     ]
+
+
+def _beside(graph: Markup, source: Markup) -> Markup:
+    """Side by side where the graph is narrow."""
+    width = re.search(r'<svg width="(\d+)', graph)
+    wide = width is not None and int(width[1]) > WIDE
+    return element("div", graph, source, class_="beside wide" if wide else "beside")
 
 
 def _graph(material: Material) -> Markup:
@@ -190,17 +142,17 @@ def _pictured(material: Material, decoder: Decoder | None, reason: str) -> list[
     drawn = Section("samples", "Samples and analogies", sheets)
     if decoder is None:
         return [Section("explore", "Explore", (element("p", reason, class_="note"),)), drawn]
-    label = next(iter(decoder.finite()), "")
-    orders = sorted((order(decoder, label, n) for n in decoder.sliding()), key=lambda o: -o.strength)[:MOST_MOVED]
+    found = orders_of(decoder)
+    label = next(iter(found))
     words = (
         "Each slider moves one cell of a node by standard deviations of its prior. All other nodes are at their means along p, "
         f"finite ones at the likeliest value{_held(decoder)}. Cells that change the picture most come first."
     )
     along = element("p", "One cell moves at a time, from −2.5 to 2.5 standard deviations of its prior.", class_="note")
     return [
-        Section("explore", "Explore", (element("p", words), explorer(decoder, grids(decoder)))),
+        Section("explore", "Explore", (element("p", words), explorer(decoder, grids(decoder, found)))),
         drawn,
-        Section("traversals", "Traversals", (along, *traversals(decoder, orders, label))),
+        Section("traversals", "Traversals", (along, *traversals(decoder, found[label][:MOST_MOVED], label))),
     ]
 
 
@@ -243,9 +195,3 @@ def _training(material: Material) -> list[Child]:
 
 def _settings(material: Material) -> list[Child]:
     return [settings_table(material.run.config["settings"]), run_table(material.facts)]
-
-
-def _footer(material: Material) -> Markup:
-    version = (material.facts.get("versions") or {}).get("sgdsl")
-    made = f"Made by sgdsl {version or ''}".rstrip()
-    return element("footer", f"{made} from {material.run.folder.name}. This file needs no network.")

@@ -21,7 +21,7 @@ from sgdsl.train.sheets import Sheet, is_map
 
 STEPS = 9
 MOST_CELLS = 8  # of a node
-ALL_CLASSES_BYTES = 350_000  # of the traversals of a node for every class; beyond it one class is shown
+ALL_CLASSES_BYTES = 200_000  # of the traversals of a node for every class; beyond it one class is shown
 WIDEST = 52  # pixels of the page for an image
 
 
@@ -99,7 +99,7 @@ def _traversed(decoder: Decoder, order: Order, held: Sequence[Held], number: int
 
 
 def _strips(values: Array, named: Sequence[str], alt: str, limits: tuple[float, float]) -> Markup:
-    heads = [f"{t:+g}" if t else "0" for t in offsets_of(STEPS)]
+    heads = [f"{t:+g}".replace("-", "−") if t else "0" for t in offsets_of(STEPS)]
     heads = [h if i % 2 == 0 else "" for i, h in enumerate(heads)]
     return figure(values.reshape(-1, *values.shape[2:]), STEPS, Words("", alt, named, heads), limits)
 
@@ -113,7 +113,7 @@ def _lines(values: Array, named: Sequence[str], shown: str) -> Markup:
     charts = []
     for name, moved in zip(named, flat, strict=True):
         series = {
-            f"{name} at {t:+g}": moved[i][kept].tolist()
+            f"{name} at {t:+g}".replace("-", "−"): moved[i][kept].tolist()
             for i, t in ((0, -REACH), (STEPS // 2, 0.0), (STEPS - 1, REACH))
         }
         places = [float(c) for c in kept]

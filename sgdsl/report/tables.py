@@ -34,7 +34,7 @@ def result_table(result: Mapping[str, Any]) -> Markup:
         error = result.get("bound_error")
         spread = f" ± {error:.2f}" if error is not None else ""
         name = f"log p of a row, nats (importance sampled, {result.get('samples', '?')} draws)"
-        rows.append((name, f"{result['bound']:.2f}{spread}", "–", f"{result.get('rows', 0):,}"))
+        rows.append((name, signed(f"{result['bound']:.2f}{spread}"), "–", f"{result.get('rows', 0):,}"))
     others = {k: v for k, v in result.items() if k not in KNOWN | BESIDE}
     rows += [(name, value, "–", "–") for name, value in list(entries(others))[:MOST_ENTRIES]]
     source = f"Held-out rows of {result.get('source', 'an unnamed source')}, labels hidden"
@@ -47,7 +47,12 @@ def measure(name: str, found: Mapping[str, Any]) -> str:
 
 
 def score(found: Mapping[str, Any]) -> str:
-    return f"{100 * found['value']:.2f} %" if found.get("kind") == "error" else f"{found['value']:.4g}"
+    return f"{100 * found['value']:.2f} %" if found.get("kind") == "error" else signed(f"{found['value']:.4g}")
+
+
+def signed(number: str) -> str:
+    """With a minus sign for a hyphen."""
+    return number.replace("-", "−")
 
 
 def entries(found: object, path: str = "") -> Iterator[tuple[str, str]]:
@@ -74,15 +79,15 @@ def written(value: object) -> str:
         case int():
             return f"{value:,}"
         case float():
-            return f"{value:.5g}"
+            return signed(f"{value:.5g}")
         case _:
             return str(value)
 
 
 def carried_table(diagnosis: Diagnosis) -> Markup | None:
     """What each inferred node carries, and how many draws count."""
-    rows = [(element("i", n), a.role, a.words(), f"{a.kl:.2f}") for n, a in diagnosis.nodes.items()]
-    weights = [(f"{n} known", w.words(), f"{w.log_q_labels:.3g}") for n, w in diagnosis.weights.items()]
+    rows = [(element("i", n), a.role, a.words(), signed(f"{a.kl:.2f}")) for n, a in diagnosis.nodes.items()]
+    weights = [(f"{n} known", w.words(), signed(f"{w.log_q_labels:.3g}")) for n, w in diagnosis.weights.items()]
     nodes = table("What each inferred node carries", ("node", "role", "active", "KL, nats a row"), rows, frozenset({3}))
     heads = ("rows with", "draws that count", "log q of the labels")
     counted = table("Importance weights in the last epoch", heads, weights, frozenset({2})) if weights else None
@@ -106,7 +111,7 @@ def confusion_table(found: Confusion) -> Markup:
     """Rows are true classes, columns what the model believes; the darker, the larger the share of its row."""
     names = [str(found.first + i) for i in range(len(found.counts))]
     right, total = int(found.counts.trace()), int(found.counts.sum())
-    caption = f"{found.node}: true class (rows) against believed class (columns), {total - right:,} of {total:,} wrong"
+    caption = f"{found.node}: true class down, believed across; {total - right:,} of {total:,} wrong"
     head = element("tr", element("td", ""), *(element("th", n, scope="col") for n in names))
     body = [
         element("tr", element("th", n, scope="row"), *_cells(line, i))
@@ -165,17 +170,20 @@ def settings_table(settings: Mapping[str, Mapping[str, Any]]) -> Markup:
     """Every setting of the run, with what it means."""
     helps = {(section, row.name): row.help for section, rows in SECTIONS.items() for row in rows}
     rows = [
-        (f"{section}.{name}", _setting(value), helps.get((section, name), ""))
+        (f"{section}.{name}", _setting(name, value), helps.get((section, name), ""))
         for section, found in settings.items()
         for name, value in found.items()
     ]
     return table("Settings", ("setting", "value", "meaning"), rows)
 
 
-def _setting(value: object) -> str:
+def _setting(name: str, value: object) -> str:
+    """As the file would say it."""
     if isinstance(value, Mapping):
         return ", ".join(f"{k} = {written(v)}" for k, v in value.items()) or "none"
-    return "auto" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "none" if name == "clip" else "auto"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def run_table(facts: Mapping[str, Any]) -> Markup:
