@@ -20,7 +20,7 @@ from sgdsl.train.dataset import Array
 REACH = 2.5  # standard deviations to either side
 STEPS = (9, 7, 5, 3)  # along a slider, as many as the budget of a grid allows
 GRID_BYTES = 700_000
-PAGE_BYTES = 2_400_000  # of all grids; as text in the page a third more
+PAGE_BYTES = 2_000_000  # of all grids; as text in the page a third more
 MOST_GRIDS = 6
 MOST_LABELS = 3
 PROBED = 24  # images by which the bytes of one are judged

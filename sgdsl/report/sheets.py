@@ -21,7 +21,7 @@ from sgdsl.train.sheets import Sheet, is_map
 
 STEPS = 9
 MOST_CELLS = 8  # of a node
-ALL_CLASSES_BYTES = 200_000  # of the traversals of a node for every class; beyond it one class is shown
+MOST_BYTES = 200_000  # of the traversals of a node; beyond it one class is shown, and fewer cells
 WIDEST = 52  # pixels of the page for an image
 
 
@@ -80,9 +80,10 @@ def traversals(decoder: Decoder, orders: Sequence[Order], label: str) -> list[Ma
 
 def _traversed(decoder: Decoder, order: Order, held: Sequence[Held], number: int) -> Markup:
     cells = min(MOST_CELLS, len(order.cells))
-    if order.size * cells * STEPS * len(held) > ALL_CLASSES_BYTES:
+    if order.size * cells * STEPS * len(held) > MOST_BYTES:
         held = held[:1]
-    means = [traversal(decoder, each, order, MOST_CELLS, STEPS) for each in held]
+        cells = min(cells, max(2, int(MOST_BYTES / (order.size * STEPS))))
+    means = [traversal(decoder, each, order, cells, STEPS) for each in held]
     named = [cell_name(order.node, c, len(order.cells)) for c in order.cells[:cells]]
     parts = []
     for shown in decoder.shown:
@@ -113,7 +114,7 @@ def _lines(values: Array, named: Sequence[str], shown: str) -> Markup:
     charts = []
     for name, moved in zip(named, flat, strict=True):
         series = {
-            f"{name} at {t:+g}".replace("-", "−"): moved[i][kept].tolist()
+            f"{name} at {t:g}".replace("-", "−"): moved[i][kept].tolist()
             for i, t in ((0, -REACH), (STEPS // 2, 0.0), (STEPS - 1, REACH))
         }
         places = [float(c) for c in kept]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from typing import Any
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
 SECONDS = 60.0
+PLACED = "import os, sys; a = sys.argv; os.dup2(int(a[1]), 3); os.dup2(int(a[2]), 4); os.execv(a[3], a[3:])"
 KEYS = {"Tab": 9, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13}
 
 
@@ -78,9 +81,7 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", **facts)
 
     def size(self, width: int, height: int, *, phone: bool = False) -> None:
-        self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone
-        )
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
 
     def scheme(self, name: str) -> None:
         """light or dark, as the system would say."""
@@ -120,11 +121,13 @@ def browser(home: Path) -> Iterator[Browser]:
     name = program()
     assert name is not None, "no browser here"
     (there, send), (receive, back) = os.pipe(), os.pipe()
+    ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (there, back)]  # the browser wants them as 3 and 4
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"]
-    command = ["sh", "-c", f'exec "$@" 3<&{there} 4>&{back}', "sh", name, *flags, f"--user-data-dir={home}", "about:blank"]
-    process = subprocess.Popen(
-        command, pass_fds=(there, back), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-c", PLACED, *map(str, ends), name, *flags, f"--user-data-dir={home}", "about:blank"]
+    silent = subprocess.DEVNULL
+    process = subprocess.Popen(command, pass_fds=ends, stdin=silent, stdout=silent, stderr=silent)
+    for end in ends:
+        os.close(end)
     os.close(there)
     os.close(back)
     page = Browser(send, receive)
