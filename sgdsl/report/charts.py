@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: named series come in, a figure with axes and a legend goes out, coloured by the page's style."""
+"""Charts as inline SVG: named series, or things that move, come in; figures with axes and a legend go out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sgdsl.train.curves import Records, Series, limits, panels
 
 WIDTH, HEIGHT = 340, 210
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 30
+NAMES, ROW = 70, 17  # room for names, height of a line, where things move
 MOST_POINTS = 300
 COLOURS = 6
 
@@ -100,3 +101,43 @@ def _line(chart: Chart, index: int, values: Sequence[float]) -> list[Markup]:
     dots = [part[0].split(",") for part in parts if len(part) == 1]
     found = [element("path", d=lines, class_=f"line s{index}")] if lines else []
     return found + [element("circle", cx=x, cy=y, r=2.5, class_=f"dot s{index}") for x, y in dots]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A thing that moves: its `name`, and its values at the low end, in the middle and at the high end."""
+
+    name: str
+    values: tuple[float, float, float]
+
+
+def draw_moved(title: str, moved: Sequence[Moved], ends: tuple[str, str], low: float, high: float) -> Markup:
+    """A line for each thing, from its value at the low end to that at the high end; the tick is its middle."""
+    height = TOP + ROW * len(moved) + BOTTOM
+    parts: list[Markup] = []
+    for tick in MaxNLocator(nbins=4).tick_values(low, high):
+        if low <= tick <= high:
+            x = f"{_along(low, high, tick):.1f}"
+            parts.append(element("line", x1=x, x2=x, y1=TOP, y2=height - BOTTOM, class_="grid"))
+            parts.append(element("text", f"{tick:.6g}".replace("-", "−"), x=x, y=height - 14, text_anchor="middle"))
+    for i, each in enumerate(moved):
+        y = TOP + ROW * (i + 0.5)
+        first, middle, last = (f"{_along(low, high, v):.1f}" for v in each.values)
+        parts += [
+            element("text", each.name, x=NAMES - 8, y=y, dy="0.35em", text_anchor="end"),
+            element("line", x1=first, x2=last, y1=y, y2=y, class_="grid"),
+            element("line", x1=middle, x2=middle, y1=y - 4, y2=y + 4, class_="middle"),
+            element("circle", cx=first, cy=y, r=3.5, class_="dot s0"),
+            element("circle", cx=last, cy=y, r=3.5, class_="dot s1"),
+        ]
+    said = "; ".join(f"{m.name} from {m.values[0]:.4g} to {m.values[2]:.4g}" for m in moved)
+    box = f"0 0 {WIDTH} {height}"
+    picture = element("svg", *parts, viewBox=box, role="img", aria_label=f"{title}: {said}", class_="chart")
+    legend = [element("li", element("span", class_=f"swatch s{i}", aria_hidden="true"), e) for i, e in enumerate(ends)]
+    return element(
+        "figure", element("figcaption", title), picture, element("ul", *legend, class_="legend"), class_="plot"
+    )
+
+
+def _along(low: float, high: float, value: float) -> float:
+    return NAMES + (value - low) / (high - low) * (WIDTH - NAMES - 12)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sgdsl.report.charts import Chart, draw
+from sgdsl.report.charts import Chart, Moved, draw, draw_moved
 from sgdsl.report.decode import Decoder, Held
 from sgdsl.report.frames import varying
 from sgdsl.report.grids import REACH, Order, held_values, offsets_of, traversal
@@ -21,6 +21,8 @@ from sgdsl.train.sheets import Sheet, is_map
 
 STEPS = 9
 MOST_CELLS = 8  # of a node
+MOST_APART = 12  # cells that are drawn each for itself
+ENDS = ((0, -REACH), (STEPS // 2, 0.0), (STEPS - 1, REACH))
 MOST_BYTES = 200_000  # of the traversals of a node; beyond it one class is shown, and fewer cells
 WIDEST = 52  # pixels of the page for an image
 
@@ -92,7 +94,11 @@ def _traversed(decoder: Decoder, order: Order, held: Sequence[Held], number: int
         for each, values in zip(held, images, strict=True):
             where = f" with {each.node} = {each.value}" if each.node else ""
             alt = f"Means of {shown} as each of {', '.join(named)} goes from −{REACH} to {REACH} deviations{where}."
-            body = _strips(values, named, alt, limits) if limits else _lines(values, named, shown)
+            body = (
+                _strips(values, named, alt, limits)
+                if limits
+                else _plots(values, named, shown, decoder.nodes[shown].support == "real")
+            )
             parts.append(element("div", body, data_choice=str(each.value), hidden=each is not held[0]))
     chooser = _chooser(held, f"traversed-{number}")
     title = element("h3", f"Along {order.node}")
@@ -105,21 +111,34 @@ def _strips(values: Array, named: Sequence[str], alt: str, limits: tuple[float, 
     return figure(values.reshape(-1, *values.shape[2:]), STEPS, Words("", alt, named, heads), limits)
 
 
-def _lines(values: Array, named: Sequence[str], shown: str) -> Markup:
-    """A chart a cell: the means at −2.5, 0 and 2.5 deviations over the cells of a node that is no picture."""
+def _plots(values: Array, named: Sequence[str], shown: str, ordered: bool) -> Markup:
+    """A chart for each moved cell: the means of a node that is no picture at −2.5, 0 and 2.5 deviations. Many real numbers are
+    drawn as lines, cell after cell; of others those that move most, each for itself."""
     flat = values.reshape(*values.shape[:2], -1).astype(float)
-    kept = varying(flat.reshape(-1, flat.shape[-1]))
-    low, high = min(0.0, float(flat[..., kept].min())), float(flat[..., kept].max())
+    low, high = min(0.0, float(flat.min())), float(flat.max())
     room = 0.04 * max(high - low, 1e-6)
-    charts = []
-    for name, moved in zip(named, flat, strict=True):
-        series = {
-            f"{name} at {t:g}".replace("-", "−"): moved[i][kept].tolist()
-            for i, t in ((0, -REACH), (STEPS // 2, 0.0), (STEPS - 1, REACH))
-        }
-        places = [float(c) for c in kept]
-        charts.append(draw(Chart(f"{shown} along {name}", f"cell of {shown}", places, series, low - room, high + room)))
-    return element("div", *charts, class_="plots")
+    limits = (low - room, high + room)
+    draw_one = _line_chart if ordered and flat.shape[-1] > MOST_APART else _move_chart
+    return element("div", *(draw_one(m, n, shown, limits) for n, m in zip(named, flat, strict=True)), class_="plots")
+
+
+def _line_chart(means: Array, name: str, shown: str, limits: tuple[float, float]) -> Markup:
+    kept = varying(means)
+    series = {f"{name} at {t:g}".replace("-", "−"): means[i][kept].tolist() for i, t in ENDS}
+    return draw(Chart(f"{shown} along {name}", f"cell of {shown}", [float(c) for c in kept], series, *limits))
+
+
+def _move_chart(means: Array, name: str, shown: str, limits: tuple[float, float]) -> Markup:
+    most = np.sort(np.argsort(-np.ptp(means, axis=0), kind="stable")[:MOST_APART])
+    at = [i for i, _ in ENDS]
+    count = means.shape[1]
+    moved = [
+        Moved(cell_name(shown, c, count), (float(means[at[0], c]), float(means[at[1], c]), float(means[at[2], c])))
+        for c in most.tolist()
+    ]
+    some = f", the {MOST_APART} of {count} cells that move most" if count > MOST_APART else ""
+    ends = (f"{name} at −{REACH:g}", f"{name} at {REACH:g}")
+    return draw_moved(f"{shown} along {name}{some}", moved, ends, *limits)
 
 
 def cell_name(node: str, cell: int, cells: int) -> str:
