@@ -23,7 +23,7 @@ STEPS = 9
 MOST_CELLS = 8  # of a node
 MOST_APART = 12  # cells that are drawn each for itself
 ENDS = ((0, -REACH), (STEPS // 2, 0.0), (STEPS - 1, REACH))
-MOST_BYTES = 200_000  # of the traversals of a node; beyond it one class is shown, and fewer cells
+MOST_BYTES = 250_000  # of the traversals of a node; beyond it one class is shown, and fewer cells
 WIDEST = 52  # pixels of the page for an image
 
 
