@@ -27,12 +27,26 @@ INSIDE = {
     # of the runtime what loads text, makes batches and draws; never its densities, bounds, levels or networks
     "oracle": {"base", "catalog", "middle", "driver", "runtime.load", "runtime.batch", "runtime.draws"},
     "train": {"base", "catalog", "driver", "runtime"},
+    "report": {"base", "catalog", "middle", "backend", "driver", "runtime", "train"},
     "library": {"base", "catalog", "driver", "backend", "runtime", "train"},
-    "cli": {"base", "catalog", "middle", "frontend", "backend", "checked", "driver", "runtime", "oracle", "train", ""},
+    "cli": {
+        "base",
+        "catalog",
+        "middle",
+        "frontend",
+        "backend",
+        "checked",
+        "driver",
+        "runtime",
+        "oracle",
+        "train",
+        "report",
+        "",
+    },
     "__init__": {"library"},
     "__main__": {"cli"},
 }
-TORCH = {"runtime", "oracle", "train", "library"}
+TORCH = {"runtime", "oracle", "train", "report", "library"}
 WHOLE = {"sgdsl.middle.ir"}  # one idea, and long: every class of the IR side by side
 LIBRARIES = {
     "base": set(),

@@ -27,6 +27,7 @@ FILES = {
     "impute": "impute",
     "compare": "compare",
     "data": "data",
+    "report": "report",
 }
 
 

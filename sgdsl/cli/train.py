@@ -55,6 +55,7 @@ def command(
         _forecast(talk, program, data, seed)
         return
 
+    from sgdsl.report.write import write_report
     from sgdsl.train.conclude import conclude
     from sgdsl.train.diagnosis import as_diagnostic
     from sgdsl.train.fit import fit
@@ -65,12 +66,13 @@ def command(
     )  # fmt: skip
     _draw(talk, found, run.folder)
     result = conclude(run, quiet=quiet)
+    report = write_report(run)
     if talk.json:
-        talk.document({"ok": True, "folder": str(run.folder), "result": result.as_dict()})
+        talk.document({"ok": True, "folder": str(run.folder), "report": str(report), "result": result.as_dict()})
         return
     _table(result)
     talk.diagnostics(as_diagnostic(found, program) for found in run.warnings_of_training)
-    talk.say(f"run folder: {run.folder}")
+    talk.say(f"run folder: {run.folder}; to look at: {report}")
 
 
 def _forecast(talk: Talk, program: driver.Program, data: Path | None, seed: int | None) -> None:

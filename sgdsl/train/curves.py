@@ -32,18 +32,23 @@ class Panel:
 
 def draw_curves(records: Records, title: str, caption: str, path: Path) -> Path:
     """Bounds, label errors, effective sample sizes and divergences over the epochs; only panels that have something to show."""
-    panels = [p for p in (_bounds(records), _errors(records), _sizes(records), _divergences(records)) if p.series]
-    width = 3.5 * len(panels) + 0.3
+    shown = panels(records)
+    width = 3.5 * len(shown) + 0.3
     figure = Figure(figsize=(width, 3.5), dpi=DPI, facecolor="white")
     epochs = [r["epoch"] for r in records]
-    for i, panel in enumerate(panels):
-        axes = figure.add_subplot(1, len(panels), i + 1)
+    for i, panel in enumerate(shown):
+        axes = figure.add_subplot(1, len(shown), i + 1)
         for (label, values), colour in zip(panel.series.items(), COLORS, strict=False):
             axes.plot(epochs, values, color=colour, linewidth=1.6, label=label, marker="o" if len(epochs) == 1 else "")
         _style(axes, panel)
     figure.subplots_adjust(left=0.6 / width, right=1 - 0.12 / width, top=0.8, bottom=0.21, wspace=0.28)
     add_words(figure, title, caption)
     return write_figure(figure, path)
+
+
+def panels(records: Records) -> list[Panel]:
+    """What the epochs have to show, a panel each."""
+    return [p for p in (_bounds(records), _errors(records), _sizes(records), _divergences(records)) if p.series]
 
 
 def _style(axes: Axes, panel: Panel) -> None:
@@ -53,11 +58,11 @@ def _style(axes: Axes, panel: Panel) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     axes.grid(color=GRID, linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_ylim(_limits(panel))
+    axes.set_ylim(limits(panel))
     axes.legend(fontsize=7.5, frameon=False)
 
 
-def _limits(panel: Panel) -> tuple[float, float]:
+def limits(panel: Panel) -> tuple[float, float]:
     """The range of the later nine tenths of the epochs, for the first ones would flatten all others; and what it must reach."""
     late = np.concatenate([np.asarray(v, float)[len(v) // 10 :] for v in panel.series.values()])
     values = [*late[np.isfinite(late)].tolist(), *(x for x in (panel.low, panel.high) if x is not None)] or [0.0, 1.0]

@@ -45,7 +45,7 @@ def is_map(info: NodeInfo) -> bool:
 def draw_sheet(sheet: Sheet, path: Path) -> Path:
     """Writes a sheet of pictures."""
     rows, columns = len(sheet.images), max(len(line) for line in sheet.images)
-    low, high = _range(sheet.images)
+    low, high = value_range(sheet.images)
     height, width = sheet.images[0][0].shape[-2:]
     gap = max(1, round(GAP * width))
     first = gap * 3 if sheet.split else 0
@@ -53,7 +53,7 @@ def draw_sheet(sheet: Sheet, path: Path) -> Path:
     for i, line in enumerate(sheet.images):
         for j, image in enumerate(line):
             x = j * (width + gap) + (first if j else 0)
-            canvas[i * (height + gap) :][:height, x : x + width] = _colours(image, low, high)
+            canvas[i * (height + gap) :][:height, x : x + width] = colours(image, low, high)
     wide = CELL * canvas.shape[1] / width
     tall = CELL * canvas.shape[0] / width
     room = 0.42 + 0.25 * bool(sheet.heads)
@@ -96,7 +96,7 @@ def write_figure(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _range(images: Sequence[Sequence[Array]]) -> tuple[float, float]:
+def value_range(images: Sequence[Sequence[Array]]) -> tuple[float, float]:
     """0 … 1, or where values go beyond, the middle 98 % of them."""
     values = np.concatenate([np.asarray(i, float).ravel() for line in images for i in line])
     if values.min() >= -0.05 and values.max() <= 1.05:
@@ -105,7 +105,7 @@ def _range(images: Sequence[Sequence[Array]]) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-6))
 
 
-def _colours(image: Array, low: float, high: float) -> Array:
+def colours(image: Array, low: float, high: float) -> Array:
     """[c, h, w] or [h, w] as [h, w, 3] in 0 … 1: three channels are colours; of others the first, dark ink on white."""
     scaled = np.clip((np.asarray(image, float) - low) / (high - low), 0, 1)
     if scaled.ndim == 3 and scaled.shape[0] == 3:

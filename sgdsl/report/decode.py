@@ -1,0 +1,121 @@
+"""What a model shows for chosen values: nodes held at values come in, the means of observed nodes along p go out.
+
+Everything that is not held is set to its mean along p, finite nodes to the likeliest value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sgdsl.runtime.ask import Likeliest, descendants
+from sgdsl.runtime.batch import NodeInfo
+from sgdsl.runtime.densities_moments import mean_of, variance_of
+from sgdsl.runtime.queries import Drawn, Queries
+from sgdsl.train.dataset import Array
+from sgdsl.train.measure import SEED
+
+AT_ONCE = 256
+SLIDING = ("normal", "laplace", "student_t", "log_normal")  # families whose values a slider moves
+MOST_CLASSES = 24
+KEPT_CLASSES = 12  # of a node that has more
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A finite node and the value it is held at; `node` "": nothing is held."""
+
+    node: str = ""
+    value: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """`given`: a value [*event] of each given node; `shown`: the observed nodes whose means are wanted."""
+
+    model: Queries
+    given: Mapping[str, Tensor]
+    shown: tuple[str, ...]
+
+    @property
+    def nodes(self) -> Mapping[str, NodeInfo]:
+        return self.model.NODES
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def reaches(self, node: str) -> bool:
+        """Whether a shown node depends on a node in p."""
+        below = descendants(self.model.ORDER_P, {n: i.parents_p for n, i in self.nodes.items()}, node)
+        return bool(below & set(self.shown))
+
+    def sliding(self) -> list[str]:
+        """The inferred nodes on the real line or above 0 that what is shown depends on."""
+        return [
+            n
+            for n, i in self.nodes.items()
+            if i.role in ("latent", "supervised") and i.family_p in SLIDING and self.reaches(n)
+        ]
+
+    def finite(self) -> list[str]:
+        """The inferred finite nodes of one cell that what is shown depends on, supervised ones first."""
+        found = [n for n, i in self.nodes.items() if i.classes > 1 and not i.event and i.family_p and self.reaches(n)]
+        return sorted(
+            (n for n in found if self.nodes[n].role != "observed"), key=lambda n: self.nodes[n].role == "latent"
+        )
+
+    def classes(self, node: str) -> tuple[int, ...]:
+        """The values of a finite node that are shown: all, or the first twelve of over 24."""
+        info = self.nodes[node]
+        count = info.classes if info.classes <= MOST_CLASSES else KEPT_CLASSES
+        return tuple(range(info.first, info.first + count))
+
+    def centre(self, held: Held, node: str) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of a node along p, [cells] each; a LogNormal's in logarithms."""
+        drawn = self._drawn(self._held(held, 1), 1)
+        info, value = self.nodes[node], drawn.values[node]
+        mean, variance = (
+            moment(info.family_p, drawn.parameters[node]).expand_as(value)[0, 0].flatten()
+            for moment in (mean_of, variance_of)
+        )
+        if info.family_p == "log_normal":
+            spread = (1 + variance / mean.square()).log()
+            return mean.log() - spread / 2, spread.sqrt()
+        return mean, variance.sqrt().nan_to_num(nan=1.0, posinf=1.0)
+
+    def moved(self, held: Held, node: str, offsets: Tensor) -> dict[str, Array]:
+        """The shown nodes for `node` moved from its mean, `offsets` [n, cells] in standard deviations: [n, *event] each."""
+        mean, deviation = self.centre(held, node)
+        at = mean + deviation * offsets.to(mean)
+        info = self.nodes[node]
+        values = at.exp() if info.family_p == "log_normal" else at
+        parts = []
+        for some in values.split(AT_ONCE):
+            fixed = {**self._held(held, len(some)), node: some.reshape(1, len(some), *info.event)}
+            drawn = self._drawn(fixed, len(some))
+            parts.append({shown: self._mean(drawn, shown, len(some)) for shown in self.shown})
+        return {shown: np.concatenate([part[shown] for part in parts]) for shown in self.shown}
+
+    def _held(self, held: Held, rows: int) -> dict[str, Tensor]:
+        found = {n: v[None, None].expand(1, rows, *v.shape) for n, v in self.given.items()}
+        if held.node:
+            kind = torch.int64 if self.nodes[held.node].integer else torch.get_default_dtype()
+            found[held.node] = torch.full((1, rows), held.value, dtype=kind, device=self.device)
+        return found
+
+    @torch.no_grad()
+    def _drawn(self, values: Mapping[str, Tensor], rows: int) -> Drawn:
+        known = {n: torch.ones(rows, dtype=torch.bool, device=self.device) for n in values}
+        draws = Likeliest(torch.Generator(self.device).manual_seed(SEED))
+        return self.model.draw_p(values, known, draws, 1, rows=rows)
+
+    def _mean(self, drawn: Drawn, node: str, rows: int) -> Array:
+        """[rows, *event]; of a class its probabilities, [rows, *event, classes]."""
+        mean = mean_of(self.nodes[node].family_p, drawn.parameters[node])
+        like = drawn.values[node].shape[2:] + ((self.nodes[node].classes,) if self.nodes[node].integer else ())
+        return np.asarray(mean.expand(1, rows, *like)[0].float().cpu().numpy())
