@@ -28,8 +28,7 @@ def run_copies(step: Step, members: frozenset[str]) -> dict[str, list[str]]:
 
 @dataclass(slots=True)
 class _Loop:
-    """`order`: nodes and lets as one copy computes them; `each`: what stands for a value of another loop at one place;
-    `first`, `last`: the places."""
+    """`order`: nodes and lets as one copy computes them; `each`: what holds a value's copies by place; `first`, `last`: places."""
 
     step: Step
     members: frozenset[str]
