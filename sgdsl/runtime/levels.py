@@ -119,7 +119,8 @@ def list_entries(
     starts = []
     for name in names:
         counts = _counts(name, row, digit, listed, ranges)
-        again = torch.repeat_interleave(counts)
+        size = None if name in listed else len(row) * ranges[name].number  # where it is known, shapes need no values
+        again = torch.repeat_interleave(counts, output_size=size)
         start = counts.cumsum(0) - counts
         row = row.index_select(0, again)
         own = torch.arange(len(again), device=device) - start.index_select(0, again)
