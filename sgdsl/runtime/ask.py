@@ -43,7 +43,9 @@ def posterior(
             probs = _probabilities(info, parameters) if info.family_q in ("categorical", "bernoulli") else exact
             mean = _average(weight, torch.where(spread(fixed, exact), exact, probs))
             certain = known.get(node, torch.zeros_like(fixed))
-            found[node] = torch.where(certain.reshape(*certain.shape, *[1] * (mean.dim() - certain.dim())), exact[0], mean)
+            found[node] = torch.where(
+                certain.reshape(*certain.shape, *[1] * (mean.dim() - certain.dim())), exact[0], mean
+            )
         else:
             means = torch.where(spread(fixed, value), value, mean_of(info.family_q, parameters))
             within = torch.where(spread(fixed, value), 0.0, variance_of(info.family_q, parameters))

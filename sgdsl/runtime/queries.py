@@ -105,7 +105,9 @@ class Queries(nn.Module):
 
     def log_labels(self, values: Values, known: Values) -> dict[str, Tensor]:
         """log q of the known copies alone, by node, in a model with loops, [S, rows]; 0 where nothing is known."""
-        copied = self._copied("q", values, {n: ~m for n, m in known.items()}, max(len(v) for v in values.values()), None)
+        copied = self._copied(
+            "q", values, {n: ~m for n, m in known.items()}, max(len(v) for v in values.values()), None
+        )
         return {n: copied.log_prob(n)[1].reshape(copied.size) for n in known}
 
     def _log_probs(self, order: tuple[str, ...], side: str, values: Values) -> dict[str, Tensor]:

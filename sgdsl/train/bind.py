@@ -72,14 +72,18 @@ def bind(dataset: Dataset, nodes: Mapping[str, NodeInfo], rules: Rules, ranges: 
     """A column for each observed, given and supervised node. Raises DataError with everything that is wrong."""
     columns: dict[str, Column] = {}
     notes, wrong = list(dataset.notes), list[Diagnostic]()
-    for name, info in sorted(nodes.items(), key=lambda item: len(item[1].loops)):  # the k of a loop before what it counts
+    for name, info in sorted(
+        nodes.items(), key=lambda item: len(item[1].loops)
+    ):  # the k of a loop before what it counts
         field = dataset.fields.get(rules.names.get(name, name))
         if info.role == "latent" or (field is None and name in rules.optional):
             continue
         try:
             if field is None:
                 raise _missing(name, info, dataset, rules)
-            columns[name] = column = _copied_column(name, info, field, rules, ranges, _numbers(info, ranges, columns, nodes, dataset.rows))
+            columns[name] = column = _copied_column(
+                name, info, field, rules, ranges, _numbers(info, ranges, columns, nodes, dataset.rows)
+            )
             notes += _said(name, info, column, field)
         except DataError as error:
             wrong += error.diagnostics
@@ -108,9 +112,7 @@ def _refuse_masks(unread: list[str], dataset: Dataset, masked: list[str]) -> Non
             raise data_error("E0628", message, hint=f"call it `{node}_known`, true where it is known; or leave it out")
 
 
-def _copied_column(
-    name: str, info: NodeInfo, field: Field, rules: Rules, ranges: Ranges, numbers: Numbers
-) -> Column:
+def _copied_column(name: str, info: NodeInfo, field: Field, rules: Rules, ranges: Ranges, numbers: Numbers) -> Column:
     """One node's data, or that of its copies. Raises DataError: as `_column` does, E0641."""
     flat = by_copies(name, info, field, ranges, numbers)
     column = _column(name, info, flat, rules)

@@ -62,7 +62,9 @@ def by_copies(name: str, info: NodeInfo, field: Field, ranges: Ranges, numbers: 
     if values.shape[1 : 1 + len(copies)] != copies:
         raise _sizes(name, info, field, ranges)
     if known is not None:
-        known = np.array(np.broadcast_to(known.reshape(*known.shape, *[1] * (1 + len(copies) - known.ndim)), (len(values), *copies)))
+        known = np.array(
+            np.broadcast_to(known.reshape(*known.shape, *[1] * (1 + len(copies) - known.ndim)), (len(values), *copies))
+        )
     live, sure = _live(info, len(values), ranges, numbers)
     if info.role != "supervised":
         values = _filled(info, values, live | ~sure)
@@ -82,9 +84,13 @@ def check_labels(name: str, info: NodeInfo, field: Field, known: Mask, ranges: R
         k = counts[0]
         there = bool(sure.reshape(-1)[entry])
         why = f"`{k}` is {numbers[k][0][entry // math.prod(copies)]} there" if there else f"`{k}` is not known there"
-        message = f"{field.place(entry)}: a label of `{name}`, but {why}: in `{_loops(info, ranges)}` no such copy is known"
+        message = (
+            f"{field.place(entry)}: a label of `{name}`, but {why}: in `{_loops(info, ranges)}` no such copy is known"
+        )
         notes = [f"{int(wrong.sum()):,} such labels"] if wrong.sum() > 1 else []
-        raise data_error("E0641", message, hint=f"fill `{name}` up with −1 or NaN beyond `{k}`, or mask it", notes=notes)
+        raise data_error(
+            "E0641", message, hint=f"fill `{name}` up with −1 or NaN beyond `{k}`, or mask it", notes=notes
+        )
 
 
 def _live(info: NodeInfo, rows: int, ranges: Ranges, numbers: Numbers) -> tuple[Mask, Mask]:
@@ -124,5 +130,7 @@ def _sizes(name: str, info: NodeInfo, field: Field, ranges: Ranges) -> DataError
     found = ", ".join(map(str, ("rows", *field.values.shape[1:])))
     message = f"{field.name} is [{found}], `{name}` in `{_loops(info, ranges)}` needs [{wanted}]"
     ragged = any(ranges[n].count for n in info.loops)
-    hint = "fill shorter rows up: what stands beyond the end is not read" if ragged else "a value for each copy, in order"
+    hint = (
+        "fill shorter rows up: what stands beyond the end is not read" if ragged else "a value for each copy, in order"
+    )
     return data_error("E0625", message, hint=hint)

@@ -58,7 +58,11 @@ def unlearned(model: Queries, table: Table, seen: Held, held_out: Held, alpha: f
 
 def _rows(held: Held, node: str) -> Tensor:
     """The rows on which a node's label may be compared with."""
-    return held.rows[held.truth[node].index_select(0, held.rows).reshape(len(held.rows), -1).any(1)] if node in held.truth else held.rows[:0]
+    return (
+        held.rows[held.truth[node].index_select(0, held.rows).reshape(len(held.rows), -1).any(1)]
+        if node in held.truth
+        else held.rows[:0]
+    )
 
 
 @dataclass(frozen=True, slots=True)

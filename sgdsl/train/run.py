@@ -169,7 +169,9 @@ class Run:
         if not filled:
             return {}
         infos = {name: replace(nodes[name], role="observed", partial=False) for name in filled}
-        table = bind(arrays(filled), infos, Rules({}, "none", self.config["scales"]), self.module.RANGES).to(self.device)
+        table = bind(arrays(filled), infos, Rules({}, "none", self.config["scales"]), self.module.RANGES).to(
+            self.device
+        )
         index = torch.arange(n, device=self.device)
         return {name: _typed(read(column, index, None), nodes[name]) for name, column in table.columns.items()}
 

@@ -10,13 +10,13 @@ import torch
 
 from sgdsl.runtime import ask
 from sgdsl.runtime.draws import Draws
+from sgdsl.train.bind import Rules, Table, bind
 from sgdsl.train.data import arrays
 from sgdsl.train.errors import DataError
 from sgdsl.train.fit import fit
 from sgdsl.train.labels import Wish, split
 from sgdsl.train.patterns import find_patterns, pattern_rows
 from sgdsl.train.prepare import build
-from sgdsl.train.bind import Rules, Table, bind
 from tests.train.small import Fit, codes, program, records
 
 PLATE = """model plate "A class in every copy, and a code of the row."
@@ -37,6 +37,7 @@ COUNTED = """model counted "As many codes as k says, seen through their sum."
 observed   x : real[4]
 supervised k : count(0, 3)
 let h = mlp(8)(x)
+let m[0] = zeros(8)
 p(k) = Categorical
 q(k | h) = Categorical(mlp(8))
 for i in 1..k {
@@ -45,8 +46,9 @@ for i in 1..k {
     p(y[i]) = Categorical
     p(z[i]) = Normal
     let shown[i] = mlp(8)(y[i], z[i])
-    q(y[i] | h) = Categorical(mlp(8)[i])
-    q(z[i] | h, y[i]) = Normal(mlp(8)[i])
+    let m[i] = gru(8)(h, m[i - 1])
+    q(y[i] | m[i]) = Categorical(mlp(8))
+    q(z[i] | m[i], y[i]) = Normal(mlp(8))
 }
 p(x | k, y, z) = Normal(mlp(8)(sum(shown[*])))
 objective { samples = 2 }
