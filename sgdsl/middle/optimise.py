@@ -16,6 +16,7 @@ from sgdsl.middle.estimators import Choice
 from sgdsl.middle.graphs import Graphs, build, factor_expressions, factor_reads, networks
 from sgdsl.middle.plan import Plan
 from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
+from sgdsl.middle.stacks import factor_copies
 from sgdsl.middle.scopes import Scopes
 
 
@@ -62,9 +63,12 @@ def _is_joined(network: ir.Network) -> bool:
 def _look_ups(model: ir.Model, plan: Plan) -> Iterator[LookUp]:
     for term in plan.terms:
         factor, node = model.factor(term.side, term.node), model.node(term.node)
-        below = plan.scopes.union(factor_reads(factor))
-        relaxed = term.node in plan.choices and plan.choices[term.node].relaxed
-        plain = factor.family == "Categorical" and not (factor.mixture or node.type.partial or relaxed)
+        below = plan.scopes.ordered(
+            {*plan.scopes.union(factor_reads(factor)), *(r.name for r in factor_copies(factor))}
+        )
+        choice = plan.choices.get(term.node)
+        drawn = choice is not None and (choice.relaxed or (term.side == "q" and not choice.listed))  # at its own level
+        plain = factor.family == "Categorical" and not (factor.mixture or node.type.partial or drawn)
         if plain and factor_reads(factor) and below != term.scope:
             yield LookUp(term.side, term.node, below, term.scope)
 

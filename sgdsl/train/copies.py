@@ -62,8 +62,8 @@ def by_copies(name: str, info: NodeInfo, field: Field, ranges: Ranges, numbers: 
     if values.shape[1 : 1 + len(copies)] != copies:
         raise _sizes(name, info, field, ranges)
     if known is not None:
-        known = np.broadcast_to(
-            known.reshape(*known.shape, *[1] * (1 + len(copies) - known.ndim)), (len(values), *copies)
+        known = np.array(
+            np.broadcast_to(known.reshape(*known.shape, *[1] * (1 + len(copies) - known.ndim)), (len(values), *copies))
         )
     live, sure = _live(info, len(values), ranges, numbers)
     if info.role != "supervised":
