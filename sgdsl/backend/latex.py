@@ -9,18 +9,45 @@ import re
 
 from sgdsl.middle.explain import Page
 from sgdsl.middle.formula import Formula, Notation
-from sgdsl.middle.objective import Objective
+from sgdsl.middle.objective import Loop, Objective
 
 WIDTH = 64  # printed characters, after which a line is broken at the next + or −
 
 
+_COPY = re.compile(r"(\w+)\[([^\[\]]*)\]")
+_CALL = re.compile(r"(\w+)\((.*)\)")
+
+
 def name_latex(name: str) -> str:
-    """z1 → z_{1}; a word in italics, its underscores as they are."""
+    """z1 → z_{1}, z[t - 1] → z_{t-1}; a word in italics, its underscores as they are; a function of copies upright."""
+    if call := _CALL.fullmatch(name):
+        inner = ", ".join(map(name_latex, re.split(r", (?![^\[]*\])", call[2])))
+        function = call[1].replace("_", "\\_")
+        return f"\\mathrm{{{function}}}({inner})"
+    if copy := _COPY.fullmatch(name):
+        return _plain(copy[1], copy[2].replace(" - ", "-").replace(" + ", "+").replace("..", " \\ldots "))
+    return _plain(name) if re.fullmatch(r"\w+", name) else f"\\mathrm{{{re.sub('[^A-Za-z0-9]+', ' ', name).strip()}}}"
+
+
+def _plain(name: str, index: str = "") -> str:
+    """A name with what stands under it."""
     letter = re.fullmatch(r"([A-Za-z])_?(\d*)", name)
-    if letter:
-        return letter[1] + (f"_{{{letter[2]}}}" if letter[2] else "")
     word = name.replace("_", "\\_")
-    return f"\\mathit{{{word}}}"
+    under = ", ".join(found for found in (letter[2] if letter else "", index) if found)
+    return (letter[1] if letter else f"\\mathit{{{word}}}") + (f"_{{{under}}}" if under else "")
+
+
+def _copies(by: str, loop: Loop) -> str:
+    symbol, last = ("\\sum" if by == "sum" else "\\prod"), loop.last
+    if isinstance(last, int):
+        return f"{symbol}_{{{_plain(loop.index)}={loop.first}}}^{{{last}}}"
+    first = f"{loop.first} \\le " if loop.first != 1 else ""
+    return f"{symbol}_{{{first}{_plain(loop.index)} \\le {name_latex(last)}}}"
+
+
+def _loop(loop: Loop) -> str:
+    last = loop.last if isinstance(loop.last, int) else name_latex(loop.last)
+    return f"{_plain(loop.index)} = {loop.first}, \\ldots, {last}"
 
 
 def _weight(letter: str, number: str, index: str) -> str:
@@ -32,8 +59,8 @@ def _sample(number: str) -> str:
     return f"s_{{{number}}}" if number else "s"
 
 
-def _drawn(node: str, factor: str, each: str) -> str:
-    after = f" \\quad \\text{{for each }} {each}" if each else ""
+def _drawn(node: str, factor: str, times: str) -> str:
+    after = f" \\quad \\text{{for }} {times}" if times else ""
     return f"{node} \\sim {factor}{after}"
 
 
@@ -52,6 +79,9 @@ LATEX = Notation(
     parentheses=("\\Bigl( ", " \\Bigr)"),
     bar="\\bar{w}",
     total=lambda index: f"\\sum_{{{index}}}",
+    copies=_copies,
+    loop=_loop,
+    each="\\text{each }",
     weight=_weight,
     sample=_sample,
     quotient=lambda above, below, _: f"\\frac{{{above}}}{{{below}}}",

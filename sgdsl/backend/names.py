@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import builtins
 import keyword
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sgdsl.middle import ir
 from sgdsl.middle.stacks import factor_copies, let_copies
+from sgdsl.middle.written import word as word
 
 # What emitted code itself calls things: torch.nn.Module's attributes and the words of a step.
 MODULE_WORDS = frozenset(
@@ -101,9 +101,3 @@ def name_all(model: ir.Model, functions: Iterable[str]) -> Named:
     methods = {f"{m}_{word(n.name)}" for m in ("encode", "decode", "let", "baseline") for n in named}
     modules = Names(set(MODULE_WORDS) | factors | methods)
     return Named(values, derived, {n.name: modules.new(word(n.name)) for n in owners}, local)
-
-
-def word(name: str) -> str:
-    """A name as an identifier: `z[t - 1]` → z_before, `z[t + 1]` → z_after, `sum(shown[*])` → sum_shown, `m[0]` → m_0."""
-    text = re.sub(r"\[\w+ \+ 1\]", "_after", re.sub(r"\[\w+ - 1\]", "_before", name))
-    return re.sub(r"\W+", "_", text).strip("_") if text != name or not name.isidentifier() else name

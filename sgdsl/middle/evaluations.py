@@ -11,6 +11,8 @@ from sgdsl.middle.doubly import passes
 from sgdsl.middle.estimators import entries
 from sgdsl.middle.graphs import Graphs, evaluates, factor_expressions, factor_reads, let_reads
 from sgdsl.middle.plan import Plan
+from sgdsl.middle.stacks import factor_copies, let_copies
+from sgdsl.middle.written import word
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +28,25 @@ class Evaluation:
         return self.entries * (samples if self.sampled else 1)
 
 
+def entries_of(model: ir.Model, plan: Plan, name: str) -> int:
+    """The entries of a row at a listed node, its values, or at a range, its copies."""
+    found = plan.scopes.ranges.get(name)
+    return found.copies if found else entries(model, plan.choices, name)
+
+
 def evaluations(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) -> tuple[Evaluation, ...]:
     """The methods of a step that own a network or a table, or call another model's: lets, then q's, then p's, in order."""
     sampled = _sampled(model, graphs, plan)
     scored = {t.node for t in plan.terms if t.side == "p" and not t.constant}
     times = passes(model, graphs, plan.choices, scored) if plan.gradient == "dreg" else {}
     found = []
-    for method, reads in _methods(model, graphs, plan):
-        sizes = (1 if c in known else entries(model, plan.choices, c) for c in plan.scopes.union(reads))
-        drawn = any(v in sampled for v in graphs.lets.contracted(reads))
-        found.append(Evaluation(method, prod(sizes) * times.get(method, 1), drawn))
-        if method.startswith("encode_"):
-            found += _in_bayes(
-                model, graphs, plan, model.factor("q", method.removeprefix("encode_")), found[-1], sampled
-            )
+    for method in _methods(model, graphs, plan):
+        scope = plan.scopes.ordered({*plan.scopes.union(method.reads), *(r.name for r in method.copies)})
+        sizes = (1 if c in known else entries_of(model, plan, c) for c in scope)
+        drawn = any(v in sampled for v in graphs.lets.contracted(method.reads))
+        found.append(Evaluation(method.name, prod(sizes) * times.get(method.name, 1), drawn))
+        if method.factor and method.factor.side == "q":
+            found += _in_bayes(model, graphs, plan, method.factor, found[-1], sampled)
     return tuple(found)
 
 
@@ -79,19 +86,30 @@ def _sampled(model: ir.Model, graphs: Graphs, plan: Plan) -> set[str]:
     return found
 
 
-def _methods(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Name and inputs of each method that a step calls."""
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """`copies`: the ranges whose copies have weights of their own in it; `factor`: whose it is, if not a let's."""
+
+    name: str
+    reads: tuple[str, ...]
+    copies: tuple[ir.Range, ...]
+    factor: ir.Factor | None = None
+
+
+def _methods(model: ir.Model, graphs: Graphs, plan: Plan) -> Iterator[_Method]:
+    """Each method that a step calls."""
     terms = {(t.side, t.node) for t in plan.terms if not t.constant}
-    q = [model.factor("q", v) for v in plan.draws]
-    p = [model.factor("p", v) for v in graphs.order("p") if ("p", v) in terms]
+    q = [f for v in plan.draws for f in model.pieces("q", v)]
+    p = [f for v in graphs.order("p") for f in model.pieces("p", v) if ("p", f.id) in terms]
     read = {name for factor in (*q, *p) for name in factor_reads(factor)}
     for let in model.lets:
         used = read & {let.name, *graphs.lets.graph.descendants(let.name)}
         if used and evaluates(let.value):
-            yield f"let_{let.name}", let_reads(let)
+            yield _Method(f"let_{word(let.name)}", let_reads(let), let_copies(let))
     for factor in (*q, *p):
         if _owns(factor) or isinstance(factor.parameters[0].source, ir.Bayes):
-            yield f"{'encode' if factor.side == 'q' else 'decode'}_{factor.node}", factor_reads(factor)
+            name = f"{'encode' if factor.side == 'q' else 'decode'}_{factor.id}"
+            yield _Method(name, factor_reads(factor), factor_copies(factor), factor)
 
 
 def _owns(factor: ir.Factor) -> bool:

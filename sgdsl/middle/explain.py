@@ -9,12 +9,13 @@ from math import prod
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir, recognition
 from sgdsl.middle.derive import derive
-from sgdsl.middle.estimators import Choice, Weighed, entries, patterns, weigh
-from sgdsl.middle.evaluations import Evaluation, evaluations
+from sgdsl.middle.estimators import Choice, Weighed, patterns, weigh
+from sgdsl.middle.evaluations import Evaluation, entries_of, evaluations
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.objective import Density, Objective, Weighting
 from sgdsl.middle.plan import Plan
 from sgdsl.middle.used import called
+from sgdsl.middle.written import copy_of, copy_text, written
 
 HOW = {
     "reparam": "reparameterised",
@@ -99,7 +100,7 @@ def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[
     assert isinstance(alpha, str | float | int)
     formula = BOUNDS.get((plan.bound, plan.marginal), BOUNDS[plan.bound, "lse"])
     nodes = (NodeRow(v, _how(model, plan, v), plan.choices[v].reason) for v in plan.draws)
-    rows = (_pattern(model, graphs, plan, known, alpha != 0) for known in patterns(model))
+    rows = (_pattern(model, graphs, plan, known, alpha != 0) for known in patterns(model) if _possible(model, known))
     return Page(
         model.name,
         plan.bound,
@@ -114,6 +115,13 @@ def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[
         plan.gradient,
         tuple(others_in_words(model)),
     )
+
+
+def _possible(model: ir.Model, known: Sequence[str]) -> bool:
+    """Whether rows can know these labels: a label of a copy needs the number of copies."""
+    counts = {model.axis(r.axis).count for v in known for r in model.node(v).axes}
+    free = {n.name for n in model.nodes if n.role in ("latent", "supervised")}.difference(known)
+    return not counts & free
 
 
 def others_in_words(model: ir.Model) -> list[str]:
@@ -157,7 +165,8 @@ def nodes_in_words(model: ir.Model, plan: Plan) -> list[str]:
 def _how(model: ir.Model, plan: Plan, name: str) -> str:
     choice, size = plan.choices[name], model.node(name).type.cardinality
     closed = ", its KL in closed form" if plan.is_closed(name) else ""
-    return f"enumerated, {size} values" if choice.name == "enumerate" else _drawn(choice) + closed
+    each = " a copy" if model.node(name).axes else ""
+    return f"enumerated, {size} values{each}" if choice.name == "enumerate" else _drawn(choice) + closed
 
 
 def _terms(model: ir.Model, plan: Plan, emitted: Mapping[tuple[str, str], int]) -> tuple[TermRow, ...]:
@@ -165,10 +174,23 @@ def _terms(model: ir.Model, plan: Plan, emitted: Mapping[tuple[str, str], int]) 
     for term in plan.terms:
         factor = model.factor(term.side, term.node)
         line, _ = model.source.position(factor.span.start)
-        cases = prod(entries(model, plan.choices, v) for v in term.scope)
-        name = Density(term.side, term.node, factor.given)
-        found.append(TermRow(name, line, emitted[term.side, term.node], term.scope, cases, term.constant))
+        cases = prod(entries_of(model, plan, v) for v in term.scope)
+        name = Density(term.side, copy_of(factor), tuple(written(model, g) for g in factor.given))
+        scope = tuple(_copies(model, plan, v) for v in term.scope)
+        found.append(TermRow(name, line, emitted[term.side, term.node], scope, cases, term.constant))
     return tuple(found)
+
+
+def _copies(model: ir.Model, plan: Plan, name: str) -> str:
+    """An enumerated node, or the copies of a range."""
+    if name not in plan.scopes.ranges:
+        return _copied(model, name)
+    r = plan.scopes.ranges[name]
+    return f"{r.axis}={r.first}..{r.last}"
+
+
+def _copied(model: ir.Model, node: str) -> str:
+    return copy_text(node, model.node(node).axes)
 
 
 def _pattern(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...], alpha: bool) -> Pattern:
@@ -196,7 +218,8 @@ def _node(model: ir.Model, plan: Plan, weighed: Weighed, name: str) -> str:
         return "known; log q of the label is exact" + (", one case" if choice.name == "enumerate" else "")
     if choice.name == "enumerate":
         weight = "summed inside the logarithm" if plan.bound == "iw" else "weighed by q"
-        return f"enumerated, {size} cases, {weight}" + " · w" * (name in weighed.above and plan.bound == "snis")
+        each = " a copy" if model.node(name).axes else ""
+        return f"enumerated, {size} cases{each}, {weight}" + " · w" * (name in weighed.above and plan.bound == "snis")
     if choice.name in ("delta", "sum_and_sample"):
         return HOW[choice.name]
     where = "importance sampled" if name in weighed.above and not clamped else "drawn"
@@ -209,7 +232,9 @@ def _weights(model: ir.Model, plan: Plan, weighed: Weighed, groups: Sequence[Wei
         return f"no weights, the bound is the {'IWAE bound' if plan.bound == 'iw' else 'ELBO'}"
     if not weighed.before:
         return "weights constant, exact"
-    finite = ", ".join(f"{v} enumerated ({model.node(v).type.cardinality})" for g in groups for v in g.values)
+    listed = [v for g in groups for v in g.values]
+    listed += [v for v in weighed.above if model.node(v).axes and plan.choices[v].name == "enumerate"]
+    finite = ", ".join(f"{_copied(model, v)} enumerated ({model.node(v).type.cardinality})" for v in listed)
     if not weighed.drawn:
         return finite or "weights constant, exact"
     drawn = [g for g in groups if g.drawn]

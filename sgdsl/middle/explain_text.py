@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
 from sgdsl.middle import ir
 from sgdsl.middle.explain import GRADIENTS, Page, Pattern, TermRow
 from sgdsl.middle.formula import Formula, Notation
-from sgdsl.middle.objective import Density, Objective
+from sgdsl.middle.objective import Density, Loop, Objective
 
 WIDTH = 110
 
@@ -50,7 +51,7 @@ def _pattern(pattern: Pattern, samples: int, width: int) -> list[str]:
     lines = objective_text(pattern.objective)
     lines += ["", *(f"{name:<{width}} : {does}" for name, does in pattern.nodes)]
     times = f"·{samples}" if samples > 1 else ""
-    counts = (f"{e.method} {e.entries}{times if e.sampled else ''}" for e in pattern.evaluations)
+    counts = (f"{e.method}\0{e.entries}{times if e.sampled else ''}" for e in pattern.evaluations)
     networks = f"networks a row: {', '.join(counts) or 'none'}"
     return [*lines, *_filled(pattern.weights), *_filled(networks)]
 
@@ -64,11 +65,30 @@ def _filled(sentence: str) -> list[str]:
 
 
 def _index(names: str) -> str:
-    return f"{{{names}}}" if "," in names else names
+    return f"{{{names}}}" if re.search(r"\W", names) else names
+
+
+def _name(name: str) -> str:
+    """An index without blanks, so that no line is broken in it."""
+    return name.replace(" - ", "−").replace(" + ", "+")
+
+
+def _copies(by: str, loop: Loop) -> str:
+    """Σ_{i=1..5}, or Σ_{i≤k}."""
+    symbol = "Σ" if by == "sum" else "Π"
+    return f"{symbol}_{{{loop.index}≤{loop.last}}}" if _from_one(loop) else f"{symbol}_{{{_loop(loop)}}}"
+
+
+def _from_one(loop: Loop) -> bool:
+    return loop.first == 1 and isinstance(loop.last, str)
+
+
+def _loop(loop: Loop) -> str:
+    return f"{loop.index}={loop.first}..{loop.last}"
 
 
 TEXT = Notation(
-    name=str,
+    name=_name,
     given=" | ",
     log="log",
     exp="exp",
@@ -82,10 +102,13 @@ TEXT = Notation(
     parentheses=("(", ")"),
     bar="w̄",
     total=lambda index: f"Σ_{_index(index)}",
+    copies=_copies,
+    loop=lambda loop: f"each {_loop(loop)}",
+    each="each ",
     weight=lambda letter, number, index: f"{letter}{number}_{_index(index)}",
     sample=lambda number: f"s{number}",
     quotient=lambda above, below, simple: f"{above} / {below if simple else f'({below})'}",
-    drawn=lambda node, factor, each: f"{node} ~ {factor}" + (f" for each {each}" if each else ""),
+    drawn=lambda node, factor, times: f"{node} ~ {factor}" + (f" for {times}" if times else ""),
     comma=", ",
 )
 
@@ -101,7 +124,7 @@ def objective_text(objective: Objective) -> list[str]:
 
 def factor_text(factor: Density) -> str:
     """p(x | y, z)."""
-    return ir.head(factor.side, factor.node, factor.given)
+    return _name(ir.head(factor.side, factor.node, factor.given))
 
 
 def _wrapped(text: str) -> list[str]:

@@ -9,11 +9,13 @@ from typing import assert_never
 from sgdsl.middle.objective import (
     Addend,
     Average,
+    Copies,
     Density,
     Divergence,
     Exp,
     Expr,
     Log,
+    Loop,
     Mean,
     Objective,
     Product,
@@ -29,7 +31,8 @@ from sgdsl.middle.objective import (
 class Notation:
     """How things are written. `name`: of a node; `total(index)`: Σ; `weight(letter w or w̄, number or "", index)`;
     `sample(number or "")`: a sample index; `quotient(above, below, whether below is one factor)`; `brackets` of a sum,
-    `parentheses` of a factor; `drawn(node, factor, names of each or "")`."""
+    `parentheses` of a factor; `drawn(node, factor, what it is for or "")`; `copies(sum or product, loop)`: Σ over copies;
+    `loop`: in words."""
 
     name: Callable[[str], str]
     given: str
@@ -45,6 +48,9 @@ class Notation:
     parentheses: tuple[str, str]
     bar: str
     total: Callable[[str], str]
+    copies: Callable[[str, Loop], str]
+    loop: Callable[[Loop], str]
+    each: str
     weight: Callable[[str, str, str], str]
     sample: Callable[[str], str]
     quotient: Callable[[str, str, bool], str]
@@ -72,7 +78,7 @@ class Formula:
         lines, n = [], self.notation
         for group, weighting in enumerate(self.objective.weights):
             used = any(isinstance(a.of, Average) and group in a.of.groups for a in self.objective.bound.addends)
-            factors = n.times.join(map(self.density, weighting.factors))
+            factors = self._text(Product(weighting.factors))
             w, bar = self._symbol(group, "w", False), self._symbol(group, n.bar, False)
             over = n.total(self._indices((group,), False))
             if weighting.drawn and (used or Weight(group) in parts(self.objective.bound)):
@@ -91,7 +97,9 @@ class Formula:
         found = []
         for draw in self.objective.draws:
             factor = self.density(Density("q", draw.node, draw.given))
-            found.append(self.notation.drawn(self.notation.name(draw.node), factor, self._names(draw.each)))
+            each = f"{self.notation.each}{self._names(draw.each)}" if draw.each else ""
+            times = ", ".join([*map(self.notation.loop, draw.loops), *([each] if each else [])])
+            found.append(self.notation.drawn(self.notation.name(draw.node), factor, times))
         return found
 
     def density(self, density: Density) -> str:
@@ -122,7 +130,8 @@ class Formula:
             case Exp():
                 return f"{n.exp} {self._text(expr.of)}"
             case Product():
-                return n.times.join(map(self._factor, expr.factors)) or "1"
+                alone = len(expr.factors) == 1
+                return n.times.join(map(self._text if alone else self._factor, expr.factors)) or "1"
             case Quotient():
                 simple = isinstance(expr.below, Product) and len(expr.below.factors) == 1
                 return n.quotient(self._text(expr.above), self._text(expr.below), simple)
@@ -131,6 +140,8 @@ class Formula:
                 return f"{n.brackets[0]} {signed.removeprefix('+ ') or '0'} {n.brackets[1]}"
             case Total():
                 return f"{n.total(self._names(expr.over))} {self._text(expr.of)}"
+            case Copies():
+                return f"{n.copies(expr.by, expr.loop)} {self._text(expr.of)}"
             case Mean():
                 return f"{n.mean} {self._text(expr.of)}"
             case Average():
@@ -152,13 +163,12 @@ class Formula:
     def _factor(self, expr: Expr) -> str:
         """Inside a product."""
         left, right = self.notation.parentheses
-        return f"{left}{self._text(expr)}{right}" if isinstance(expr, Total) else self._text(expr)
+        return f"{left}{self._text(expr)}{right}" if isinstance(expr, Total | Copies) else self._text(expr)
 
     def _weight(self, group: int) -> str:
         """w of a group, written out where nothing of it is drawn."""
         weighting = self.objective.weights[group]
-        factors = self.notation.times.join(map(self.density, weighting.factors))
-        return self._symbol(group, "w", False) if weighting.drawn else factors
+        return self._symbol(group, "w", False) if weighting.drawn else self._text(Product(weighting.factors))
 
     def _symbol(self, group: int, letter: str, apart: bool) -> str:
         number = str(group + 1) if len(self.objective.weights) > 1 else ""

@@ -2,14 +2,15 @@
 
 An expression is a number for each row. Its names are nodes: observed, given and known ones have the row's values, a `Total`
 binds enumerated ones, and every other is drawn (`Objective.draws`), a draw for each sample s and each value of what it
-depends on. `middle/derive.py` makes them, `middle/explain_text.py` and `backend/latex.py` write them.
+depends on. Copies of a loop are written with their index, `z[t - 1]`, which `Copies` binds. `middle/derive.py` makes them, `middle/explain_text.py` and
+`backend/latex.py` write them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Literal, assert_never
 
 from sgdsl.middle import ir
 
@@ -92,6 +93,24 @@ class Total:
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """`index` runs from `first` to `last`, a number or the node that counts the copies."""
+
+    index: str
+    first: int
+    last: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """The sum or product over all copies of a loop."""
+
+    by: Literal["sum", "product"]
+    loop: Loop
+    of: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class Mean:
     """The mean over the samples s."""
 
@@ -107,14 +126,14 @@ class Average:
     of: Expr
 
 
-Expr = Density | Divergence | Weight | Log | Exp | Product | Quotient | Sum | Total | Mean | Average
+Expr = Density | Divergence | Weight | Log | Exp | Product | Quotient | Sum | Total | Copies | Mean | Average
 
 
 def parts(expr: Expr) -> Iterator[Expr]:
     """An expression and everything inside it."""
     yield expr
     match expr:
-        case Log() | Exp() | Total() | Mean() | Average():
+        case Log() | Exp() | Total() | Copies() | Mean() | Average():
             yield from parts(expr.of)
         case Sum():
             for addend in expr.addends:
@@ -135,22 +154,24 @@ def parts(expr: Expr) -> Iterator[Expr]:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """`node` is drawn from q(node | given), once for each sample and each value of the enumerated nodes `each`."""
+    """`node` is drawn from q(node | given), once for each sample, each value of the enumerated nodes `each` and each copy of
+    the `loops`."""
 
     node: str
     given: tuple[str, ...]
     each: tuple[str, ...]
+    loops: tuple[Loop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Weighting:
-    """A group of weights: ω is the product of `factors`. `drawn`, `values`: its members that are drawn and enumerated;
-    `labels`: the known nodes that it is the weight of."""
+    """A group of weights: ω is the product of `factors`. `drawn`, `values`: its members that are drawn and, outside loops,
+    enumerated; `labels`: the known nodes that it is the weight of."""
 
     drawn: tuple[str, ...]
     values: tuple[str, ...]
     labels: tuple[str, ...]
-    factors: tuple[Density, ...]
+    factors: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
