@@ -28,7 +28,7 @@ def run_copies(step: Step, members: frozenset[str]) -> dict[str, list[str]]:
 
 @dataclass(slots=True)
 class _Loop:
-    """`order`: nodes and lets as one copy computes them; `each`: what holds a value's copies by place; `first`, `last`: places."""
+    """`order`: nodes and lets as one copy computes them, from the place `first` to `last`; `each`: what holds copies by place."""
 
     step: Step
     members: frozenset[str]

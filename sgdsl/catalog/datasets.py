@@ -50,8 +50,8 @@ _ROWS = (
                (SettingRow("root", "path", "data/svhn", "the folder of the files"),)),
     DatasetRow("yaleb", "faces under many lights: the tree CroppedYale",
                "sgdsl.train.formats.yaleb:yaleb", ("x", "who", "light"), _FACES),
-    DatasetRow("multi_mnist", "one to three digits on a canvas, made of the embedded ones; with root, of a folder made by "
-               "`sgdsl data make`", "sgdsl.train.multi_mnist:multi_mnist", ("x", "k", "y", "at"), (_ROOT,)),
+    DatasetRow("multi_mnist", "one to three digits on a canvas, made of the embedded ones",
+               "sgdsl.train.multi_mnist:multi_mnist", ("x", "k", "y", "at")),
 )  # fmt: skip
 
 DATASETS: dict[str, DatasetRow] = {row.name: row for row in _ROWS}

@@ -16,6 +16,7 @@ from sgdsl.cli.talk import Talk, write
 
 if TYPE_CHECKING:
     from sgdsl.train.result import Result
+    from sgdsl.train.run import Run
 
 
 @click.command("run")
@@ -57,13 +58,11 @@ def command(
 
     from sgdsl.report.write import write_report
     from sgdsl.train.conclude import conclude
-    from sgdsl.train.diagnosis import as_diagnostic
     from sgdsl.train.fit import fit
 
     quiet = talk.quiet or talk.json
-    run = fit(
-        program, data, out=out, seed=seed, resume=resume, force=force, quiet=quiet, arguments=tuple(sys.argv[1:])
-    )  # fmt: skip
+    words = tuple(sys.argv[1:])
+    run = fit(program, data, out=out, seed=seed, resume=resume, force=force, quiet=quiet, arguments=words)
     _draw(talk, found, run.folder)
     result = conclude(run, quiet=quiet)
     report = write_report(run)
@@ -71,7 +70,7 @@ def command(
         talk.document({"ok": True, "folder": str(run.folder), "report": str(report), "result": result.as_dict()})
         return
     _table(result)
-    talk.diagnostics(as_diagnostic(found, program) for found in run.warnings_of_training)
+    _warn(talk, program, run)
     talk.say(f"run folder: {run.folder}; to look at: {report}")
 
 
@@ -123,3 +122,10 @@ def _table(result: Result) -> None:
     from sgdsl.train.report import table
 
     Console(highlight=False).print(table(result))
+
+
+def _warn(talk: Talk, program: driver.Program, run: Run) -> None:
+    """What training warns of, at the lines of the file."""
+    from sgdsl.train.diagnosis import as_diagnostic
+
+    talk.diagnostics(as_diagnostic(found, program) for found in run.warnings_of_training)

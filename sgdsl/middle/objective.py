@@ -2,8 +2,8 @@
 
 An expression is a number for each row. Its names are nodes: observed, given and known ones have the row's values, a `Total`
 binds enumerated ones, and every other is drawn (`Objective.draws`), a draw for each sample s and each value of what it
-depends on. Copies of a loop are written with their index, `z[t - 1]`, which `Copies` binds. `middle/derive.py` makes them, `middle/explain_text.py` and
-`backend/latex.py` write them.
+depends on. Copies of a loop are written with their index, `z[t - 1]`, which `Copies` binds. `middle/derive.py` makes them,
+`middle/explain_text.py` and `backend/latex.py` write them.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from sgdsl.middle.estimators import Choice
 from sgdsl.middle.graphs import Graphs, build, factor_expressions, factor_reads, networks
 from sgdsl.middle.plan import Plan
 from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
-from sgdsl.middle.stacks import factor_copies
 from sgdsl.middle.scopes import Scopes
+from sgdsl.middle.stacks import factor_copies
 
 
 def optimise(model: ir.Model, graphs: Graphs, plan: Plan) -> Plan:

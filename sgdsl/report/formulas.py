@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from html import escape
 
 from sgdsl.middle.explain import GRADIENTS, Page, Pattern
 from sgdsl.middle.explain_text import factor_text
 from sgdsl.middle.formula import Formula, Notation
+from sgdsl.middle.objective import Loop
 from sgdsl.report.markup import Markup, element, joined, table
 
 
@@ -20,6 +22,11 @@ def name_html(name: str) -> Markup:
 
 def _sub(index: str) -> str:
     return f"<sub>{index}</sub>"
+
+
+def _loop(loop: Loop) -> str:
+    last = loop.last if isinstance(loop.last, int) else name_html(loop.last)
+    return f"<i>{escape(loop.index)}</i> = {loop.first}…{last}"
 
 
 HTML = Notation(
@@ -37,10 +44,13 @@ HTML = Notation(
     parentheses=("(", ")"),
     bar="w̄",
     total=lambda index: f"Σ{_sub(index)}",
+    copies=lambda by, loop: f"{'Σ' if by == 'sum' else 'Π'}{_sub(_loop(loop))}",
+    loop=_loop,
+    each="each ",
     weight=lambda letter, number, index: f"<i>{letter}</i>{f'<sup>({number})</sup>' if number else ''}{_sub(index)}",
     sample=lambda number: f"<i>s</i>{_sub(number)}" if number else "<i>s</i>",
     quotient=lambda above, below, simple: f"{above} / {below if simple else f'({below})'}",
-    drawn=lambda node, factor, each: f"{node} ~ {factor}" + (f" for each {each}" if each else ""),
+    drawn=lambda node, factor, times: f"{node} ~ {factor}" + (f" for {times}" if times else ""),
     comma=", ",
 )
 

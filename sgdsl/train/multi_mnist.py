@@ -1,29 +1,23 @@
-"""The data set `multi_mnist`: a seed and the embedded digits, or a folder, come in; canvases and what is on them go out."""
+"""The data set `multi_mnist`: a seed and the embedded digits come in; canvases and what is on them go out."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdsl.train.data import DIGITS, HELD_OUT, npz
+from sgdsl.train.data import DIGITS, HELD_OUT
 from sgdsl.train.dataset import Array, Dataset, held_out_share, make_dataset
-from sgdsl.train.errors import data_error
 from sgdsl.train.makers.canvases import Canvases, compose
 
 ROWS, SEED, SHARE = 10_000, 0, 5  # training canvases; there is a held-out one for every five
-FILE = "multi_mnist.npz"
 COUNTED = {"y": "k", "at": "k"}
 TRAIN, TEST = 0, 1  # streams of the seed
 STEPS, CURVE = 200, 1e-9  # Newton's method for the counts by ink: the most steps, and what keeps the curvature above 0
 
 
-def multi_mnist(root: str = "") -> Dataset:
-    """x [rows, 1, 50, 50] bytes, k 1 … 3, y [rows, 3] and at [rows, 3, 3] as in Canvases: 10,000 to train on and 2,000 held out.
-    `root`: a folder made by `sgdsl data make multi-mnist`. Raises DataError: E0620, E0622, E0624."""
-    if root:
-        return _made(Path(root))
+def multi_mnist() -> Dataset:
+    """x [rows, 1, 50, 50] bytes, k 1 … 3, y [rows, 3] and at [rows, 3, 3] as in Canvases: 10,000 to train on and 2,000 held
+    out."""
     train, test = canvases(ROWS, SEED)
     parts = [(fields(train), "multi_mnist: `{}`"), (fields(test), "multi_mnist, held out: `{}`")]
     return make_dataset(f"multi-MNIST, synthetic, of MNIST, first 10,000; seed {SEED}", parts, counted=COUNTED)
@@ -44,19 +38,6 @@ def canvases(rows: int, seed: int) -> tuple[Canvases, Canvases]:
 def fields(made: Canvases) -> dict[str, Array]:
     """What a data set has of them."""
     return {"x": made.x, "k": made.k, "y": made.y, "at": made.at}
-
-
-def _made(folder: Path) -> Dataset:
-    path = folder / FILE
-    if folder.is_dir() and not path.exists():
-        hint = "sgdsl data make multi-mnist -o FOLDER"
-        raise data_error("E0622", f"there is no `{FILE}` in `{folder}`", hint=hint)
-    found = npz(str(path))
-    absent = [name for name in ("x", "k", "y", "at") if name not in found.fields]
-    if absent:
-        raise data_error("E0624", f"`{path}` has no field `{absent[0]}`", hint="sgdsl data make multi-mnist -o FOLDER")
-    name = f"multi-MNIST, synthetic, of MNIST, first 10,000; {folder}"
-    return Dataset(name, found.fields, found.train, found.test, found.notes, counted=COUNTED)
 
 
 # --- what ink alone tells -------------------------------------------------------------------------------------

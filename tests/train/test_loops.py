@@ -124,14 +124,14 @@ def bound(text: str, data: Any) -> Table:
 @pytest.mark.parametrize(
     ("text", "data", "code", "says"),
     [
-        (PLATE, {"x": np.zeros((5, 3, 6)), "y": np.zeros((5, 4), int)}, "E0625", "[rows, 3, 6], `x` in `for i in 1..4` needs [rows, 4, 6]"),
+        (PLATE, {"x": np.zeros((5, 3, 6)), "y": np.zeros((5, 4), int)}, "E0625", "[rows, 3, 6], `x` in `for i in 1..4` needs [rows, 4, 6]"),  # noqa: E501
         (PLATE, {"x": np.zeros((5, 4, 5)), "y": np.zeros((5, 4), int)}, "E0625", "[5]"),
         (PLATE, {"x": np.zeros((5, 4, 6)), "y": np.zeros(5, int)}, "E0625", "`y` in `for i in 1..4` needs [rows, 4]"),
         (PLATE, {"x": np.zeros((5, 4, 6)), "y": np.full((5, 4), 3)}, "E0626", "row 0, i = 1: 3 is outside of `y`"),
-        (PLATE, {"x": np.where(np.arange(120).reshape(5, 4, 6) == 30, np.nan, 0), "y": np.zeros((5, 4), int)}, "E0627", "row 1, i = 2"),
+        (PLATE, {"x": np.where(np.arange(120).reshape(5, 4, 6) == 30, np.nan, 0), "y": np.zeros((5, 4), int)}, "E0627", "row 1, i = 2"),  # noqa: E501
         (PLATE, {"x": np.zeros((5, 4, 6)), "y": np.zeros((5, 4), int), "y_known": np.ones((5, 3))}, "E0628", "mask of `y`"),
-        (COUNTED, {"x": np.zeros((2, 4)), "k": [1, 2], "y": [[0, -1, -1], [0, 1, 2]]}, "E0641", "row 1, i = 3: a label of `y`, but `k` is 2"),
-        (COUNTED, {"x": np.zeros((2, 4)), "k": [1, -1], "y": [[0, -1, -1], [0, -1, -1]]}, "E0641", "row 1, i = 1: a label of `y`, but `k` is not known"),
+        (COUNTED, {"x": np.zeros((2, 4)), "k": [1, 2], "y": [[0, -1, -1], [0, 1, 2]]}, "E0641", "row 1, i = 3: a label of `y`, but `k` is 2"),  # noqa: E501
+        (COUNTED, {"x": np.zeros((2, 4)), "k": [1, -1], "y": [[0, -1, -1], [0, -1, -1]]}, "E0641", "row 1, i = 1: a label of `y`, but `k` is not known"),  # noqa: E501
         (RAGGED, {"n": [2], "x": np.full((1, 8, 3), np.nan)}, "E0627", "row 0, t = 1"),
     ],
 )  # fmt: skip

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sgdsl.runtime.batch import NodeInfo
 from sgdsl.train.bind import Column, Rules, Table, bind
 from sgdsl.train.data import mnist
-from sgdsl.train.dataset import Dataset, held_out_share
+from sgdsl.train.dataset import Dataset, held_out_share, make_dataset
 from sgdsl.train.errors import DataError
 from sgdsl.train.labels import Amount, Wish, split
 from sgdsl.train.makers.canvases import Canvases, compose
@@ -59,27 +64,24 @@ def test_labels_are_those_of_the_pasted_digits_and_padding_is_last(made: tuple[C
 
 
 def test_digits_lie_where_it_is_said_and_cover_little(made: tuple[Canvases, Canvases]) -> None:
-    """Outside of the squares of `at` a canvas is empty; left to right; ink that is lost to saturation and covering is at most a
-    twentieth of each digit that came later, so that the canvas keeps 95 % of what is on it."""
+    """Each canvas put together again from `at` and the source digits, shrunk by Pillow: to within three grey levels a digit, from
+    weights rounded to 1/256; from left to right; two digits share little more than a twentieth of the larger one's ink."""
     part = made[1]
-    images = mnist().fields["x"].values.astype(float)
+    images = mnist().fields["x"].values
     sides = 28 * np.exp(part.at[..., 0] / 4)
     middle = (np.tanh(part.at[..., 1:] / 2) + 1) * 25
-    assert np.nanmin(sides) > 16.99
-    assert np.nanmax(sides) < 28.01
     assert np.array_equal(np.unique(sides[np.isfinite(sides)].round()), np.arange(17, 29))
     for row, k in enumerate(part.k):
-        assert (np.diff(middle[row, :k, 0]) >= 0).all()
-        outside, ink = part.x[row, 0].copy(), 0.0
+        assert (np.diff(middle[row, :k, 0]) > -1e-4).all()
+        put = np.zeros((k, 50, 50), np.int64)
         for i in range(k):
             left, top = (round(float(m - sides[row, i] / 2)) for m in middle[row, i])
             side = round(float(sides[row, i]))
-            assert min(left, top) >= 0
-            assert max(left, top) + side <= 50
-            outside[top : top + side, left : left + side] = 0
-            ink += images[part.source[row, i]].sum() * (side / 28) ** 2
-        assert not outside.any()
-        assert 0.93 * ink < part.x[row].sum() < 1.02 * ink
+            shrunk = Image.fromarray(images[part.source[row, i]]).resize((side, side), Image.Resampling.BILINEAR)
+            put[i, top : top + side, left : left + side] = np.asarray(shrunk)
+        assert np.abs(np.minimum(put.sum(0), 255) - part.x[row, 0]).max() <= 3 * k
+        for first, second in combinations(put, 2):
+            assert np.minimum(first, second).sum() <= 0.06 * max(first.sum(), second.sum())
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
@@ -92,7 +94,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
     assert int(first.astype(np.int64).sum()) == INK
 
 
-INK = 0
+INK = 1756080
 
 
 def test_shrunk_digits_have_the_ink_of_their_area() -> None:
@@ -125,7 +127,10 @@ def test_ink_alone_counts_seven_canvases_of_ten(whole: Dataset) -> None:
 
 # --- labels a copy --------------------------------------------------------------------------------------------
 
-NODES = {"k": info("supervised", "range", (1, 3), ()), "y": info("supervised", "class", (10,), ())}
+NODES = {
+    "k": info("supervised", "range", (1, 3), ()),
+    "y": replace(info("supervised", "class", (10,), ()), loops=("i_1_k",)),
+}
 
 
 def copies(labels: Amount) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -168,20 +173,12 @@ def test_bound_labels_of_copies_know_their_count(made: tuple[Canvases, Canvases]
     """Nodes of other names than their fields: `n` reads k, `c` reads y, here as a vector with all three digits there."""
     part = fields(made[1])
     full = np.flatnonzero(part["k"] == 3)
-    data = Dataset(
-        "some", multi_fields({n: a[full] for n, a in part.items()}), np.arange(len(full)), full[:0], (), COUNTED
-    )
+    data = make_dataset("some", [({name: a[full] for name, a in part.items()}, "{}")], counted=COUNTED)
     nodes = {"n": info("supervised", "range", (1, 3), ()), "c": info("supervised", "class", (10,), (3,))}
     assert dict(bind(data, nodes, Rules({"n": "k", "c": "y"})).counted) == {"c": "n"}
 
 
-def multi_fields(arrays: dict[str, np.ndarray]) -> dict[str, object]:
-    from sgdsl.train.dataset import make_dataset
-
-    return dict(make_dataset("some", [(arrays, "{}")]).fields)
-
-
-def test_a_folder_without_canvases_says_how_to_make_them(tmp_path: object) -> None:
+def test_a_folder_without_canvases_says_how_to_make_them(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         multi_mnist(str(tmp_path))
     assert codes(error) == ["E0622"]
