@@ -1,5 +1,5 @@
-"""Sequences in a step: nodes and lets whose copies need earlier ones come in; a short loop over the copies that makes their
-values and the parameters of q goes out. What the copies do not need of one another, all densities, stays outside."""
+"""Sequences in a step: nodes and lets whose copies need one another come in; a short loop that makes their values and the
+parameters of q goes out. All densities stay outside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sgdsl.backend import calls
 from sgdsl.backend.infer import drawn_text
 from sgdsl.backend.methods import Method
-from sgdsl.backend.step import Step
+from sgdsl.backend.step import Step, repr_scope
 from sgdsl.middle import ir
 from sgdsl.middle.digraph import digraph
 from sgdsl.middle.elimination import Scope
@@ -42,10 +42,9 @@ class _Loop:
     def __post_init__(self) -> None:
         model = self.step.model
         own = [v for v in model.values if v.name in self.members and not _is_view(v)]
-        names = [v.name for v in own]
-        edges = [(r, v.name) for v in own for r in self._reads(v) if r in names]
-        place = {n: i for i, n in enumerate(names)}
-        self.order = digraph(names, edges).order(place.__getitem__)
+        place = {v.name: i for i, v in enumerate(own)}
+        edges = [(r, v.name) for v in own for r in self._reads(v) if r in place]
+        self.order = digraph(place, edges).order(place.__getitem__)
         ranges = [v.axes[-1] for v in own]
         self.first, self.last = min(r.first for r in ranges), max(r.last for r in ranges)
 
@@ -183,7 +182,9 @@ class _Loop:
             return [*lines, f"{self.at(node.name)} = {kept[0]}"]
         level = self.outer(method.level)
         texts = [
-            text if free or level == scope or not method.name else f"{step.level(scope)}.up({text}{_of(level)})"
+            text
+            if free or level == scope or not method.name
+            else f"{step.level(scope)}.up({text}{', ' + repr_scope(level) if level else ''})"
             for text, free in zip(kept, method.free, strict=True)
         ]
         entries = f"{step.level(scope)}.entries" if scope else "rows"
@@ -246,9 +247,4 @@ class _Loop:
 
 
 def _is_view(value: ir.Node | ir.Let) -> bool:
-    assert not (isinstance(value, ir.Let) and isinstance(value.value, ir.Over)), "a reduction inside its own sequence"
     return isinstance(value, ir.Let) and isinstance(value.value, ir.View)
-
-
-def _of(level: Scope) -> str:
-    return f', "{" ".join(level)}"' if level else ""

@@ -41,7 +41,7 @@ def posterior(
         if info.classes:
             exact = _one_hot(info, value, weight.dtype)
             probs = _probabilities(info, parameters) if info.family_q in ("categorical", "bernoulli") else exact
-            mean = _average(weight, torch.where(spread(fixed, exact), exact, probs))
+            mean = average(weight, torch.where(spread(fixed, exact), exact, probs))
             certain = known.get(node, torch.zeros_like(fixed))
             found[node] = torch.where(
                 certain.reshape(*certain.shape, *[1] * (mean.dim() - certain.dim())), exact[0], mean
@@ -49,8 +49,8 @@ def posterior(
         else:
             means = torch.where(spread(fixed, value), value, mean_of(info.family_q, parameters))
             within = torch.where(spread(fixed, value), 0.0, variance_of(info.family_q, parameters))
-            mean = _average(weight, means)
-            found[node] = (mean, _average(weight, within + (means - mean).square()).sqrt())
+            mean = average(weight, means)
+            found[node] = (mean, average(weight, within + (means - mean).square()).sqrt())
     return found
 
 
@@ -234,6 +234,6 @@ def _one_hot(info: NodeInfo, value: Tensor, dtype: torch.dtype) -> Tensor:
     return F.one_hot(value.long() - info.first, info.classes).to(dtype)
 
 
-def _average(weight: Tensor, value: Tensor) -> Tensor:
+def average(weight: Tensor, value: Tensor) -> Tensor:
     """Σ_s weight_s value_s: weight [S, rows], value [S or 1, rows, …] → [rows, …]."""
     return (weight.reshape(*weight.shape, *[1] * (value.dim() - 2)) * value).sum(0)

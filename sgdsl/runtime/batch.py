@@ -121,16 +121,7 @@ def make_batch(
     for name, info in model.NODES.items():
         if info.role == "latent":
             continue
-        copies = [model.RANGES[r].number for r in info.loops]
-        value, entries = values.get(name), rows * math.prod(copies)
-        expected = (rows, *copies, *info.event)
-        if value is None and info.role != "supervised":
-            raise ValueError(
-                f"{name} is {info.role}: a batch needs its values, [{', '.join(map(str, ('rows', *expected[1:])))}]"
-            )
-        if value is not None and value.shape != expected:
-            raise ValueError(f"{name} is {list(value.shape)}, expected {list(expected)}")
-        value = None if value is None else value.reshape(entries, *info.event)
+        value, entries = _entries(name, info, [model.RANGES[r].number for r in info.loops], values.get(name), rows)
         kept = (
             dummy(info, entries, dtype, device) if value is None else value.to(torch.int64 if info.integer else dtype)
         )
@@ -147,6 +138,19 @@ def make_batch(
     if grouping is not None:
         groups = group_table(grouping, model.NODES, model.ORDER_Q, masks, rows, device)
     return Batch(full, masks, levels, rows, dtype, groups, present, views, overs)
+
+
+def _entries(
+    name: str, info: NodeInfo, copies: list[int], value: Tensor | None, rows: int
+) -> tuple[Tensor | None, int]:
+    """A node's values with each copy as an entry, [rows · copies …, *event], and how many these are."""
+    expected, entries = (rows, *copies, *info.event), rows * math.prod(copies)
+    if value is None and info.role != "supervised":
+        shape = ", ".join(map(str, ("rows", *expected[1:])))
+        raise ValueError(f"{name} is {info.role}: a batch needs its values, [{shape}]")
+    if value is not None and value.shape != expected:
+        raise ValueError(f"{name} is {list(value.shape)}, expected {list(expected)}")
+    return None if value is None else value.reshape(entries, *info.event), entries
 
 
 def make_levels(

@@ -9,84 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, Protocol, TypeGuard
+from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
-from sgdsl.runtime.batch import DUMMIES, Batch, NodeInfo
+from sgdsl.runtime.batch import DUMMIES, Batch
 from sgdsl.runtime.draws import Draws
-from sgdsl.runtime.levels import Copies, list_entries, make_level
 from sgdsl.runtime.networks import where_known
-from sgdsl.runtime.places import Over, View, alive_where, together, view_index, viewed
-
-Values = Mapping[str, Tensor]
-Parameters = tuple[Tensor | float, ...]
-
-
-class Carried(NamedTuple):
-    """Nodes whose copies need earlier ones (`step` 1) or later ones (-1), in the order within a copy."""
-
-    nodes: tuple[str, ...]
-    step: int
-
-
-class Looped(Protocol):
-    """An emitted model with loops."""
-
-    NODES: ClassVar[Mapping[str, NodeInfo]]
-    LEVELS: ClassVar[tuple[tuple[str, ...], ...]]
-    RANGES: ClassVar[Mapping[str, Copies]]
-    VIEWS: ClassVar[Mapping[str, View]]
-    OVERS: ClassVar[Mapping[str, Over]]
-    PIECES: ClassVar[Mapping[str, Mapping[str, Mapping[str, str]]]]
-    CARRIED: ClassVar[Mapping[str, tuple[Carried, ...]]]
-
-    def _density(self, family: str, info: NodeInfo, value: Tensor, parameters: Parameters) -> Tensor: ...
-    def _sample(
-        self, family: str, info: NodeInfo, parameters: Parameters, draws: Draws, size: tuple[int, int]
-    ) -> Tensor: ...
-
-
-def placed(model: Looped, rows: int, counts: Values, dtype: torch.dtype, device: torch.device) -> Batch:
-    """Where all copies of these rows stand, nothing enumerated. `counts[k]` [1, rows]; what is reduced up to a k that is not
-    there is missing."""
-    ranges = model.RANGES
-
-    def plain(scope: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(n for n in scope if n in ranges)
-
-    views = {
-        name: replace(v, at=plain(v.at), sources=tuple(replace(s, of=plain(s.of)) for s in v.sources))
-        for name, v in model.VIEWS.items()
-    }
-    overs = {name: replace(o, of=plain(o.of), at=plain(o.at)) for name, o in model.OVERS.items()}
-    scopes = {(), *map(plain, model.LEVELS), *(v.at for v in views.values())}
-    scopes |= {s for o in overs.values() for s in (o.of, o.at)} | {s.of for v in views.values() for s in v.sources}
-    found = {scope: list_entries(scope, rows, {}, ranges, device) for scope in scopes}
-    levels = {}
-    for scope in scopes - {()}:
-        below = {" ".join(o): found[o] for o in scopes if o and set(o) < set(scope)}
-        levels[" ".join(scope)] = make_level(found[scope], below, rows, {}, ranges)
-    known = {k: v[0] for k, v in counts.items()}
-    return Batch(
-        {},
-        {},
-        levels,
-        rows,
-        dtype,
-        views={name: view_index(v, found, ranges) for name, v in views.items()},
-        overs={
-            name: together(o, found, ranges, {}, known) for name, o in overs.items() if not o.count or o.count in known
-        },
-    )
-
-
-def entries(value: Tensor, samples: int, event: int) -> Tensor:
-    """Samples, rows and copies in one dimension: [S or 1, rows, copies, …, *event] → [1, S · rows · copies …, *event]."""
-    full = value.expand(samples, *value.shape[1:])
-    return full.reshape(1, -1, *full.shape[full.dim() - event :])
+from sgdsl.runtime.placed import Carried as Carried
+from sgdsl.runtime.placed import Looped, Parameters, Values, placed
+from sgdsl.runtime.placed import entries as entries
+from sgdsl.runtime.places import alive_where, viewed
 
 
 @dataclass(slots=True)

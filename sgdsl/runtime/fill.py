@@ -46,14 +46,10 @@ def fill(
         if info.classes:
             mean = mean_of(family, parameters)
             each = mean if family == "categorical" else torch.stack((1 - mean, mean), -1)
-            beliefs[node] = _average(weight, each.expand(-1, *shape[1:], info.classes))
+            beliefs[node] = ask.average(weight, each.expand(-1, *shape[1:], info.classes))
         else:
             means = mean_of(family, parameters).expand(-1, *shape[1:])
-            mean = _average(weight, means)
+            mean = ask.average(weight, means)
             within = variance_of(family, parameters).expand(-1, *shape[1:])
-            beliefs[node] = (mean, _average(weight, within + (means - mean).square()).sqrt())
+            beliefs[node] = (mean, ask.average(weight, within + (means - mean).square()).sqrt())
     return Filled(beliefs, present, log_w)
-
-
-def _average(weight: Tensor, value: Tensor) -> Tensor:
-    return (weight.reshape(*weight.shape, *[1] * (value.dim() - 2)) * value).sum(0)

@@ -29,10 +29,9 @@ from sgdsl.runtime.grouping import Grouping
 from sgdsl.runtime.levels import Copies
 from sgdsl.runtime.masks import over_present
 from sgdsl.runtime.networks import unknown, where_known
+from sgdsl.runtime.placed import Parameters as Parameters
+from sgdsl.runtime.placed import Values as Values
 from sgdsl.runtime.places import Over, View
-
-Values = Mapping[str, Tensor]
-Parameters = tuple[Tensor | float, ...]
 
 DENSITIES: Mapping[str, Callable[..., Tensor]] = {
     "normal": normal_log_prob,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -18,43 +16,10 @@ from sgdsl.train.copies import Numbers, Ranges, by_copies, check_labels, copies_
 from sgdsl.train.dataset import Array, Dataset, Field, Mask
 from sgdsl.train.errors import DataError, data_error
 from sgdsl.train.misfits import absent, nameless, outside, renumbered, said
-from sgdsl.train.supports import Form, cells_of, illegal, is_grey, markers, scale_of, store, support_name
-
-Ink = Literal["none", "threshold", "dynamic"]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A node's data, in loops [rows, copies, …] instead of [rows] throughout. `values` [rows, *event] as stored (see
-    supports.Stored); `known` [rows], where the data has a value; `ink`: how grey levels become 0 and 1; `scale`: 255 where
-    the field's numbers were bytes; `present` [rows, *event]: which cells of a partial node are there."""
-
-    values: Tensor
-    known: Tensor
-    form: Form
-    ink: Ink = "none"
-    scale: int = 1
-    present: Tensor | None = None
-
-    def to(self, device: torch.device) -> Column:
-        present = None if self.present is None else self.present.to(device)
-        return Column(self.values.to(device), self.known.to(device), self.form, self.ink, self.scale, present)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The columns of every node that has data, and what was decided about them. `counted`: nodes whose field is counted by
-    another (see Dataset), with the node that reads the count, "" for none. `counts[y]`: the supervised k of the loops `1..k`
-    that the node y is in."""
-
-    columns: Mapping[str, Column]
-    rows: int
-    notes: tuple[str, ...] = ()
-    counted: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    counts: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-
-    def to(self, device: torch.device) -> Table:
-        return replace(self, columns={name: column.to(device) for name, column in self.columns.items()})
+from sgdsl.train.supports import cells_of, illegal, is_grey, markers, scale_of, store, support_name
+from sgdsl.train.tables import Column as Column
+from sgdsl.train.tables import Ink as Ink
+from sgdsl.train.tables import Table as Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from sgdsl.train.evaluate import Evaluation, evaluate, rows_tensor
 from sgdsl.train.feed import read
 from sgdsl.train.measure import hidden, portions
 from sgdsl.train.prepare import Prepared, build, device_of
+from sgdsl.train.repeats import joined, repeated
 from sgdsl.train.sources import open_data, reopen
 
 Question = tuple[dict[str, Tensor], dict[str, Tensor]]
@@ -128,7 +129,7 @@ class Run:
             ask.posterior(self.module, values, known, self.draws(), samples)
             for values, known in self._asked(observed, values, samples)
         ]
-        return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+        return {name: joined([part[name] for part in parts]) for name in parts[0]}
 
     @torch.no_grad()
     def log_prob(self, /, *observed: object, samples: int = 50, **values: object) -> Array:
@@ -172,7 +173,7 @@ class Run:
         """Checked values of some nodes, [n, *event]: one for all, or one a row. Raises RunError: E0665; DataError."""
         nodes = self.module.NODES
         self.check_names(given)
-        filled = {name: _repeated(value, n, self._shape(name)) for name, value in given.items()}
+        filled = {name: repeated(value, n, self._shape(name)) for name, value in given.items()}
         if not filled:
             return {}
         infos = {name: replace(nodes[name], role="observed", partial=False) for name in filled}
@@ -240,20 +241,3 @@ def _counted(name: str, value: object) -> None:
 
 def _typed(value: Tensor, info: NodeInfo) -> Tensor:
     return value.to(torch.int64 if info.integer else torch.get_default_dtype())
-
-
-def _repeated(value: object, n: int, shape: tuple[int, ...]) -> object:
-    """One value for all draws, or one a draw."""
-    found = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
-    if found.dtype.kind not in "buif":
-        return np.broadcast_to(found, (n, *found.shape))  # bind says what is wrong
-    if found.shape == shape or found.ndim == 0:
-        return np.broadcast_to(found, (n, *shape))
-    return found if len(found) == n else np.broadcast_to(found[None], (n, *found.shape))
-
-
-def _joined(parts: list[Any]) -> Any:
-    """The answers of some rows at a time, as one."""
-    if isinstance(parts[0], tuple):
-        return tuple(_joined([part[i] for part in parts]) for i in range(len(parts[0])))
-    return torch.cat(parts).cpu().numpy()
