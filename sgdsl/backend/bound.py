@@ -134,7 +134,8 @@ def _drawn_log_w(step: Step, drawn: dict[Scope, str]) -> None:
     texts = []
     for key, scope in step.plan.labels:
         name = labelled_or_unknown(step, key, scope)
-        texts.append(f"{step.level(scope)}.share({drawn[scope]}, {name})" if scope else name)
+        down = f"share({drawn[scope]}, {name})" if scope and drawn[scope] else f"down({name})"
+        texts.append(f"{step.level(scope)}.{down}" if scope else name)
     step.say(f"drawn_log_w = {' + '.join(texts) or 'batch.zeros'}")
 
 

@@ -90,8 +90,8 @@ def test_a_hidden_markov_model_with_its_posterior_as_q_meets_the_likelihood(boun
     first, move, seen = hmm()
     module = built(HMM, bound=bound)
     q_first, q_move = smoothed(first, move, seen, X)
-    put(module, {"p_z_1.logits": first, "p_z.table.logits": move, "p_x.table.logits": seen})
-    put(module, {"q_z_1.logits": q_first, "q_z.table.logits": q_move})
+    put(module, {"p_z_1.logits": first, "p_z_t_2_4.table.logits": move, "p_x.table.logits": seen})
+    put(module, {"q_z_1.logits": q_first, "q_z_t_2_4.table.logits": q_move})
     found = step(module, {"x": X.expand(50, 4)}, {}, generator(1), 2)
     torch.testing.assert_close(found.bound, forward(first, move, seen, X).expand(50), rtol=0, atol=1e-12)
 
@@ -101,8 +101,8 @@ def test_a_hidden_markov_model_with_another_q_stays_below() -> None:
     errors, and log mean exp of them is log p(x) within 4 of its own."""
     first, move, seen = hmm()
     module = built(HMM)
-    put(module, {"p_z_1.logits": first, "p_z.table.logits": move, "p_x.table.logits": seen})
-    put(module, {"q_z_1.logits": torch.zeros(2), "q_z.table.logits": torch.zeros(2, 3, 2)})
+    put(module, {"p_z_1.logits": first, "p_z_t_2_4.table.logits": move, "p_x.table.logits": seen})
+    put(module, {"q_z_1.logits": torch.zeros(2), "q_z_t_2_4.table.logits": torch.zeros(2, 3, 2)})
     bound = step(module, {"x": X.expand(4000, 4)}, {}, generator(2), 1).bound.detach()
     wanted = forward(first, move, seen, X)
     assert bound.mean() + 4 * bound.std() / math.sqrt(4000) < wanted
