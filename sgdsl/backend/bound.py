@@ -25,7 +25,8 @@ def emit_bound(step: Step) -> None:
     step.say(f"log_w = {text or 'batch.zeros'}")
     nodes_first = sorted(plan.shares.items(), key=lambda item: any(n in plan.scopes.ranges for n in item[0]))
     shares = {scope: share(step, s.own, s.whole, "share") for scope, s in nodes_first}
-    drawn = {p.scope: share(step, p, None, "drawn_share") for p in plan.drawn_shares}
+    counts_first = sorted(plan.drawn_shares, key=lambda p: any(n in plan.scopes.ranges for n in p.scope))
+    drawn = {p.scope: share(step, p, None, "drawn_share") for p in counts_first}
     out.raw()
     out.raw("# bound", 8)
     call, summands = _estimate(step, shares, drawn)
