@@ -25,7 +25,8 @@ def emit_bound(step: Step) -> None:
     step.say(f"log_w = {text or 'batch.zeros'}")
     nodes_first = sorted(plan.shares.items(), key=lambda item: any(n in plan.scopes.ranges for n in item[0]))
     shares = {scope: share(step, s.own, s.whole, "share") for scope, s in nodes_first}
-    drawn = {p.scope: share(step, p, None, "drawn_share") for p in plan.drawn_shares}
+    counts_first = sorted(plan.drawn_shares, key=lambda p: any(n in plan.scopes.ranges for n in p.scope))
+    drawn = {p.scope: share(step, p, None, "drawn_share") for p in counts_first}
     out.raw()
     out.raw("# bound", 8)
     call, summands = _estimate(step, shares, drawn)
@@ -134,7 +135,8 @@ def _drawn_log_w(step: Step, drawn: dict[Scope, str]) -> None:
     texts = []
     for key, scope in step.plan.labels:
         name = labelled_or_unknown(step, key, scope)
-        texts.append(f"{step.level(scope)}.share({drawn[scope]}, {name})" if scope else name)
+        down = f"share({drawn[scope]}, {name})" if scope and drawn[scope] else f"down({name})"
+        texts.append(f"{step.level(scope)}.{down}" if scope else name)
     step.say(f"drawn_log_w = {' + '.join(texts) or 'batch.zeros'}")
 
 

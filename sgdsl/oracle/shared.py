@@ -17,9 +17,9 @@ def shared(flat: Unrolled, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for copy, owner in flat.weights.items():
         if copy != owner:
             owners.setdefault(owner, []).append(copy)
-    for name, tensor in state.items():
-        owner, dot, rest = name.partition(".")
-        found.update((f"{copy}{dot}{rest}", tensor) for copy in owners.get(owner, ()))
+    for owner, made in owners.items():
+        own = [(n.removeprefix(owner), t) for n, t in state.items() if n.startswith(f"{owner}.")]
+        found.update((f"{copy}{rest}", tensor) for copy in made for rest, tensor in own)
     return found
 
 
