@@ -59,15 +59,16 @@ def dot(model: ir.Model, view: View = "both") -> str:
         if edge in generative and view != "recognition":
             graph.edge(edge.tail, edge.head, **_label(edge))
         else:
-            loose = {} if view == "recognition" else _LOOSE
-            graph.edge(edge.tail, edge.head, **_RECOGNITION, **_label(edge), **loose)
+            ranks = view == "recognition" or (edge.tail in lets and edge.tail not in placed and bool(model.axes))
+            loose = {} if ranks else _LOOSE
+            graph.edge(edge.tail, edge.head, **_recognition(edge), **loose)
             if view == "both" and edge.head in lets and edge.head not in placed and not lets[edge.head].axes:
                 _beside(graph, model, edge)
                 placed.add(edge.head)
     if view == "both":
         for edge in generative:
             if edge in recognition and edge.head not in lets:
-                graph.edge(edge.tail, edge.head, **_RECOGNITION, **_label(edge), **_LOOSE)
+                graph.edge(edge.tail, edge.head, **_recognition(edge), **_LOOSE)
     _others(graph, model, view, ends)
     return str(graph.source)
 
@@ -96,6 +97,12 @@ def _draw(graph: Digraph, model: ir.Model, valued: ir.Node | ir.Let) -> None:
 
 def _label(edge: Edge) -> dict[str, str]:
     return {"label": f" {edge.label} "} if edge.label else {}
+
+
+def _recognition(edge: Edge) -> Mapping[str, str]:
+    """Dashed and red; an edge to a later copy turns to the left, where the generative one turns to the right."""
+    left = {"tailport": "w", "headport": "w"} if edge.tail == edge.head else {}
+    return {**_RECOGNITION, **_label(edge), **left}
 
 
 def _others(graph: Digraph, model: ir.Model, view: View, ends: Collection[str]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from sgdsl.middle import ir
-from sgdsl.middle.graphs import references
-from sgdsl.middle.written import place_text
+from sgdsl.middle.digraph import Digraph
+from sgdsl.middle.graphs import Graphs, references
+from sgdsl.middle.written import copy_of, copy_text, place_text, written
 
 
 class Edge(NamedTuple):
@@ -77,3 +78,19 @@ def range_text(model: ir.Model, axis: str) -> str:
     """i = 1..k."""
     found = model.axis(axis)
     return f"{axis} = {found.first}..{found.count or found.last}"
+
+
+def edges_in_words(model: ir.Model, graphs: Graphs) -> Iterator[str]:
+    """`p: z -> x`, lets contracted; edges to later copies as `p: z[t - 1] -> z[t]`, which the graphs leave out."""
+    sides: tuple[tuple[ir.Side, Digraph], ...] = (("p", graphs.p), ("q", graphs.q))
+    for side, graph in sides:
+        yield from (f"{side}: {_copy(model, tail)} -> {_copy(model, head)}" for tail, head in graph.edges)
+        for factor in model.p if side == "p" else model.q:
+            for name in factor.given:
+                for node in graphs.lets.contracted([name]):
+                    if not graph.has_edge(node, factor.node):
+                        yield f"{side}: {written(model, name)} -> {copy_of(factor)}"
+
+
+def _copy(model: ir.Model, node: str) -> str:
+    return copy_text(node, model.node(node).axes)
