@@ -15,8 +15,8 @@ from torch import nn
 
 from sgdsl import driver
 from sgdsl.backend.dot import View, dot
-from sgdsl.backend.drawn import range_text
 from sgdsl.backend.draw import FORMATS, draw
+from sgdsl.backend.drawn import range_text
 from sgdsl.base.diagnostics import DiagnosticError
 from sgdsl.base.render import render
 from sgdsl.base.source import Source
@@ -113,8 +113,8 @@ class Model:
 
     def dag(self, side: Literal["p", "q"]) -> nx.DiGraph:
         """The graph of p or q over all nodes, lets contracted: a frozen networkx DAG with an edge from each parent to its node;
-        `role`, `type` and `loops`, such as ("t = 1..20",), are attributes of a node. In loops a node is all its copies, and an edge
-        from a copy to a later one of the same node, which would close a cycle, is left out."""
+        `role`, `type` and `loops`, such as ("t = 1..20",), are attributes of a node. In loops a node is all its copies;
+        an edge to a later copy of the same node, which would close a cycle, is left out."""
         checked, graph = self.program.checked, nx.DiGraph()
         for n in checked.model.nodes:
             loops = tuple(range_text(checked.model, r.axis) for r in n.axes)

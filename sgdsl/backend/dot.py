@@ -55,15 +55,16 @@ def dot(model: ir.Model, view: View = "both") -> str:
     ends = {name for edge in shown for name in (edge.tail, edge.head)}
     _in_plates(graph, model, [n.name for n in model.nodes] + [h.name for h in model.lets if h.name in ends])
     lets, placed = {let.name: let for let in model.lets}, {edge.head for edge in generative}
+    free = lets.keys() - placed - {e.head for e in shown if _level(model, e)} if model.axes else set()
     for edge in shown:
         if edge in generative and view != "recognition":
             graph.edge(edge.tail, edge.head, **_label(edge))
         else:
-            ranks = view == "recognition" or (edge.tail in lets and edge.tail not in placed and bool(model.axes))
+            ranks = view == "recognition" or edge.tail in free
             loose = {} if ranks else _LOOSE
             graph.edge(edge.tail, edge.head, **_recognition(edge), **loose)
-            if view == "both" and edge.head in lets and edge.head not in placed and not lets[edge.head].axes:
-                _beside(graph, model, edge)
+            if view == "both" and edge.head in lets and edge.head not in placed and _level(model, edge):
+                _beside(graph, edge)
                 placed.add(edge.head)
     if view == "both":
         for edge in generative:
@@ -75,7 +76,7 @@ def dot(model: ir.Model, view: View = "both") -> str:
 
 def _in_plates(graph: Digraph, model: ir.Model, names: Iterable[str]) -> None:
     """Every node and let, those of a loop in a box that says what its index runs over."""
-    boxes = {(): graph}
+    boxes: dict[tuple[str, ...], Digraph] = {(): graph}
     nests = plates(model, names)
     for path, inside in nests.items():
         box = boxes[path] = graph if not path else Digraph(f"cluster {' '.join(path)}")
@@ -131,13 +132,16 @@ def _canvas(model: ir.Model) -> Digraph:
     return graph
 
 
-def _beside(graph: Digraph, model: ir.Model, edge: Edge) -> None:
-    """On one rank: a let that recognition alone reads stands by what it reads, as no generative edge places it. A plate keeps
-    what stands in it."""
-    if not model.valued(edge.tail).axes:
-        with graph.subgraph(graph_attr={"rank": "same"}) as rank:
-            rank.node(edge.tail)
-            rank.node(edge.head)
+def _level(model: ir.Model, edge: Edge) -> bool:
+    """Whether neither end stands in a plate."""
+    return not model.valued(edge.tail).axes and not model.valued(edge.head).axes
+
+
+def _beside(graph: Digraph, edge: Edge) -> None:
+    """On one rank: a let that recognition alone reads stands by what it reads, as no generative edge places it."""
+    with graph.subgraph(graph_attr={"rank": "same"}) as rank:
+        rank.node(edge.tail)
+        rank.node(edge.head)
 
 
 def label(name: str) -> str:
