@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pprint import pformat
 from typing import Literal
 
-from sgdsl.backend import latex, origins, python, standalone
+from sgdsl.backend import drawn, latex, origins, python, standalone
 from sgdsl.backend.names import name_all
 from sgdsl.backend.runtime_names import names_of
 from sgdsl.base.diagnostics import Diagnostic
@@ -94,9 +94,8 @@ def show(checked: Checked, stage: Stage) -> str:
         case "ir":
             return pformat(checked.model, width=120) + "\n"
         case "graph":
-            edges = [(s, e) for s, g in (("p", checked.graphs.p), ("q", checked.graphs.q)) for e in g.edges]
             made = recognition.in_words(checked.model)
-            return "\n".join([*(f"{side}: {parent} -> {child}" for side, (parent, child) in edges), *made]) + "\n"
+            return "\n".join([*drawn.edges_in_words(checked.model, checked.graphs), *made]) + "\n"
         case "plan":
             return pformat(checked.plan, width=120) + "\n"
         case "python":

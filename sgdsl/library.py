@@ -16,6 +16,7 @@ from torch import nn
 from sgdsl import driver
 from sgdsl.backend.dot import View, dot
 from sgdsl.backend.draw import FORMATS, draw
+from sgdsl.backend.drawn import range_text
 from sgdsl.base.diagnostics import DiagnosticError
 from sgdsl.base.render import render
 from sgdsl.base.source import Source
@@ -112,9 +113,12 @@ class Model:
 
     def dag(self, side: Literal["p", "q"]) -> nx.DiGraph:
         """The graph of p or q over all nodes, lets contracted: a frozen networkx DAG with an edge from each parent to its node;
-        `role` and `type` are attributes of a node."""
+        `role`, `type` and `loops`, such as ("t = 1..20",), are attributes of a node. In loops a node is all its copies;
+        an edge to a later copy of the same node, which would close a cycle, is left out."""
         checked, graph = self.program.checked, nx.DiGraph()
-        graph.add_nodes_from((n.name, {"role": n.role, "type": str(n.type)}) for n in checked.model.nodes)
+        for n in checked.model.nodes:
+            loops = tuple(range_text(checked.model, r.axis) for r in n.axes)
+            graph.add_node(n.name, role=n.role, type=str(n.type), loops=loops)
         graph.add_edges_from((checked.graphs.p if side == "p" else checked.graphs.q).edges)
         return nx.freeze(graph)
 

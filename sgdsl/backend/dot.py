@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 from graphviz import Digraph, escape
 
+from sgdsl.backend.drawn import Edge, edges, plates, range_text
 from sgdsl.base.source import Span
 from sgdsl.middle import ir
-from sgdsl.middle.graphs import factor_reads, references
+from sgdsl.middle.graphs import factor_reads
 from sgdsl.middle.used import called
 
 View = Literal["model", "recognition", "both"]
 VIEWS: tuple[View, ...] = ("model", "recognition", "both")
-Edge = tuple[str, str]
 
 _GREY = "gray80"
 _ROLES: Mapping[ir.Role, Mapping[str, str]] = {
@@ -24,7 +24,16 @@ _ROLES: Mapping[ir.Role, Mapping[str, str]] = {
     "given": {"shape": "doublecircle", "style": "filled", "fillcolor": _GREY, "width": "0.5"},
 }
 _LET = {"shape": "diamond", "width": "0.5", "height": "0.5", "margin": "0.01"}
-_RECOGNITION = {"style": "dashed", "color": "red"}
+_RECOGNITION = {"style": "dashed", "color": "red", "fontcolor": "red"}
+_PLATE = {
+    "style": "rounded",
+    "color": "gray40",
+    "labelloc": "b",
+    "labeljust": "r",
+    "fontname": "Times-Italic",
+    "fontsize": "13",
+    "margin": "12",
+}
 _LOOSE = {"constraint": "false"}
 _OTHER = {
     "shape": "box",
@@ -43,27 +52,58 @@ def dot(model: ir.Model, view: View = "both") -> str:
     generative, recognition = edges(model, "p"), edges(model, "q")
     shown = {"model": generative, "recognition": recognition, "both": generative | recognition}[view]
     graph = _canvas(model)
-    for node in model.nodes:
-        graph.node(node.name, label(node.name), tooltip=escape(_words(model, node)), **_ROLES[node.role])
-    ends = {name for edge in shown for name in edge}
-    for let in model.lets:
-        if let.name in ends:
-            graph.node(let.name, label(let.name), tooltip=escape(_line(model, let.span)), **_LET)
-    lets, placed = {let.name for let in model.lets}, {edge[1] for edge in generative}
-    for tail, head in shown:
-        if (tail, head) in generative and view != "recognition":
-            graph.edge(tail, head)
+    ends = {name for edge in shown for name in (edge.tail, edge.head)}
+    _in_plates(graph, model, [n.name for n in model.nodes] + [h.name for h in model.lets if h.name in ends])
+    lets, placed = {let.name: let for let in model.lets}, {edge.head for edge in generative}
+    free = lets.keys() - placed - {e.head for e in shown if _level(model, e)} if model.axes else set()
+    for edge in shown:
+        if edge in generative and view != "recognition":
+            graph.edge(edge.tail, edge.head, **_label(edge))
         else:
-            graph.edge(tail, head, **_RECOGNITION, **({} if view == "recognition" else _LOOSE))
-            if view == "both" and head in lets and head not in placed:
-                _beside(graph, tail, head)
-                placed.add(head)
+            ranks = view == "recognition" or edge.tail in free
+            loose = {} if ranks else _LOOSE
+            graph.edge(edge.tail, edge.head, **_recognition(edge), **loose)
+            if view == "both" and edge.head in lets and edge.head not in placed and _level(model, edge):
+                _beside(graph, edge)
+                placed.add(edge.head)
     if view == "both":
         for edge in generative:
-            if edge in recognition and edge[1] not in lets:
-                graph.edge(*edge, **_RECOGNITION, **_LOOSE)
+            if edge in recognition and edge.head not in lets:
+                graph.edge(edge.tail, edge.head, **_recognition(edge), **_LOOSE)
     _others(graph, model, view, ends)
     return str(graph.source)
+
+
+def _in_plates(graph: Digraph, model: ir.Model, names: Iterable[str]) -> None:
+    """Every node and let, those of a loop in a box that says what its index runs over."""
+    boxes: dict[tuple[str, ...], Digraph] = {(): graph}
+    nests = plates(model, names)
+    for path, inside in nests.items():
+        box = boxes[path] = graph if not path else Digraph(f"cluster {' '.join(path)}")
+        if path:
+            box.attr(label=range_text(model, path[-1]), **_PLATE)
+        for name in inside:
+            _draw(box, model, model.valued(name))
+    for path in sorted(boxes, key=len, reverse=True):
+        if path:
+            boxes[path[:-1]].subgraph(boxes[path])
+
+
+def _draw(graph: Digraph, model: ir.Model, valued: ir.Node | ir.Let) -> None:
+    if isinstance(valued, ir.Node):
+        graph.node(valued.name, label(valued.name), tooltip=escape(_words(model, valued)), **_ROLES[valued.role])
+    else:
+        graph.node(valued.name, label(valued.name), tooltip=escape(_line(model, valued.span)), **_LET)
+
+
+def _label(edge: Edge) -> dict[str, str]:
+    return {"label": f" {edge.label} "} if edge.label else {}
+
+
+def _recognition(edge: Edge) -> Mapping[str, str]:
+    """Dashed and red; an edge to a later copy turns to the left, where the generative one turns to the right."""
+    left = {"tailport": "w", "headport": "w"} if edge.tail == edge.head else {}
+    return {**_RECOGNITION, **_label(edge), **left}
 
 
 def _others(graph: Digraph, model: ir.Model, view: View, ends: Collection[str]) -> None:
@@ -88,37 +128,25 @@ def _canvas(model: ir.Model) -> Digraph:
     graph = Digraph(model.name)
     graph.attr("graph", tooltip=escape(model.doc or model.name), nodesep="0.4", ranksep="0.5", pad="0.1")
     graph.attr("node", fontname="Times-Italic", fontsize="16", width="0.6", margin="0.03")
-    graph.attr("edge", arrowsize="0.7")
+    graph.attr("edge", arrowsize="0.7", fontname="Times-Italic", fontsize="12")
     return graph
 
 
-def _beside(graph: Digraph, *names: str) -> None:
+def _level(model: ir.Model, edge: Edge) -> bool:
+    """Whether neither end stands in a plate."""
+    return not model.valued(edge.tail).axes and not model.valued(edge.head).axes
+
+
+def _beside(graph: Digraph, edge: Edge) -> None:
     """On one rank: a let that recognition alone reads stands by what it reads, as no generative edge places it."""
     with graph.subgraph(graph_attr={"rank": "same"}) as rank:
-        for name in names:
-            rank.node(name)
-
-
-def edges(model: ir.Model, side: ir.Side) -> dict[Edge, None]:
-    """The edges of a side as written: what each factor names, and what the lets among that read. Ordered, once each."""
-    lets = {let.name: let for let in model.lets}
-    found: dict[Edge, None] = {}
-    for factor in model.p if side == "p" else model.q:
-        found |= dict.fromkeys((name, factor.node) for name in factor.given)
-        found |= dict.fromkeys(_reads(factor.given, lets))
-    return found
-
-
-def _reads(names: Iterable[str], lets: Mapping[str, ir.Let], seen: frozenset[str] = frozenset()) -> Iterator[Edge]:
-    for name in names:
-        if name in lets and name not in seen:  # a let in a loop may read its own copy before
-            read = [ref.name for ref in references(lets[name].value)]
-            yield from ((r, name) for r in read)
-            yield from _reads(read, lets, seen | {name})
+        rank.node(edge.tail)
+        rank.node(edge.head)
 
 
 def label(name: str) -> str:
     """A name as papers print it: z1 and z_1 are z₁."""
+    name = name.replace("[", "").replace("]", "")
     stem = name.rstrip("0123456789")
     if not stem.strip("_") or stem == name:
         return name

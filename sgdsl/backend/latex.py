@@ -41,8 +41,8 @@ def _copies(by: str, loop: Loop) -> str:
     symbol, last = ("\\sum" if by == "sum" else "\\prod"), loop.last
     if isinstance(last, int):
         return f"{symbol}_{{{_plain(loop.index)}={loop.first}}}^{{{last}}}"
-    first = f"{loop.first} \\le " if loop.first != 1 else ""
-    return f"{symbol}_{{{first}{_plain(loop.index)} \\le {name_latex(last)}}}"
+    first = f"{loop.first} \\leq " if loop.first != 1 else ""
+    return f"{symbol}_{{{first}{_plain(loop.index)} \\leq {name_latex(last)}}}"
 
 
 def _loop(loop: Loop) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -14,7 +14,8 @@ from sgdsl.middle.evaluations import Evaluation, entries_of, evaluations
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.objective import Density, Objective, Weighting
 from sgdsl.middle.plan import Plan
-from sgdsl.middle.used import called
+from sgdsl.middle.prefix import counts_in_words
+from sgdsl.middle.used import others_in_words
 from sgdsl.middle.written import copy_of, copy_text, written
 
 HOW = {
@@ -78,7 +79,7 @@ class Pattern:
 class Page:
     """What `sgdsl explain MODEL` says. `alpha`: a number, or "auto" for 0.1/ρ; `formula`: the bound in general; `made`:
     what the compiler made of q and why, in lines; `gradient`: "dreg", or "plain"; `others`: what comes
-    from other models, in lines."""
+    from other models, in lines; `counts`: how the loops `1..k` treat k, in lines."""
 
     model: str
     bound: str
@@ -92,6 +93,7 @@ class Page:
     made: tuple[str, ...]
     gradient: str
     others: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
 
 
 def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[str, str], int]) -> Page:
@@ -114,6 +116,7 @@ def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[
         tuple(recognition.in_words(model)),
         plan.gradient,
         tuple(others_in_words(model)),
+        counts_in_words(model, graphs, plan),
     )
 
 
@@ -122,32 +125,6 @@ def _possible(model: ir.Model, known: Sequence[str]) -> bool:
     counts = {model.axis(r.axis).count for v in known for r in model.node(v).axes}
     free = {n.name for n in model.nodes if n.role in ("latent", "supervised")}.difference(known)
     return not counts & free
-
-
-def others_in_words(model: ir.Model) -> list[str]:
-    """Each model that is used with its weights, then what is taken from it: its factor there, its file and line."""
-    lines = []
-    for use in model.uses:
-        weights = f"weights of {use.weights}" if use.weights else "weights of its own"
-        lines.append(
-            f"{use.name}: {use.model.name}, {use.model.source.name}, {weights}, {'frozen' if use.frozen else 'trained'}"
-        )
-        for what, factor in _taken(model, use):
-            line, _ = use.model.source.position(factor.span.start)
-            lines.append(f"    {what}: line {line}, {factor.text or factor.head}")
-    return lines
-
-
-def _taken(model: ir.Model, use: ir.Use) -> Iterator[tuple[str, ir.Factor]]:
-    """What takes a factor of another model, and that factor."""
-    for factor in (*model.p, *model.q):
-        if factor.used and factor.used.use == use.name:
-            yield factor.head, use.model.factor(factor.used.side, factor.used.node)
-    for call in called(model):
-        kind, name = call.owner
-        if call.mean and call.use == use.name:
-            what = f"let {name}" if kind == "let" else model.factor("p" if kind == "p" else "q", name).head
-            yield f"mean in {what}", use.model.factor("p", call.node)
 
 
 def _drawn(choice: Choice) -> str:

@@ -27,6 +27,7 @@ def page_text(page: Page) -> str:
     for node in page.nodes:
         reason = f"  [{node.reason}]" if node.reason else ""
         lines.append(f"    {node.name:<{width}} : {node.how}{reason}")
+    lines += ["", "copies", *(f"    {line}" for line in page.counts)] if page.counts else []
     lines += ["", *_table(page.terms)]
     for pattern in page.patterns:
         lines += ["", pattern.title, *(f"    {line}".rstrip() for line in _pattern(pattern, page.samples, width))]

@@ -93,21 +93,24 @@ class Row:
             if node not in found:
                 found.add(node)
                 inner = self.beside(node) if self.path(node) else ()
-                todo += [c for v in inner for c in self.read(Leaf(self.q(v))) if self.path(c) != self.path(node)]
+                todo += [c for v in inner for c in self.read(Leaf(self.q(v))) if not self._within(c, self.path(node))]
         return self.plan.scopes.ordered(found)
 
     def beside(self, node: str) -> set[str]:
-        """The nodes of a loop that bear on the weight of one of them: what its q depends on, and labels that weigh these."""
+        """The nodes of a loop, and of loops inside it, that bear on the weight of one: what its q depends on, and labels that
+        weigh these."""
         path, found = self.path(node), {node}
+        bearing = [v for v in (*self.weighed.above, *self.weighed.before) if self._within(v, path)]
         while True:
-            above = {c for v in found for c in self.read(Leaf(self.q(v))) if self.path(c) == path}
-            labels = {
-                v for v in self.weighed.before if self.path(v) == path and above & set(self.read(Leaf(self.q(v))))
-            }
-            above |= {c for v in labels for c in self.read(Leaf(self.q(v))) if self.path(c) == path}
-            if found == found | above | labels:
+            reads = {v: {c for c in self.read(Leaf(self.q(v))) if self._within(c, path)} for v in (*found, *bearing)}
+            more = {c for v in found for c in reads[v]} | {v for v in bearing if reads[v] & found}
+            more = {v for v in more if v in self.weighed.known or self.scope[v] == (v,)}
+            if more <= found:
                 return found
-            found |= above | labels
+            found |= more
+
+    def _within(self, node: str, path: Path) -> bool:
+        return self.path(node)[: len(path)] == path
 
     def terms(self, side: ir.Side) -> list[ir.Factor]:
         """The factors whose log is part of f; those of q with unknown nodes only."""
@@ -122,11 +125,6 @@ class Row:
     @property
     def enumerated(self) -> tuple[str, ...]:
         return tuple(v for v in self.plan.draws if self.scope[v] == (v,))
-
-    @property
-    def flat(self) -> bool:
-        """Whether no weight is in a loop."""
-        return not any(self.path(v) for v in (*self.weighed.above, *self.weighed.before))
 
 
 def row_of(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) -> Row:

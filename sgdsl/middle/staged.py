@@ -68,15 +68,15 @@ def _weighted(row: Row, level: tuple[str, ...], body: Expr, bound: Collection[st
     labels = [v for v in row.weighed.before if v in inner]
     if not labels:
         return Total(names, Product((*_probability(row, level, bound), body)))
-    values = row.plan.scopes.ordered(v for v in {*inner, *level} if row.scope[v] == (v,))
-    factors = [row.q(v) for v in (*values, *labels)]
-    within = tuple(row.density(f) for f in factors)
-    above = tuple(v for v in values if v in row.weighed.above)
-    below = tuple(row.density(row.q(v)) for v in (*above, *labels))
-    return Quotient(
-        Total(tuple(map(row.copy, values)), Product((*within, body))),
-        Total(tuple(map(row.copy, above)), Product(below)),
+    deeper = [v for v in inner if v not in labels and row.path(v) != path]
+    values = row.plan.scopes.ordered(v for v in {*inner, *level} if v not in (*labels, *deeper))
+    above = [v for v in values if v in row.weighed.above]
+    within, whole = (
+        nested(row, deeper, row.labels((*found, *deeper, *labels)), path=path) for found in (values, above)
     )
+    assert isinstance(within, Product)
+    total = Total(tuple(map(row.copy, values)), Product((*within.factors, body)))
+    return Quotient(total, Total(tuple(map(row.copy, above)), whole))
 
 
 def _probability(row: Row, level: tuple[str, ...], bound: Collection[str]) -> tuple[Expr, ...]:

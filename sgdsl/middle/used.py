@@ -90,3 +90,29 @@ def _p_factors(factor: ir.Factor) -> tuple[str, ...]:
             return (factor.node,)
         case _:
             return ()
+
+
+def others_in_words(model: ir.Model) -> list[str]:
+    """Each model that is used with its weights, then what is taken from it: its factor there, its file and line."""
+    lines = []
+    for use in model.uses:
+        weights = f"weights of {use.weights}" if use.weights else "weights of its own"
+        lines.append(
+            f"{use.name}: {use.model.name}, {use.model.source.name}, {weights}, {'frozen' if use.frozen else 'trained'}"
+        )
+        for what, factor in _taken(model, use):
+            line, _ = use.model.source.position(factor.span.start)
+            lines.append(f"    {what}: line {line}, {factor.text or factor.head}")
+    return lines
+
+
+def _taken(model: ir.Model, use: ir.Use) -> Iterator[tuple[str, ir.Factor]]:
+    """What takes a factor of another model, and that factor."""
+    for factor in (*model.p, *model.q):
+        if factor.used and factor.used.use == use.name:
+            yield factor.head, use.model.factor(factor.used.side, factor.used.node)
+    for call in called(model):
+        kind, name = call.owner
+        if call.mean and call.use == use.name:
+            what = f"let {name}" if kind == "let" else model.factor("p" if kind == "p" else "q", name).head
+            yield f"mean in {what}", use.model.factor("p", call.node)

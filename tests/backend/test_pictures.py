@@ -94,3 +94,52 @@ def test_nonsense_is_an_error() -> None:
     """What Graphviz cannot read is told, not written as an empty file."""
     with pytest.raises(DrawError):
         draw("digraph {", "svg")
+
+
+NESTED = """model nested
+latent g : class(3)
+p(g) = Categorical(learned)
+for i in 1..4 {
+    observed s[i] : real[2]
+    latent   b[i] : real[2]
+    p(b[i] | g) = Normal(table)
+    p(s[i] | b[i]) = Normal(mlp(4))
+    for j in 1..2 {
+        observed x[i, j] : real[2]
+        p(x[i, j] | b[i]) = Normal(mlp(4))
+    }
+    let whole[i] = mlp(2)(stack(x[i, *]))
+    q(b[i] | whole[i], s[i]) = Normal(mlp(2))
+}
+let first = mlp(2)(stack(s[*]))
+q(g | first) = Categorical(mlp(2))
+"""
+
+
+def test_plates() -> None:
+    """Loops are rounded boxes that say what the index runs over, inner ones inside; a reduction is an edge out of its box."""
+    graph = AGraph(string=dot(driver.check(Source("nested.sgm", NESTED)).model))
+    (outer,) = graph.subgraphs()
+    (inner,) = outer.subgraphs()
+    assert (outer.graph_attr["label"], inner.graph_attr["label"]) == ("i = 1..4", "j = 1..2")
+    assert outer.graph_attr["style"] == inner.graph_attr["style"] == "rounded"
+    assert set(inner.nodes()) == {"x"}
+    assert set(outer.nodes()) >= {"b", "s", "whole"}
+    assert {"g", "first"}.isdisjoint(outer.nodes())
+    assert {("x", "whole"), ("s", "first"), ("first", "g")} <= edges(graph, "red")
+
+
+def test_an_edge_to_a_later_copy() -> None:
+    """Copies of one node stand in one box however their ranges differ; z[t - 1] is an edge from z to itself."""
+    path = Path(__file__).parents[1] / "frontend/loops/dkf.sgm"
+    checked = driver.check(driver.read(path))
+    for view, color in (("model", None), ("recognition", "red")):
+        graph = AGraph(string=dot(checked.model, view))
+        (plate,) = graph.subgraphs()
+        assert set(plate.nodes()) == {"x", "z"}
+        assert plate.graph_attr["label"] == "t = 1..20"
+        loop = graph.get_edge("z", "z")
+        assert (loop.attr["label"].strip(), loop.attr["color"] or None) == ("t − 1", color)
+    shown = driver.show(checked, "graph")
+    assert "p: z[t - 1] -> z[t]" in shown
+    assert "p: z[t] -> x[t]" in shown

@@ -19,6 +19,7 @@ from sgdsl.middle.explain import Page
 ROOT = Path(__file__).parents[2]
 MODELS = sorted((ROOT / "models").glob("*.sgm"))
 GOLDEN = Path(__file__).parent / "explain"
+LOOPS = [*sorted((ROOT / "tests/frontend/loops").glob("*.sgm")), *sorted(GOLDEN.glob("*.sgm"))]
 
 
 def unplaced(page: Page) -> Page:
@@ -26,7 +27,7 @@ def unplaced(page: Page) -> Page:
     return replace(page, terms=tuple(replace(t, emitted=0) for t in page.terms))
 
 
-@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [*MODELS, *LOOPS], ids=lambda p: p.stem)
 def test_what_is_drawn_enumerated_and_weighed(path: Path) -> None:
     """The plan of a shipped model changes only on purpose, and the page says it in words."""
     checked = driver.check(driver.read(path))
@@ -81,7 +82,7 @@ def test_lines_of_the_file_and_of_the_emitted_text(path: Path) -> None:
         assert term.constant or program.lines[term.emitted - 1] == term.line
 
 
-@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [*MODELS, *LOOPS], ids=lambda p: p.stem)
 def test_latex_is_balanced(path: Path) -> None:
     """An align* a pattern: braces and brackets closed, cells aligned once a row, no character that LaTeX would not read."""
     checked = driver.check(driver.read(path))
@@ -100,13 +101,46 @@ def test_latex_is_balanced(path: Path) -> None:
             assert "__" not in row.replace("\\_", "")
 
 
-@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [*MODELS, *LOOPS], ids=lambda p: p.stem)
 def test_latex_is_read_by_a_renderer(path: Path) -> None:
     """Every row is mathematics to matplotlib's reader of TeX, which knows no align*: rows are given one by one."""
     parser = MathTextParser("path")
     for row in re.findall(r"^  (.*?)(?: \\\\)?$", driver.explained_in_latex(driver.check(driver.read(path))), re.M):
         plain = re.sub(r"\\[bB]ig[lr]", "", row.replace("&", "")).replace("\\text{", "\\mathrm{")
         parser.parse(f"${plain}$")
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("dkf", "Σ_{t=2..20} [ log p(z[t] | z[t−1]) − log q(z[t] | z[t−1], h) ] + Σ_{t=1..20} log p(x[t] | z[t])"),
+        ("dkf", "encode_z_1 1, encode_z_t_2_20 19, decode_z_t_2_20 19, decode_x 20"),
+        ("lamps", "decode_reading 30"),
+        ("multi_mnist", "i=1..k: one pass of the 3 copies serves every k"),
+        ("multi_mnist", "w_s = Π_{i≤k} q(y[i] | seen[i])"),
+        ("plate", "Π_{i=1..3} Σ_{y[i]} q(y[i] | x[i], c) q(v[i] | y[i], x[i])"),
+        ("own_level", "k is a level of its own, 1..3, with the 3 copies at each value: p(z[i] | k) reads k"),
+    ],
+)
+def test_loops_in_words(model: str, sentence: str) -> None:
+    """What stands under which sum over copies, and how often networks run, by hand."""
+    path = next(p for p in LOOPS if p.stem == model)
+    assert sentence in " ".join(driver.explained(driver.check(driver.read(path))).split())
+
+
+@pytest.mark.parametrize("path", LOOPS, ids=lambda p: p.stem)
+def test_lines_of_terms_in_loops(path: Path) -> None:
+    """Each piece of a node's copies is shown with the line that writes it and the line that computes it."""
+    checked = driver.check(driver.read(path))
+    source, program = path.read_text().split("\n"), driver.emit(checked)
+    for term, row in zip(checked.plan.terms, driver.page(checked).terms, strict=True):
+        assert (
+            source[row.line - 1]
+            .strip()
+            .replace(" ", "")
+            .startswith(f"{term.side}({checked.model.factor(term.side, term.node).node}")
+        )
+        assert term.constant or program.lines[row.emitted - 1] == row.line
 
 
 def test_the_page_for_programs() -> None:
