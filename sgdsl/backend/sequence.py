@@ -13,7 +13,7 @@ from sgdsl.backend.step import Step, repr_scope
 from sgdsl.middle import ir
 from sgdsl.middle.digraph import digraph
 from sgdsl.middle.elimination import Scope
-from sgdsl.middle.graphs import factor_reads, is_shifted, let_reads, looks_ahead
+from sgdsl.middle.graphs import factor_reads, let_reads, looks_ahead, same_place
 
 T = "t"  # the place in an emitted loop
 
@@ -43,17 +43,10 @@ class _Loop:
         model = self.step.model
         own = [v for v in model.values if v.name in self.members and not _is_view(v)]
         place = {v.name: i for i, v in enumerate(own)}
-        edges = [(r, v.name) for v in own for r in map(self._same_place, self._reads(v)) if r in place]
+        edges = [(r, v.name) for v in own for r in (same_place(model, n) for n in self._reads(v)) if r in place]
         self.order = digraph(place, edges).order(place.__getitem__)
         ranges = [v.axes[-1] for v in own]
         self.first, self.last = min(r.first for r in ranges), max(r.last for r in ranges)
-
-    def _same_place(self, name: str) -> str:
-        """The member that a let of unshifted copies stands for: z[1] and z in a loop over a part of its copies are z."""
-        value = self.step.model.valued(name)
-        if isinstance(value, ir.Let) and isinstance(value.value, ir.View) and not is_shifted(value):
-            return value.value.source.name
-        return name
 
     def _reads(self, value: ir.Node | ir.Let) -> tuple[str, ...]:
         """What one copy needs."""

@@ -146,6 +146,14 @@ def is_shifted(let: ir.Let) -> bool:
     return isinstance(let.value, ir.View) and any(isinstance(at, ir.Lag) and at.offset for at in let.value.at)
 
 
+def same_place(model: ir.Model, name: str) -> str:
+    """What a let of unshifted copies stands for: z[1], and z in a loop over a part of its copies, are z."""
+    value = model.valued(name)
+    if isinstance(value, ir.Let) and isinstance(value.value, ir.View) and not is_shifted(value):
+        return value.value.source.name
+    return name
+
+
 def counted(model: ir.Model, let: ir.Let) -> str | None:
     """The node that says how many copies a reduction takes together."""
     if not isinstance(let.value, ir.Over):
