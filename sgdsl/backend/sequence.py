@@ -1,5 +1,5 @@
-"""Sequences in a step: nodes and lets whose copies need one another come in; a short loop that makes their values and the
-parameters of q goes out. All densities stay outside."""
+"""Sequences in a step: nodes and lets whose copies need one another come in; a short loop that makes values and q's parameters
+goes out. All densities stay outside."""
 
 from __future__ import annotations
 
@@ -229,8 +229,7 @@ class _Loop:
         step = self.step
         for name in self.order:
             r = step.model.valued(name).axes[-1]
-            variable = step.named.values[name]
-            step.made[name, ()] = variable
+            variable = step.made[name, ()] = step.named.values[name]
             step.say(f"{variable} = in_copies({self._kept(variable)}, {r.first}, {r.last})")
         nodes = (n for n in self.order if isinstance(step.model.valued(n), ir.Node))
         return {f.id: self._all(f) for n in nodes for f in step.model.pieces("q", n)}

@@ -38,7 +38,7 @@ class Batch:
     @property
     def labelled(self) -> Tensor:
         """Rows with a known supervised node, or copy of one, [rows]."""
-        masks = [mask.reshape(self.rows, -1).any(1) for mask in self.known.values()]
+        masks = [mask if len(mask) == self.rows else mask.reshape(self.rows, -1).any(1) for mask in self.known.values()]
         return torch.stack(masks).any(0) if masks else torch.zeros(self.rows, dtype=torch.bool, device=self._device)
 
     @property

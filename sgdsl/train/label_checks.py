@@ -60,7 +60,8 @@ def _rows(held: Held, node: str) -> Tensor:
     """The rows on which a node's label may be compared with."""
     if node not in held.truth:
         return held.rows[:0]
-    return held.rows[held.truth[node].index_select(0, held.rows).reshape(len(held.rows), -1).any(1)]
+    told = held.truth[node].index_select(0, held.rows)
+    return held.rows[told if told.dim() == 1 else told.flatten(1).any(1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def _known_rows(table: Table, name: str) -> Mask:
 
 def in_rows(mask: Mask) -> Mask:
     """Where any copy is, [rows, copies, …] → [rows]."""
-    found: Mask = mask.reshape(len(mask), -1).sum(1) > 0
+    found: Mask = mask.sum(tuple(range(1, mask.ndim))) > 0
     return found
 
 

@@ -259,7 +259,7 @@ NODES = {
     [(2, 1.05, True), (2, 1.3, False), (8, 1.4, True), (8, 2.0, False), (1000, 1.6, False), (1, 1.0, False)],
 )
 def test_when_one_draw_is_said_to_carry_all(samples: int, ess: float, fires: bool) -> None:
-    patterns = Patterns(("y",), {"y": ("y",), "none": ()}, {"y": 3, "none": 3})
+    patterns = Patterns(("y",), {"y": ("y",), "none": ()}, {"y": 3, "none": 3}, {"y": (1,), "none": (0,)})
     weights = {"y": Weights(samples, ess, samples / ess - 1, -1.0), "none": Weights(samples, 1.0, 0.0, 0.0)}
     found = list(one_draw(weights, patterns, NODES, ("a", "z", "y", "u")))
     assert [f.code for f in found] == ["W0652"] * fires

@@ -21,7 +21,7 @@ from sgdsl.train.patterns import Patterns, find_patterns, pattern_rows
 from sgdsl.train.prepare import build
 from tests.train.small import AFTER, TINY, Fit, clusters, images, program, records
 
-Y = Patterns(("y",), {"none": (), "y": ("y",)}, {"none": 1, "y": 1})
+Y = Patterns(("y",), {"none": (), "y": ("y",)}, {"none": 1, "y": 1}, {"none": (0,), "y": (1,)})
 
 
 def meter(patterns: Patterns = Y, samples: int = 2, weighed: bool = True) -> Meter:
@@ -152,7 +152,7 @@ def test_terms_where_weights_have_groups() -> None:
     with torch.no_grad():
         step = model(data, Draws(torch.Generator().manual_seed(1)))
     assert step.log_w.dim() == 3
-    found = meter(Patterns(("y", "v"), {"y, v": ("y", "v")}, {"y, v": 8}), samples=4000)
+    found = meter(Patterns(("y", "v"), {"y, v": ("y", "v")}, {"y, v": 8}, {"y, v": (1, 1)}), samples=4000)
     found.look(step, data)
     part = found.summary(True, False)["patterns"]["y, v"]
     signed = sum(value if name[0] == "p" else -value for name, value in part["terms"].items())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,13 +175,6 @@ def test_bound_labels_of_copies_know_their_count(made: tuple[Canvases, Canvases]
     data = make_dataset("some", [({name: a[full] for name, a in part.items()}, "{}")], counted=COUNTED)
     nodes = {"n": info("supervised", "range", (1, 3), ()), "c": info("supervised", "class", (10,), (3,))}
     assert dict(bind(data, nodes, Rules({"n": "k", "c": "y"})).counted) == {"c": "n"}
-
-
-def test_a_folder_without_canvases_says_how_to_make_them(tmp_path: Path) -> None:
-    with pytest.raises(DataError) as error:
-        multi_mnist(str(tmp_path))
-    assert codes(error) == ["E0622"]
-    assert "sgdsl data make multi-mnist" in error.value.diagnostics[0].hint
 
 
 def test_held_out_digits_are_those_of_mnist() -> None:
