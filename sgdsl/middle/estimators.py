@@ -52,13 +52,18 @@ def choose(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], sink: Sink) 
     """The estimator of every node of q: as written, else reparam where the family has it, enumerate while no term's
     scope passes CAP values, else score. Adds E0501 where a written one cannot be."""
     choices: dict[str, Choice] = {}
-    together = coupled(model)
+    together, counts = coupled(model), {axis.count for axis in model.axes}
     for name in draws:
         factor = model.factor("q", name)
         if factor.estimator and (
             written := _written(model, graphs, factor, factor.estimator, together.get(name), sink)
         ):
             choices[name] = written
+            if name in counts and written.name != "enumerate":
+                wrong = f"`{name}` counts the copies of a loop, which are summed for each of its values"
+                _refuse(model.node(name), factor.estimator, wrong, "enumerate", sink)
+        elif name in counts:
+            choices[name] = Choice("enumerate", f"{model.node(name).type.cardinality} values, it counts copies")
         elif factor.family == "Delta":
             choices[name] = Choice("delta", "a value, not a draw")
         elif FAMILIES[factor.family].reparameterised:
@@ -130,12 +135,18 @@ def _written(
             wrong = "a Delta has no log-probability to score" if family.name == "Delta" else ""
     if not wrong:
         return Choice(estimator.name, "as written", estimator.options)
-    able = [e for e, can in (("reparam", family.reparameterised), ("enumerate", bool(size)), ("score", True)) if can]
+    summed = bool(size) and not together
+    able = [e for e, can in (("reparam", family.reparameterised), ("enumerate", summed), ("score", True)) if can]
+    _refuse(node, estimator, wrong, ", ".join(able), sink)
+    return None
+
+
+def _refuse(node: ir.Node, estimator: ir.Estimator, wrong: str, able: str, sink: Sink) -> None:
+    """E0501."""
     sink.add(
         Diagnostic("E0501", f"`{node.name}` cannot be estimated by {estimator.name}", estimator.span, "not possible here",
-                   (Label(node.span, "declared here"),), (wrong,), f"possible here: {', '.join(able)}; or leave `by` out")
+                   (Label(node.span, "declared here"),), (wrong,), f"possible here: {able}; or leave `by` out")
     )  # fmt: skip
-    return None
 
 
 def _not_sampled(model: ir.Model, graphs: Graphs, node: ir.Node, family: str) -> str:
