@@ -15,7 +15,10 @@ LISTED = 4  # missing parents with their reasons in one note
 
 def remarks(model: ir.Model, graphs: Graphs) -> tuple[Diagnostic, ...]:
     """N0501 for each written factor of q that does not read all its node depends on, given what is known when it is
-    drawn: x, the given, and the nodes before it (ties: made ones first, then by declaration)."""
+    drawn: x, the given, and the nodes before it (ties: made ones first, then by declaration). None in models with loops,
+    whose graph is that of all copies of a node at once."""
+    if model.axes:
+        return ()
     made = {f.node for f in model.q if f.made is not None}
     place = {n.name: (n.name not in made, i) for i, n in enumerate(model.nodes)}
     found: list[Diagnostic] = []

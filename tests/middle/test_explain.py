@@ -19,7 +19,11 @@ from sgdsl.middle.explain import Page
 ROOT = Path(__file__).parents[2]
 MODELS = sorted((ROOT / "models").glob("*.sgm"))
 GOLDEN = Path(__file__).parent / "explain"
-LOOPS = [*sorted((ROOT / "tests/frontend/loops").glob("*.sgm")), *sorted(GOLDEN.glob("*.sgm"))]
+LOOPS = [
+    ROOT / "tests/frontend/loops/lamps.sgm",
+    *sorted((ROOT / "models/loops").glob("*.sgm")),
+    *sorted(GOLDEN.glob("*.sgm")),
+]
 
 
 def unplaced(page: Page) -> Page:

@@ -1,0 +1,89 @@
+"""The gallery of loops: every model steps with finite values and gradients, is drawn, and is asked as it was drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from sgdsl import driver
+from sgdsl.backend.dot import dot
+from sgdsl.base.source import Source
+from sgdsl.oracle.verify import verify
+from sgdsl.runtime.batch import make_batch
+from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.load import load
+from sgdsl.runtime.queries import Queries
+
+GALLERY = sorted((Path(__file__).parents[2] / "models" / "loops").glob("*.sgm"))
+ROWS, SAMPLES = 4, 2
+
+
+def built(path: Path) -> Queries:
+    torch.manual_seed(0)
+    found: Queries = load(driver.compile_source(driver.read(path)).text, path.stem).Model()
+    return found
+
+
+def rows_of(model: Queries) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Made rows, half of the labels known; those of copies where their k is known and reaches them."""
+    values, known = {}, {}
+    for name, info in model.NODES.items():
+        if info.role == "latent":
+            continue
+        size = (ROWS, *(model.RANGES[r].number for r in info.loops), *info.event)
+        if info.classes:
+            value = torch.randint(0, info.classes, size) + info.first
+            values[name] = value if info.integer else value.float()
+        else:
+            values[name] = torch.rand(size) if info.support == "unit" else torch.randn(size)
+        if info.role == "supervised":
+            known[name] = torch.rand(size[: 1 + len(info.loops)]) < 0.5
+    for name, info in model.NODES.items():
+        for r in (model.RANGES[r] for r in info.loops if name in known):
+            if r.count in known:
+                there = torch.arange(r.first, r.last + 1) <= values[r.count][:, None]
+                known[name] &= known[r.count][:, None] & there
+    return values, known
+
+
+@pytest.mark.parametrize("path", GALLERY, ids=lambda p: p.stem)
+def test_a_step_and_its_queries(path: Path) -> None:
+    model = built(path)
+    values, known = rows_of(model)
+    draws = Draws(torch.Generator().manual_seed(1))
+    step = model(make_batch(model, values, known), draws)
+    assert step.bound.shape == (ROWS,)
+    assert bool(step.bound.isfinite().all())
+    step.objective.sum().backward()
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters() if p.requires_grad)
+    seen = {n: v[None] for n, v in values.items() if model.NODES[n].role != "supervised"}
+    drawn = model.draw_q(seen, {}, draws, SAMPLES)
+    log_q = torch.stack(list(model.log_q(drawn.values).values())).sum(0)
+    assert drawn.log_r.shape == (SAMPLES, ROWS)
+    torch.testing.assert_close(log_q, drawn.log_r, rtol=1e-5, atol=1e-4)
+    made = model.draw_p({}, {}, draws, SAMPLES, rows=ROWS)
+    assert all(bool(v.double().isfinite().all()) for v in made.values.values())
+
+
+@pytest.mark.parametrize(("name", "at"), [("dkf", "T = 20"), ("vrnn", "T = 10"), ("statistician", "N = 8")])
+def test_no_copy_is_written_out(name: str, at: str) -> None:
+    """The text is as long for many copies as for few."""
+    text = next(p for p in GALLERY if p.stem == name).read_text(encoding="utf-8")
+    few, many = (text.replace(at, f"{at[0]} = {n}") for n in (5, 1000))
+    lines = [len(driver.compile_source(Source("m.sgm", t)).text.splitlines()) for t in (few, many)]
+    assert lines[0] == lines[1]
+
+
+@pytest.mark.parametrize("path", GALLERY, ids=lambda p: p.stem)
+def test_each_loop_is_a_box_of_the_picture(path: Path) -> None:
+    model = driver.check(driver.read(path)).model
+    assert dot(model).count("subgraph") >= len(model.axes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [p for p in GALLERY if p.stem != "multi_mnist"], ids=lambda p: p.stem)
+def test_verify_agrees(path: Path) -> None:
+    assert verify(driver.read(path)).right
