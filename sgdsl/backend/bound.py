@@ -23,10 +23,13 @@ def emit_bound(step: Step) -> None:
     if any(key.kind == "message" for key, _ in plan.log_w.factors):
         text = f"labelled(batch.labelled, {text})"
     step.say(f"log_w = {text or 'batch.zeros'}")
-    nodes_first = sorted(plan.shares.items(), key=lambda item: any(n in plan.scopes.ranges for n in item[0]))
-    shares = {scope: share(step, s.own, s.whole, "share") for scope, s in nodes_first}
-    counts_first = sorted(plan.drawn_shares, key=lambda p: any(n in plan.scopes.ranges for n in p.scope))
-    drawn = {p.scope: share(step, p, None, "drawn_share") for p in counts_first}
+    in_loops = {
+        scope: any(n in plan.scopes.ranges for n in scope) for scope in plan.levels
+    }  # these need shares of counts
+    ordered = sorted(plan.shares, key=in_loops.__getitem__)
+    shares = {s: share(step, plan.shares[s].own, plan.shares[s].whole, "share") for s in ordered}
+    proposed = sorted(plan.drawn_shares, key=lambda p: in_loops[p.scope])
+    drawn = {p.scope: share(step, p, None, "drawn_share") for p in proposed}
     out.raw()
     out.raw("# bound", 8)
     call, summands = _estimate(step, shares, drawn)
@@ -92,11 +95,7 @@ def _f(step: Step, shares: dict[Scope, str]) -> list[Summand]:
         if scope:
             text, name = signed(step, terms), step.named.locals.new(f"f_{'_'.join(scope)}")
             step.say(f"{name} = {text}")
-            texts.append(
-                f"{step.level(scope)}.share({shares[scope]}, {name})"
-                if shares[scope]
-                else f"{step.level(scope)}.down({name})"
-            )
+            texts.append(_summed(step, scope, shares, name))
             summands.append(Summand(scope, name, shares[scope], "sample_weight"))
     rows = signed(step, levels.get((), []))
     constant = all(t.constant for t in levels.get((), []))
@@ -106,6 +105,12 @@ def _f(step: Step, shares: dict[Scope, str]) -> list[Summand]:
     text = " + ".join(texts)
     step.say(f"f = {total([(False, text), (False, rows)]) if rows and constant else text}")
     return summands
+
+
+def _summed(step: Step, scope: Scope, shares: Mapping[Scope, str], name: str) -> str:
+    """A variable of a level summed down to the rows, by the shares of its entries where these are not all 1."""
+    down = f"share({shares[scope]}, {name})" if shares[scope] else f"down({name})"
+    return f"{step.level(scope)}.{down}"
 
 
 def _log_v(step: Step) -> None:
@@ -135,8 +140,7 @@ def _drawn_log_w(step: Step, drawn: dict[Scope, str]) -> None:
     texts = []
     for key, scope in step.plan.labels:
         name = labelled_or_unknown(step, key, scope)
-        down = f"share({drawn[scope]}, {name})" if scope and drawn[scope] else f"down({name})"
-        texts.append(f"{step.level(scope)}.{down}" if scope else name)
+        texts.append(_summed(step, scope, drawn, name) if scope else name)
     step.say(f"drawn_log_w = {' + '.join(texts) or 'batch.zeros'}")
 
 

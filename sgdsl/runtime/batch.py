@@ -14,8 +14,8 @@ from sgdsl.runtime.facts import DUMMIES as DUMMIES
 from sgdsl.runtime.facts import Emitted
 from sgdsl.runtime.facts import NodeInfo as NodeInfo
 from sgdsl.runtime.grouping import group_table
-from sgdsl.runtime.levels import Level, Listed, list_entries, make_level, value_table
-from sgdsl.runtime.places import Together, together, view_index
+from sgdsl.runtime.levels import Level, Listed, value_table
+from sgdsl.runtime.places import Together, stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +167,8 @@ def make_levels(
         node: _listed(model, node, values, known, rows, dtype, device)
         for node in {n for level in model.LEVELS for n in level if n not in ranges}
     }
-    asked = dict.fromkeys(((), *model.LEVELS)) if ranges else model.LEVELS
-    found = {level: list_entries(level, rows, listed, ranges, device) for level in asked}
-    made = {}
-    for level in model.LEVELS:
-        below = {" ".join(other): found[other] for other in model.LEVELS if set(other) < set(level)}
-        made[" ".join(level)] = make_level(found[level], below, rows, listed, ranges)
-    views = {name: view_index(view, found, ranges) for name, view in model.VIEWS.items()}
     counts = {over.count: values[over.count][0] for over in model.OVERS.values() if over.count in values}
-    overs = {name: together(over, found, ranges, listed, counts) for name, over in model.OVERS.items()}
-    return made, views, overs
+    return stand(model.LEVELS, model.VIEWS, model.OVERS, rows, listed, ranges, counts, device)
 
 
 def _listed(

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from sgdsl.runtime.batch import Batch, NodeInfo
 from sgdsl.runtime.draws import Draws
-from sgdsl.runtime.levels import Copies, list_entries, make_level
-from sgdsl.runtime.places import Over, View, together, view_index
+from sgdsl.runtime.levels import Copies
+from sgdsl.runtime.places import Over, View, stand
 
 Values = Mapping[str, Tensor]
 Parameters = tuple[Tensor | float, ...]
@@ -54,26 +54,16 @@ def placed(model: Looped, rows: int, counts: Values, dtype: torch.dtype, device:
         name: replace(v, at=plain(v.at), sources=tuple(replace(s, of=plain(s.of)) for s in v.sources))
         for name, v in model.VIEWS.items()
     }
-    overs = {name: replace(o, of=plain(o.of), at=plain(o.at)) for name, o in model.OVERS.items()}
-    scopes = {(), *map(plain, model.LEVELS), *(v.at for v in views.values())}
-    scopes |= {s for o in overs.values() for s in (o.of, o.at)} | {s.of for v in views.values() for s in v.sources}
-    found = {scope: list_entries(scope, rows, {}, ranges, device) for scope in scopes}
-    levels = {}
-    for scope in scopes - {()}:
-        below = {" ".join(o): found[o] for o in scopes if o and set(o) < set(scope)}
-        levels[" ".join(scope)] = make_level(found[scope], below, rows, {}, ranges)
     known = {k: v[0] for k, v in counts.items()}
-    return Batch(
-        {},
-        {},
-        levels,
-        rows,
-        dtype,
-        views={name: view_index(v, found, ranges) for name, v in views.items()},
-        overs={
-            name: together(o, found, ranges, {}, known) for name, o in overs.items() if not o.count or o.count in known
-        },
-    )
+    overs = {
+        name: replace(o, of=plain(o.of), at=plain(o.at))
+        for name, o in model.OVERS.items()
+        if not o.count or o.count in known
+    }
+    scopes = {*map(plain, model.LEVELS), *(v.at for v in views.values())}
+    scopes |= {s for o in overs.values() for s in (o.of, o.at)} | {s.of for v in views.values() for s in v.sources}
+    levels, found, together = stand(sorted(scopes - {()}), views, overs, rows, {}, ranges, known, device)
+    return Batch({}, {}, levels, rows, dtype, views=found, overs=together)
 
 
 def entries(value: Tensor, samples: int, event: int) -> Tensor:

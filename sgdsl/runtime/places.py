@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sgdsl.runtime.levels import Copies, Entries, Level, Listed, value_at
+from sgdsl.runtime.levels import Copies, Entries, Level, Listed, list_entries, make_level, value_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,30 @@ def together(
     return Together(number, table, live)
 
 
+def stand(
+    scopes: Sequence[tuple[str, ...]],
+    views: Mapping[str, View],
+    overs: Mapping[str, Over],
+    rows: int,
+    listed: Mapping[str, Listed],
+    ranges: Mapping[str, Copies],
+    counts: Mapping[str, Tensor],
+    device: torch.device,
+) -> tuple[dict[str, Level], dict[str, Tensor], dict[str, Together]]:
+    """The levels of some scopes by name, and where views and reductions find their copies. `counts` as for together."""
+    asked = dict.fromkeys(((), *scopes)) if ranges else scopes
+    found = {scope: list_entries(scope, rows, listed, ranges, device) for scope in asked}
+    levels = {}
+    for scope in scopes:
+        below = {" ".join(other): found[other] for other in scopes if set(other) < set(scope)}
+        levels[" ".join(scope)] = make_level(found[scope], below, rows, listed, ranges)
+    return (
+        levels,
+        {name: view_index(view, found, ranges) for name, view in views.items()},
+        {name: together(over, found, ranges, listed, counts) for name, over in overs.items()},
+    )
+
+
 def _live(
     count: str,
     at: Entries,
@@ -183,22 +207,25 @@ def _live(
         value = value_at(listed[count], at.row, at.digit[count], at.digit, ranges)[0]
     else:
         value = counts[count].index_select(0, at.row)
-    return torch.arange(copies.first, copies.last + 1, device=at.row.device) <= value[:, None]
+    return reached(value, copies)
+
+
+def reached(value: Tensor, copies: Copies) -> Tensor:
+    """Which copies of a loop `1..k` are there for values of k, […] → […, copies]."""
+    return torch.arange(copies.first, copies.last + 1, device=value.device) <= value[..., None]
 
 
 def alive(level: Level, count: str, share: Tensor, copies: Copies) -> Tensor:
     """The weight with which each copy of a loop `1..k` is there, Σ_{k ≥ i} of the shares of k's values, which are [S or 1,
     entries] at the level of k alone: [S or 1, rows · copies]."""
-    places = torch.arange(copies.first, copies.last + 1, device=share.device)
-    there = torch.where(places <= level.values[count][0][:, None], share[..., None], 0.0)
+    there = torch.where(reached(level.values[count][0], copies), share[..., None], 0.0)
     found = there.new_zeros(len(share), level.sizes[""], copies.number).index_add(1, level.row, there)
     return found.flatten(1)
 
 
 def alive_where(value: Tensor, copies: Copies, like: Tensor) -> Tensor:
     """The same for a k that every row knows, [1, rows]: 1 or 0."""
-    places = torch.arange(copies.first, copies.last + 1, device=value.device)
-    return (places <= value[..., None]).flatten(1).to(like.dtype)
+    return reached(value, copies).flatten(1).to(like.dtype)
 
 
 def alive_at(level: Level, count: str, name: str, copies: Copies, like: Tensor) -> Tensor:
