@@ -71,7 +71,8 @@ class Doubly:
             step.say(step.call(method, ", ".join(names), owner="still"))
             step.view = None
         else:
-            step.say(f"{', '.join(names)} = stopped({', '.join(parameters)})")
+            left = ", ".join(names) if len(names) > 1 else f"({names[0]},)"
+            step.say(f"{left} = stopped({', '.join(parameters)})")
         return names
 
     # --- views ------------------------------------------------------------------------------------------------

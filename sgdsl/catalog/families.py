@@ -42,6 +42,8 @@ class FamilyRow:
 
 _LOC = ParameterRow("loc", "real", 0.0)
 _SCALE = ParameterRow("scale", "positive", 1.0)
+_RATE = ParameterRow("rate", "positive", 1.0)
+_CONCENTRATION = ParameterRow("concentration", "positive", 1.0)
 _TOTAL = ParameterRow("total_count", "positive")
 _LOGITS = ParameterRow("logits", "logits")
 
@@ -50,6 +52,23 @@ _ROWS = (
     FamilyRow("Laplace", ("real",), (_LOC, _SCALE), "laplace", True),
     FamilyRow("StudentT", ("real",), (ParameterRow("df", "degrees", 5.0), _LOC, _SCALE), "student_t", True),
     FamilyRow("LogNormal", ("positive",), (_LOC, _SCALE), "log_normal", True),
+    FamilyRow("Exponential", ("positive",), (_RATE,), "exponential", True),
+    FamilyRow("Gamma", ("positive",), (_CONCENTRATION, _RATE), "gamma", True),
+    FamilyRow(
+        "Beta",
+        ("unit",),
+        (ParameterRow("concentration1", "positive", 1.0), ParameterRow("concentration0", "positive", 1.0)),
+        "beta",
+        True,
+    ),
+    FamilyRow(
+        "ContinuousBernoulli",
+        ("unit",),
+        (ParameterRow("logits", "logits", 0.0),),
+        "continuous_bernoulli",
+        True,
+        (("probs", "logits", "bernoulli_logits"),),
+    ),
     FamilyRow(
         "Bernoulli",
         ("binary", "unit"),
@@ -66,7 +85,7 @@ _ROWS = (
         False,
         (("probs", "logits", "categorical_logits"),),
     ),
-    FamilyRow("Poisson", ("count",), (ParameterRow("rate", "positive", 1.0),), "poisson", False),
+    FamilyRow("Poisson", ("count",), (_RATE,), "poisson", False),
     FamilyRow(
         "NegativeBinomial",
         ("count",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sgdsl.base.diagnostics import Diagnostic, Label, Sink
+from sgdsl.base.diagnostics import Diagnostic, Sink
 from sgdsl.base.source import Span
 from sgdsl.catalog.families import FAMILIES, MADE
 from sgdsl.frontend import syntax
@@ -69,10 +69,7 @@ def _prior(draft: Draft, made: ir.Made, p: syntax.Factor) -> syntax.Factor:
 def _posterior(draft: Draft, made: ir.Made) -> syntax.Factor:
     node = draft.nodes[made.node]
     place, family = _place(draft, node), MADE[node.type.support]
-    if family not in FAMILIES:
-        raise refusal("E0190", f"`{node.name}` is {node.type}, and the family of a made q, {family}, is planned, not here yet",
-                      node.span, "has no q line", labels=[Label(draft.auto.span, "to be made")] if draft.auto.span else (),
-                      hint=f"write its line, `q({node.name} | …) = …`, or declare it real")  # fmt: skip
+    assert family in FAMILIES, f"{node.type} has a p, but no family for q"
     network, text = _network(draft, made, place)
     given = f" | {', '.join(made.given)}" if made.given else ""
     value = syntax.Call(syntax.Name(family, place), (syntax.Arg(None, network, place),), place)

@@ -9,10 +9,6 @@ from sgdsl.frontend.report import Refused, refusal
 _INSTEAD: dict[str, str] = {
     "for in a used model": "use a model without loops",
     "MultivariateNormal": "write `Normal`, or mix coordinates by a latent that they share",
-    "Exponential": "write `LogNormal`",
-    "Gamma": "write `LogNormal`",
-    "Beta": "write `Normal` on a real node, and `sigmoid` where it is read",
-    "ContinuousBernoulli": "write `Bernoulli`, which takes grey levels too",
     "DiscretizedLogistic": "write `Normal` with a fixed scale",
     "Dirichlet": "write `Normal` on a real node",
     "VonMises": "write `Normal` on a real node",
@@ -26,7 +22,7 @@ _INSTEAD: dict[str, str] = {
     "extern": "write `mlp`, `conv` or `deconv`",
 }
 PLANNED_FAMILIES = (
-    "MultivariateNormal", "Exponential", "Gamma", "Beta", "ContinuousBernoulli", "DiscretizedLogistic", "Dirichlet",
+    "MultivariateNormal", "DiscretizedLogistic", "Dirichlet",
     "VonMises", "VonMisesFisher", "Mixture", "Flow",
 )  # fmt: skip
 PLANNED_NETWORKS = ("resnet", "lstm", "embed", "transformer", "extern")

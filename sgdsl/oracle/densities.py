@@ -15,7 +15,7 @@ from sgdsl.middle import ir
 def domain(family: str, parameter: ir.Parameter, raw: Tensor, given: bool) -> Tensor:
     """Behind a head, table or learned tensor: softplus + floor; a given value is brought into the open domain."""
     match parameter.name:
-        case "scale" | "rate" | "total_count":
+        case "scale" | "rate" | "total_count" | "concentration" | "concentration1" | "concentration0":
             floor = parameter.floor if parameter.floor is not None else 1e-4
             return raw.clamp(min=1e-4) if given else functional.softplus(raw) + floor
         case "df":
@@ -39,6 +39,15 @@ def cell_log_prob(kind: ir.Type, family: str, at: Mapping[str, Tensor], value: T
             return (value * at["logits"].log_softmax(-1)).sum(-1)
         case "Categorical":
             return _categorical(at["logits"] if "logits" in at else at["probs"].log(), value.long() - kind.first)
+        case "Exponential":
+            return at["rate"].log() - at["rate"] * value
+        case "Gamma":
+            c, rate = at["concentration"], at["rate"]
+            return c * rate.log() + (c - 1) * value.log() - rate * value - torch.lgamma(c)
+        case "Beta":
+            return _beta(value, at["concentration1"], at["concentration0"])
+        case "ContinuousBernoulli":
+            return _tilted(value, *unit_tilt(at))
         case "Bernoulli" if "probs" in at:
             return value * at["probs"].log() + (1 - value) * torch.log1p(-at["probs"])
         case "Bernoulli":
@@ -69,6 +78,9 @@ def mean(kind: ir.Type, family: str, at: Mapping[str, Tensor]) -> Tensor:
         experts = mean(kind, family, {name: value for name, value in at.items() if name != "weights"})
         share = at["weights"].exp()
         return (share.reshape(*share.shape, *[1] * (experts.dim() - 2)) * experts).sum(1)
+    if family == "ContinuousBernoulli":
+        flat, tilt, safe = unit_tilt(at)
+        return torch.where(flat, 0.5 + tilt / 12, 1 / -torch.expm1(-safe) - 1 / safe)
     probs = at["probs"] if "probs" in at else at["logits"].sigmoid() if "logits" in at else None
     match family:
         case "Categorical":
@@ -82,6 +94,12 @@ def mean(kind: ir.Type, family: str, at: Mapping[str, Tensor]) -> Tensor:
             return at["loc"]
         case "LogNormal":
             return (at["loc"] + at["scale"] ** 2 / 2).exp()
+        case "Exponential":
+            return 1 / at["rate"]
+        case "Gamma":
+            return at["concentration"] / at["rate"]
+        case "Beta":
+            return at["concentration1"] / (at["concentration1"] + at["concentration0"])
         case "Poisson":
             return at["rate"]
         case "NegativeBinomial" | "ZeroInflatedNegativeBinomial":
@@ -90,6 +108,13 @@ def mean(kind: ir.Type, family: str, at: Mapping[str, Tensor]) -> Tensor:
             return counted * (1 - at["gate"]) if "gate" in at else counted
         case _:
             raise NotImplementedError(family)
+
+
+def unit_tilt(at: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Of a continuous Bernoulli, exp(tilt · v) on [0, 1]: whether it is nearly flat, the tilt, and 1 instead where it is."""
+    tilt = at["logits"] if "logits" in at else at["probs"].log() - torch.log1p(-at["probs"])
+    flat = tilt.abs() < 1e-4
+    return flat, tilt, torch.where(flat, 1.0, tilt)
 
 
 def _categorical(logits: Tensor, index: Tensor) -> Tensor:
@@ -106,6 +131,15 @@ def _student(value: Tensor, df: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
     z = (value - loc) / scale
     norm = torch.lgamma((df + 1) / 2) - torch.lgamma(df / 2) - 0.5 * (df * math.pi).log() - scale.log()
     return norm - (df + 1) / 2 * torch.log1p(z**2 / df)
+
+
+def _beta(value: Tensor, one: Tensor, zero: Tensor) -> Tensor:
+    total = torch.lgamma(one + zero) - torch.lgamma(one) - torch.lgamma(zero)
+    return total + (one - 1) * value.log() + (zero - 1) * torch.log1p(-value)
+
+
+def _tilted(value: Tensor, flat: Tensor, tilt: Tensor, safe: Tensor) -> Tensor:
+    return tilt * value - torch.where(flat, tilt / 2 + tilt**2 / 24, (torch.expm1(safe) / safe).log())
 
 
 def _negative_binomial(value: Tensor, total: Tensor, success: Tensor) -> Tensor:

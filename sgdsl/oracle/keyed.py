@@ -48,6 +48,21 @@ class Keyed:
     def log_normal(self, size: Sequence[int], loc: Any, scale: Any) -> Tensor:
         return self.located(size, loc, scale).exp()
 
+    def exponential(self, size: Sequence[int], rate: Any) -> Tensor:
+        return -self.uniform(size, rate).log() / torch.as_tensor(rate)
+
+    def gamma(self, size: Sequence[int], concentration: Any, rate: Any) -> Tensor:
+        share = self.uniform(size, concentration, rate)
+        return 2 * share * torch.as_tensor(concentration) / torch.as_tensor(rate)
+
+    def beta(self, size: Sequence[int], concentration1: Any, concentration0: Any) -> Tensor:
+        share = self.uniform(size, concentration1, concentration0)
+        one, zero = (torch.as_tensor(c, dtype=torch.float64).log() for c in (concentration1, concentration0))
+        return (one - zero + torch.logit(share)).sigmoid()
+
+    def continuous_bernoulli(self, size: Sequence[int], logits: Any) -> Tensor:
+        return (torch.as_tensor(logits) + torch.logit(self.uniform(size, logits))).sigmoid()
+
     def bernoulli(self, size: Sequence[int], logits: Any) -> Tensor:
         return (self.uniform(size, logits) < torch.as_tensor(logits).sigmoid()).double()
 
@@ -120,6 +135,11 @@ class Keyed:
                 return self.log_normal(size, at["loc"], at["scale"])
             case "Normal" | "Laplace":
                 return self.located(size, at["loc"], at["scale"])
+            case "Exponential" | "Gamma" | "Beta":
+                names = ("concentration1", "concentration0", "concentration", "rate")
+                return getattr(self, family.lower())(size, *(at[n] for n in names if n in at))  # type: ignore[no-any-return]
+            case "ContinuousBernoulli":
+                return self.continuous_bernoulli(size, binary_logits(at))
             case "StudentT":
                 return self.located(size, at["df"], at["loc"], at["scale"])
             case "Poisson":

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sgdsl.oracle.densities import unit_tilt
 from sgdsl.runtime.draws import Draws
 
 
@@ -55,9 +56,20 @@ class Drawn:
                 return (at["loc"] + at["scale"] * self.noise[0]).exp()
             case "student_t":
                 half = 0.5 * at["df"].expand(self.noise[1].shape)
-                slope = torch._standard_gamma_grad(half.detach(), self.noise[1])
-                gamma = self.noise[1] + slope * (half - half.detach())
-                return at["loc"] + at["scale"] * self.noise[0] * (half / gamma).sqrt()
+                return at["loc"] + at["scale"] * self.noise[0] * (half / _gamma_of(half, self.noise[1])).sqrt()
+            case "exponential":
+                return self.noise[0] / at["rate"]
+            case "gamma":
+                return _log_gamma_of(at["concentration"], *self.noise).exp() / at["rate"]
+            case "beta":
+                one = _log_gamma_of(at["concentration1"], *self.noise[:2])
+                return (one - _log_gamma_of(at["concentration0"], *self.noise[2:])).sigmoid()
+            case "continuous_bernoulli":
+                flat, tilt, safe = unit_tilt(at)
+                share = self.noise[0]
+                return torch.where(
+                    flat, share + share * (1 - share) * tilt / 2, torch.log1p(share * torch.expm1(safe)) / safe
+                )
             case "gumbel":
                 return ((class_logits(at) + self.noise[0]) / self.options[0]).softmax(-1)
             case "binary_gumbel":
@@ -68,6 +80,18 @@ class Drawn:
                 return _straight(self.value, binary_logits(at).sigmoid())
             case _:
                 return self.value
+
+
+def _gamma_of(concentration: Tensor, drawn: Tensor) -> Tensor:
+    """What was drawn, with its implicit slope along the concentration."""
+    slope = torch._standard_gamma_grad(concentration.detach(), drawn)
+    return drawn + slope * (concentration - concentration.detach())
+
+
+def _log_gamma_of(concentration: Tensor, above: Tensor, clock: Tensor) -> Tensor:
+    """log of a Gamma(c) from one of c + 1 and an exponential."""
+    c = concentration.expand(above.shape)
+    return _gamma_of(c + 1, above).log() - clock / c
 
 
 def _of_expert(parameter: Tensor, expert: Tensor) -> Tensor:
@@ -91,13 +115,19 @@ def _straight(hard: Tensor, soft: Tensor) -> Tensor:
 
 
 class _Gammas(Draws):
-    """Draws that remember the last gamma, which no value shows."""
+    """Draws that remember what no value shows: gammas and exponentials, those of the last draws."""
 
-    last: Tensor
+    hidden: list[Tensor]
 
     def _gamma(self, concentration: Tensor) -> Tensor:
-        self.last = super()._gamma(concentration)
-        return self.last
+        drawn = super()._gamma(concentration)
+        self.hidden.append(drawn.detach())
+        return drawn
+
+    def _exponential(self, out: Tensor) -> Tensor:
+        drawn = super()._exponential(out)
+        self.hidden.append(drawn.clone())
+        return drawn
 
 
 def _chosen(each: Drawn, value: Tensor) -> Drawn:
@@ -123,6 +153,7 @@ class Recorder:
         draw = getattr(self.draws, method)
 
         def record(size: Sequence[int], *args: Any) -> Tensor:
+            self.draws.hidden = []
             value: Tensor = draw(size, *args)
             with torch.no_grad():
                 self.given.append(self._taken(method, value.detach(), args))
@@ -140,9 +171,19 @@ class Recorder:
             case "log_normal":
                 return Drawn(method, value, ((value.log() - args[0]) / args[1],))
             case "student_t":
-                gamma = self.draws.last.detach()
+                gamma = self.draws.hidden[0]
                 half = 0.5 * torch.as_tensor(args[0], dtype=value.dtype)
                 return Drawn(method, value, ((value - args[1]) / args[2] / (half / gamma).sqrt(), gamma))
+            case "exponential":
+                return Drawn(method, value, (value * args[0],))
+            case "gamma" | "beta":
+                return Drawn(method, value, tuple(self.draws.hidden))
+            case "continuous_bernoulli":
+                flat, tilt, safe = unit_tilt({"logits": torch.as_tensor(args[0], dtype=value.dtype)})
+                share = torch.where(
+                    flat, value - value * (1 - value) * tilt / 2, torch.expm1(safe * value) / torch.expm1(safe)
+                )
+                return Drawn(method, value, (share,))
             case "gumbel":
                 return Drawn(method, value, (args[1] * value.log() - args[0],), (args[1],))
             case "binary_gumbel":

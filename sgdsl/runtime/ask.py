@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from sgdsl.runtime.batch import NodeInfo
 from sgdsl.runtime.densities_moments import Parameter, mean_of, variance_of
-from sgdsl.runtime.draws import Draws, Means
+from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.means import Means
 from sgdsl.runtime.networks import labelled, spread
 from sgdsl.runtime.queries import Drawn, Parameters, Queries
 

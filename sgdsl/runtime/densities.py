@@ -15,8 +15,12 @@ from sgdsl.runtime.densities_finite import (
 )
 from sgdsl.runtime.densities_moments import (
     bernoulli_mean,
+    beta_mean,
     categorical_mean,
+    continuous_bernoulli_mean,
     delta_mean,
+    exponential_mean,
+    gamma_mean,
     laplace_mean,
     log_normal_mean,
     negative_binomial_mean,
@@ -26,6 +30,7 @@ from sgdsl.runtime.densities_moments import (
     student_t_mean,
     zero_inflated_negative_binomial_mean,
 )
+from sgdsl.runtime.densities_positive import exponential_log_prob, gamma_log_prob
 from sgdsl.runtime.densities_real import (
     laplace_log_prob,
     log_normal_log_prob,
@@ -34,15 +39,24 @@ from sgdsl.runtime.densities_real import (
     normal_negative_entropy,
     student_t_log_prob,
 )
+from sgdsl.runtime.densities_unit import beta_log_prob, continuous_bernoulli_log_prob
 
 __all__ = [
     "bernoulli_log_prob",
     "bernoulli_mean",
+    "beta_log_prob",
+    "beta_mean",
     "categorical_log_prob",
     "categorical_log_prob_at",
     "categorical_mean",
     "categorical_soft_log_prob",
+    "continuous_bernoulli_log_prob",
+    "continuous_bernoulli_mean",
     "delta_mean",
+    "exponential_log_prob",
+    "exponential_mean",
+    "gamma_log_prob",
+    "gamma_mean",
     "laplace_log_prob",
     "laplace_mean",
     "log_normal_log_prob",

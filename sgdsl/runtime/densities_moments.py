@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from sgdsl.runtime.densities_unit import continuous_bernoulli_moments
+
 Parameter = Tensor | float
 
 
@@ -56,6 +58,41 @@ def student_t_variance(df: Parameter, loc: Parameter, scale: Parameter) -> Tenso
     degrees = full(df, loc, scale)
     ratio = torch.where(degrees > 2, degrees / (degrees - 2), torch.inf)
     return full(scale, df, loc).square() * ratio
+
+
+def exponential_mean(rate: Parameter) -> Tensor:
+    return 1 / full(rate)
+
+
+def exponential_variance(rate: Parameter) -> Tensor:
+    return 1 / full(rate).square()
+
+
+def gamma_mean(concentration: Parameter, rate: Parameter) -> Tensor:
+    return full(concentration, rate) / full(rate, concentration)
+
+
+def gamma_variance(concentration: Parameter, rate: Parameter) -> Tensor:
+    return full(concentration, rate) / full(rate, concentration).square()
+
+
+def beta_mean(concentration1: Parameter, concentration0: Parameter) -> Tensor:
+    one = full(concentration1, concentration0)
+    return one / (one + concentration0)
+
+
+def beta_variance(concentration1: Parameter, concentration0: Parameter) -> Tensor:
+    mean = beta_mean(concentration1, concentration0)
+    return mean * (1 - mean) / (full(concentration1, concentration0) + concentration0 + 1)
+
+
+def continuous_bernoulli_mean(logits: Parameter) -> Tensor:
+    """Not the probability that the logits stand for: the density on [0, 1] is proportional to exp(logits · value)."""
+    return continuous_bernoulli_moments(full(logits))[0]
+
+
+def continuous_bernoulli_variance(logits: Parameter) -> Tensor:
+    return continuous_bernoulli_moments(full(logits))[1]
 
 
 def bernoulli_mean(logits: Parameter) -> Tensor:
@@ -116,6 +153,10 @@ _MEANS: Mapping[str, Callable[..., Tensor]] = {
     "laplace": laplace_mean,
     "log_normal": log_normal_mean,
     "student_t": student_t_mean,
+    "exponential": exponential_mean,
+    "gamma": gamma_mean,
+    "beta": beta_mean,
+    "continuous_bernoulli": continuous_bernoulli_mean,
     "bernoulli": bernoulli_mean,
     "categorical": categorical_mean,
     "poisson": poisson_mean,
@@ -128,6 +169,10 @@ _VARIANCES: Mapping[str, Callable[..., Tensor]] = {
     "laplace": laplace_variance,
     "log_normal": log_normal_variance,
     "student_t": student_t_variance,
+    "exponential": exponential_variance,
+    "gamma": gamma_variance,
+    "beta": beta_variance,
+    "continuous_bernoulli": continuous_bernoulli_variance,
     "bernoulli": bernoulli_variance,
     "poisson": poisson_variance,
     "negative_binomial": negative_binomial_variance,

@@ -9,18 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sgdsl.runtime.densities_moments import (
-    Parameter,
-    categorical_mean,
-    laplace_mean,
-    log_normal_mean,
-    mixed,
-    negative_binomial_mean,
-    normal_mean,
-    poisson_mean,
-    student_t_mean,
-    zero_inflated_negative_binomial_mean,
-)
+from sgdsl.runtime.densities_moments import Parameter
+from sgdsl.runtime.densities_unit import continuous_bernoulli_quantile, opened
 
 MOST = 1e9  # the largest rate that counts are drawn at
 
@@ -28,7 +18,7 @@ MOST = 1e9  # the largest rate that counts are drawn at
 class Draws:
     """One method a family. `size` is the full shape of the draw, (S, entries, *event); logits of classes have one more
     dimension. Noise has the dtype and device of the parameters that are tensors, else the default dtype and the
-    generator's device. Normal, Laplace, LogNormal, StudentT, Delta and the relaxed draws pass gradients."""
+    generator's device. Draws of continuous families, Delta and the relaxed ones pass gradients."""
 
     def __init__(self, generator: torch.Generator) -> None:
         self.generator = generator
@@ -58,13 +48,33 @@ class Draws:
 
     def student_t(self, size: Sequence[int], df: Parameter, loc: Parameter, scale: Parameter) -> Tensor:
         noise = self._empty(size, df, loc, scale).normal_(generator=self.generator)
-        half = _full(0.5 * df, noise)
+        half = full_size(0.5 * df, noise)
         return _located(noise * (half / self._gamma(half)).sqrt(), loc, scale)
+
+    def exponential(self, size: Sequence[int], rate: Parameter) -> Tensor:
+        return self._exponential(self._empty(size, rate)) / rate
+
+    def gamma(self, size: Sequence[int], concentration: Parameter, rate: Parameter) -> Tensor:
+        """Kept in the range of the dtype."""
+        like = self._empty(size, concentration, rate)
+        limits = torch.finfo(like.dtype)
+        log_drawn = self._log_gamma(full_size(concentration, like)) - full_size(rate, like).log()
+        return log_drawn.clamp(math.log(limits.tiny), math.log(limits.max) - 1).exp()
+
+    def beta(self, size: Sequence[int], concentration1: Parameter, concentration0: Parameter) -> Tensor:
+        """Inside of (0, 1): the share of one gamma in two."""
+        like = self._empty(size, concentration1, concentration0)
+        one = self._log_gamma(full_size(concentration1, like))
+        return opened((one - self._log_gamma(full_size(concentration0, like))).sigmoid())
+
+    def continuous_bernoulli(self, size: Sequence[int], logits: Parameter) -> Tensor:
+        share = self._empty(size, logits).uniform_(generator=self.generator)
+        return continuous_bernoulli_quantile(share, full_size(logits, share))
 
     def bernoulli(self, size: Sequence[int], logits: Parameter) -> Tensor:
         """0.0 or 1.0."""
         noise = self._empty(size, logits).uniform_(generator=self.generator)
-        return (noise < _full(logits, noise).sigmoid()).to(noise.dtype)
+        return (noise < full_size(logits, noise).sigmoid()).to(noise.dtype)
 
     def categorical(self, size: Sequence[int], logits: Tensor) -> Tensor:
         """Indices, int64: the first of exponential clocks to ring."""
@@ -72,14 +82,14 @@ class Draws:
 
     def poisson(self, size: Sequence[int], rate: Parameter) -> Tensor:
         """Counts as floats; rates over 1e9 count as 1e9."""
-        full = _full(rate, self._empty(size, rate))
+        full = full_size(rate, self._empty(size, rate))
         return torch.poisson(full.detach().clamp(max=MOST), generator=self.generator)
 
     def negative_binomial(self, size: Sequence[int], total_count: Parameter, logits: Parameter) -> Tensor:
         """Counts as floats: Poisson with a Gamma rate, capped at 1e9."""
         like = self._empty(size, total_count, logits)
         with torch.no_grad():
-            rate = self._gamma(_full(total_count, like)) * _full(logits, like).exp()
+            rate = self._gamma(full_size(total_count, like)) * full_size(logits, like).exp()
         return self.poisson(size, rate)
 
     def zero_inflated_negative_binomial(
@@ -87,7 +97,7 @@ class Draws:
     ) -> Tensor:
         """Counts as floats: 0 with probability `gate`, else negative binomial."""
         noise = self._empty(size, total_count, logits, gate).uniform_(generator=self.generator)
-        count = self.negative_binomial(size, _full(total_count, noise), logits)
+        count = self.negative_binomial(size, full_size(total_count, noise), logits)
         return torch.where(noise < gate, 0.0, count)
 
     def resample(self, size: Sequence[int], log_w: Tensor) -> Tensor:
@@ -97,7 +107,7 @@ class Draws:
         return torch.searchsorted(edges, at * edges[:, -1:], right=True).clamp(max=len(log_w) - 1).t()
 
     def delta(self, size: Sequence[int], value: Parameter) -> Tensor:
-        return _full(value, self._empty(size, value))
+        return full_size(value, self._empty(size, value))
 
     def mixture(self, weights: Tensor, drawn: Tensor) -> Tensor:
         """One expert's draw in each entry: log weights [S or 1, entries or 1, experts], drawn [S, entries, experts, *event] →
@@ -126,7 +136,7 @@ class Draws:
     def binary_straight_through(self, size: Sequence[int], logits: Parameter) -> Tensor:
         """0.0 or 1.0, with the gradient of sigmoid(logits)."""
         hard = self.bernoulli(size, logits)
-        soft = _full(logits, hard).sigmoid()
+        soft = full_size(logits, hard).sigmoid()
         return (soft - soft.detach()) + hard
 
     def _empty(self, size: Sequence[int], *parameters: Parameter) -> Tensor:
@@ -144,65 +154,19 @@ class Draws:
         drawn = torch._standard_gamma(concentration.contiguous(), generator=self.generator)
         return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
 
+    def _log_gamma(self, concentration: Tensor) -> Tensor:
+        """log of Gamma(concentration, 1), reparameterised: Gamma(c) is Gamma(c + 1) · U^(1/c), which in logarithms does not
+        underflow for small c (Marsaglia and Tsang 2000)."""
+        above = self._gamma(concentration + 1).log()
+        return above - self._exponential(torch.empty_like(above)) / concentration
+
     def _perturbed(self, size: Sequence[int], logits: Tensor) -> Tensor:
         """logits + Gumbel noise, size + (k,)."""
         clocks = self._exponential(self._empty((*size, logits.shape[-1]), logits))
         return logits - clocks.log_()
 
 
-class Means(Draws):
-    """Takes the mean for every draw: of a class the likeliest, of a binary value, or a relaxed one, its probability."""
-
-    def normal(self, size: Sequence[int], loc: Parameter, scale: Parameter) -> Tensor:
-        return self._sized(size, normal_mean(loc, scale), loc, scale)
-
-    def laplace(self, size: Sequence[int], loc: Parameter, scale: Parameter) -> Tensor:
-        return self._sized(size, laplace_mean(loc, scale), loc, scale)
-
-    def log_normal(self, size: Sequence[int], loc: Parameter, scale: Parameter) -> Tensor:
-        return self._sized(size, log_normal_mean(loc, scale), loc, scale)
-
-    def student_t(self, size: Sequence[int], df: Parameter, loc: Parameter, scale: Parameter) -> Tensor:
-        return self._sized(size, student_t_mean(df, loc, scale), df, loc, scale)
-
-    def bernoulli(self, size: Sequence[int], logits: Parameter) -> Tensor:
-        return _full(logits, self._empty(size, logits)).sigmoid()
-
-    def categorical(self, size: Sequence[int], logits: Tensor) -> Tensor:
-        return logits.argmax(-1).expand(*size)
-
-    def poisson(self, size: Sequence[int], rate: Parameter) -> Tensor:
-        return self._sized(size, poisson_mean(rate), rate)
-
-    def negative_binomial(self, size: Sequence[int], total_count: Parameter, logits: Parameter) -> Tensor:
-        return self._sized(size, negative_binomial_mean(total_count, logits), total_count, logits)
-
-    def zero_inflated_negative_binomial(
-        self, size: Sequence[int], total_count: Parameter, logits: Parameter, gate: Parameter
-    ) -> Tensor:
-        mean = zero_inflated_negative_binomial_mean(total_count, logits, gate)
-        return self._sized(size, mean, total_count, logits, gate)
-
-    def mixture(self, weights: Tensor, drawn: Tensor) -> Tensor:
-        return mixed(weights, drawn)
-
-    def gumbel(self, size: Sequence[int], logits: Tensor, temperature: float) -> Tensor:
-        return categorical_mean(logits).expand(*size, -1)
-
-    def straight_through(self, size: Sequence[int], logits: Tensor) -> Tensor:
-        return categorical_mean(logits).expand(*size, -1)
-
-    def binary_gumbel(self, size: Sequence[int], logits: Parameter, temperature: float) -> Tensor:
-        return self.bernoulli(size, logits)
-
-    def binary_straight_through(self, size: Sequence[int], logits: Parameter) -> Tensor:
-        return self.bernoulli(size, logits)
-
-    def _sized(self, size: Sequence[int], mean: Tensor, *parameters: Parameter) -> Tensor:
-        return _full(mean, self._empty(size, *parameters))
-
-
-def _full(parameter: Parameter, like: Tensor) -> Tensor:
+def full_size(parameter: Parameter, like: Tensor) -> Tensor:
     """A parameter as a tensor of the size of `like`."""
     return torch.as_tensor(parameter, dtype=like.dtype, device=like.device).expand(like.shape)
 

@@ -13,7 +13,11 @@ from sgdsl.runtime.batch import Batch, NodeInfo, present_cells
 from sgdsl.runtime.copied import Carried, Copied, entries
 from sgdsl.runtime.densities import (
     bernoulli_log_prob,
+    beta_log_prob,
     categorical_log_prob,
+    continuous_bernoulli_log_prob,
+    exponential_log_prob,
+    gamma_log_prob,
     laplace_log_prob,
     log_normal_log_prob,
     negative_binomial_log_prob,
@@ -38,6 +42,10 @@ DENSITIES: Mapping[str, Callable[..., Tensor]] = {
     "laplace": laplace_log_prob,
     "student_t": student_t_log_prob,
     "log_normal": log_normal_log_prob,
+    "exponential": exponential_log_prob,
+    "gamma": gamma_log_prob,
+    "beta": beta_log_prob,
+    "continuous_bernoulli": continuous_bernoulli_log_prob,
     "bernoulli": bernoulli_log_prob,
     "categorical": categorical_log_prob,
     "poisson": poisson_log_prob,

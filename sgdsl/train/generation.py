@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime import ask
-from sgdsl.runtime.draws import Draws, Means
+from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.means import Means
 from sgdsl.runtime.queries import Queries
 from sgdsl.train.bind import Table
 from sgdsl.train.examine import spread_rows

@@ -17,7 +17,8 @@ from sgdsl.base.diagnostics import DiagnosticError
 from sgdsl.driver import Program
 from sgdsl.runtime import ask
 from sgdsl.runtime.batch import NodeInfo
-from sgdsl.runtime.draws import Draws, Means
+from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.means import Means
 from sgdsl.runtime.queries import Queries
 from sgdsl.train import checkpoint, diagnosis, run_folder
 from sgdsl.train.bind import Rules, Table, bind

@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 
 from sgdsl.runtime.batch import NodeInfo
+from sgdsl.runtime.densities_moments import MIXTURE
 from sgdsl.train.dataset import Array, Field, Mask
 
 Form = Literal["plain", "bytes", "bits"]
 TOLERANCE = 1e-4
+BETA_EDGE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,13 @@ def _single(values: Array) -> Array:
 
 
 def store(info: NodeInfo, values: Array, scale: int) -> Stored:
-    """Legal values in the smallest form that loses nothing: grey levels k / 255 as bytes, zeros and ones as bits."""
+    """Legal values in the smallest form that loses nothing: grey levels k / 255 as bytes, zeros and ones as bits. Of a
+    Beta moved into [1e-4, 1 − 1e-4], since its density at an end is 0 or infinite."""
     if info.integer:
         return Stored(values.astype(np.int64), "plain")
+    if any(family.removeprefix(MIXTURE) == "beta" for family in (info.family_p, info.family_q)):
+        inside = (values / scale).clip(BETA_EDGE, 1 - BETA_EDGE)
+        return Stored(inside.astype(np.float32), "plain")
     if scale == 255:
         return Stored(values.astype(np.uint8), "bytes")
     if info.support in ("unit", "binary"):

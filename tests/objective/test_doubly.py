@@ -179,6 +179,10 @@ objective {{ bound = iw, gradient = dreg }}
 FAMILIES = {
     "Laplace": ("real", "Normal", "Laplace(linear)"),
     "LogNormal": ("positive", "LogNormal", "LogNormal(linear)"),
+    "Exponential": ("positive", "Exponential", "Exponential(linear)"),
+    "Gamma": ("positive", "Gamma(2, 1)", "Gamma(linear)"),
+    "Beta": ("unit", "Beta(2, 3)", "Beta(linear)"),
+    "ContinuousBernoulli": ("unit", "ContinuousBernoulli", "ContinuousBernoulli(linear)"),
     "StudentT": ("real", "StudentT", "StudentT(linear)"),
     "the degrees of a StudentT": ("real", "StudentT", "StudentT(df = linear, loc = 0, scale = 1)"),
     "mixture": ("real", "Normal", "mixture(Normal(mlp(3)(x)), Normal(mlp(2)(x)))"),

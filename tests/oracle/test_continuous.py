@@ -23,9 +23,11 @@ def noise(seed: int) -> Draws:
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
-@pytest.mark.parametrize("name", ["families", "gauss_labels", "linear_gaussian", "expressions", "maps"])
+@pytest.mark.parametrize(
+    "name", ["families", "bounded_families", "gauss_labels", "linear_gaussian", "expressions", "maps"]
+)
 def test_bounds_are_their_definitions_draw_by_draw(name: str, bound: str) -> None:
-    """Protects every family inside a step (Laplace, LogNormal, Delta, StudentT, the counts, floors) and real labels,
+    """Protects every family inside a step (Laplace, LogNormal, Delta, StudentT, Gamma, Beta, the counts, floors) and real labels,
     functions, broadcasting, convolutions and norms, all patterns in one batch: the formula of section 1 on the recorded
     draws, densities from textbooks, networks from language.md."""
     compiled = program(name, bound)

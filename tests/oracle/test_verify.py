@@ -144,6 +144,7 @@ def test_a_random_program(seed: int) -> None:
         "groups_below",
         "relaxed",
         "families",
+        "bounded_families",
         "expressions",
         "maps",
         "missing",

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime.densities_moments import mean_of
-from sgdsl.runtime.draws import Draws, Means
+from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.means import Means
 from tests.runtime.families import COLUMNS, cells, draws
 
 

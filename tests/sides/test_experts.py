@@ -10,7 +10,7 @@ from sgdsl.runtime import experts
 from sgdsl.runtime.batch import make_batch
 from sgdsl.runtime.densities import laplace_log_prob, log_normal_log_prob, normal_log_prob, student_t_log_prob
 from sgdsl.runtime.densities_moments import mean_of, variance_of
-from sgdsl.runtime.draws import Means
+from sgdsl.runtime.means import Means
 from tests.sides.programs import double as double
 from tests.sides.programs import draws, module
 

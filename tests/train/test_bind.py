@@ -62,6 +62,16 @@ def test_zeros_and_ones_are_not_bytes() -> None:
     assert values(node("binary", shape=(2,)), np.array([[True, False]])) == [[1, 0]]
 
 
+@pytest.mark.parametrize("family", ["beta", "mixture_beta"])
+def test_shares_under_a_beta_are_moved_off_the_ends(family: str) -> None:
+    """A Beta's density at 0 and 1 is 0 or infinite: bytes, bits and numbers end 1e-4 inside; other cells keep their value."""
+    share = node("unit", shape=(2,), p=family)
+    for data in ([[0, 255], [51, 102]], [[0, 1], [0.2, 0.4]], [[0, 1], [1, 1]]):
+        found = np.array(values(share, np.array(data)))
+        assert np.allclose(found[0], [1e-4, 1 - 1e-4], rtol=0, atol=1e-7)
+    assert np.allclose(values(share, np.array([[0.0, 1.0], [0.2, 0.4]]))[1], [0.2, 0.4])
+
+
 def test_a_dark_image_is_read_as_the_training_data_was() -> None:
     """A question about an image whose bytes are all 0 and 1 must not take 1 for white."""
     dark = np.ones((1, 4, 4), np.uint8)

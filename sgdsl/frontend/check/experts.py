@@ -12,7 +12,8 @@ from sgdsl.frontend.report import Refused, refusal, report
 from sgdsl.middle import ir
 
 _DRAWS = {
-    "real": "real numbers", "positive": "positive numbers", "binary": "0 or 1", "class": "classes", "count": "counts",
+    "real": "real numbers", "positive": "positive numbers", "unit": "numbers in [0, 1]",
+    "binary": "0 or 1", "class": "classes", "count": "counts",
 }  # fmt: skip
 
 
@@ -73,6 +74,10 @@ def _holds(row: FamilyRow, node: ir.Node) -> bool:
 
 def _check_support(row: FamilyRow, node: ir.Node, name: syntax.Name) -> None:
     if node.type.support in row.supports or _holds(row, node):
+        if row.name == "Bernoulli" and node.type.support == "unit" and node.role == "latent":
+            raise refusal("E0302", f"`{node.name}` is {node.type}, and a Bernoulli is no density of it: it draws 0 or 1",
+                          name.span, "draws 0 or 1", labels=[Label(node.span, f"{node.type}, declared here")],
+                          hint="write `Beta` or `ContinuousBernoulli`; only data may be grey levels under Bernoulli")  # fmt: skip
         return
     draws = " or ".join(dict.fromkeys(_DRAWS[s] for s in row.supports if s in _DRAWS))
     fitting = [
