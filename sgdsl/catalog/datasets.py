@@ -9,7 +9,8 @@ from sgdsl.catalog.settings import DATA, SettingRow
 
 @dataclass(frozen=True, slots=True)
 class DatasetRow:
-    """`fields` empty: they are known once the files are read. `needs`: options that must be written."""
+    """`fields` empty: they are known once the files are read. `needs`: options that must be written; `install`: the
+    command for what its reader needs beyond sgdsl's own packages."""
 
     name: str
     help: str
@@ -17,6 +18,7 @@ class DatasetRow:
     fields: tuple[str, ...] = ()
     options: tuple[SettingRow, ...] = ()
     needs: tuple[str, ...] = ()
+    install: str = ""
 
     def option(self, name: str) -> SettingRow | None:
         """An own option, or one that all data sets have."""
@@ -43,6 +45,8 @@ _ROWS = (
     DatasetRow("npz", "the arrays of a .npz file", "sgdsl.train.data:npz", (), (_FILE,), ("file",)),
     DatasetRow("npy", "a folder of .npy files, each a field", "sgdsl.train.data:npy", (), (_ROOT,), ("root",)),
     DatasetRow("csv", "a table of text, a column a field", "sgdsl.train.formats.spreadsheet:table", (), _CSV, ("file",)),
+    DatasetRow("parquet", "a table of typed columns, or a folder that Hugging Face `datasets` saved",
+               "sgdsl.train.formats.columnar:parquet", (), (_ROOT,), ("root",), "pip install pyarrow"),
     DatasetRow("images", "a folder of pictures, a subfolder a class",
                "sgdsl.train.formats.folder:images", ("x", "y"), (_ROOT,), ("root",)),
     DatasetRow("svhn", "house numbers, cropped digits: train_32x32.mat and test_32x32.mat",

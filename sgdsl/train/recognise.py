@@ -6,20 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sgdsl.train.errors import data_error
+from sgdsl.train.formats.columnar_files import holds_tables
 from sgdsl.train.formats.folder import holds_pictures
 from sgdsl.train.formats.svhn import FILES, FULL_NUMBERS
 from sgdsl.train.formats.yaleb import holds_faces
 from sgdsl.train.idx import holds_idx
 
-ENDINGS = {".npz": "npz", ".npy": "npy", ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".mat": "svhn"}
+ENDINGS = {".npz": "npz", ".npy": "npy", ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".mat": "svhn",
+           ".parquet": "parquet"}  # fmt: skip
 FOLDERS: tuple[tuple[str, Callable[[Path], bool]], ...] = (
     ("idx", holds_idx),
     ("svhn", lambda top: any((top / name).exists() for name in (*FILES.values(), *FULL_NUMBERS))),
     ("yaleb", holds_faces),
     ("npy", lambda top: any(top.glob("*.npy"))),
+    ("parquet", holds_tables),
     ("images", holds_pictures),
 )
-KNOWN = "idx files, SVHN's .mat files, the tree CroppedYale, .npy files, or a folder of pictures for each class"
+KNOWN = (
+    "idx files, SVHN's .mat files, the tree CroppedYale, .npy or .parquet files, or a folder of pictures for each class"
+)
 
 
 def recognise(path: Path) -> tuple[str, dict[str, str]]:
@@ -37,4 +42,4 @@ def recognise(path: Path) -> tuple[str, dict[str, str]]:
         )
     name = ENDINGS.get(path.suffix.lower(), "npz")
     where = {"npy": path, "svhn": path.parent}.get(name, path)
-    return name, {"root" if name in ("npy", "svhn") else "file": str(where)}
+    return name, {"root" if name in ("npy", "svhn", "parquet") else "file": str(where)}

@@ -60,9 +60,13 @@ def _named(name: str, options: Mapping[str, Value]) -> Dataset:
         raise data_error("E0634", "the file has no `data` line, and no data was given", hint=hint)
     row = DATASETS[name]
     module, _, function = row.target.partition(":")
-    reader: Callable[..., Dataset] = getattr(import_module(module), function)
     try:
+        reader: Callable[..., Dataset] = getattr(import_module(module), function)
         return reader(**options)
+    except ModuleNotFoundError as error:
+        raise data_error(
+            "E0620", f"`{name}` is read with {error.name}, which is not installed", hint=row.install
+        ) from None
     except OSError as error:
         message = f"cannot read `{error.filename or name}`: {error.strerror or error}"
         raise data_error("E0620", message, hint="are its permissions and the disk in order?") from None

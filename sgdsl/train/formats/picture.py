@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def class_names(found: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def read_pictures(paths: Sequence[Path], place: Callable[[int], str]) -> Array:
+def read_pictures(paths: Sequence[Path | BytesIO], place: Callable[[int], str]) -> Array:
     """uint8 [rows, height, width], or [rows, 3, height, width]. `place`: what a message calls a row.
     Raises DataError: E0640 with every file that cannot be read or is not like the first, up to ten."""
     wrong: list[Diagnostic] = []
@@ -50,16 +51,15 @@ def read_pictures(paths: Sequence[Path], place: Callable[[int], str]) -> Array:
     return whole
 
 
-def _read(path: Path, place: str) -> tuple[Array, str]:
+def _read(path: Path | BytesIO, place: str) -> tuple[Array, str]:
     """One picture, channels in front, and its mode. Raises DataError: E0640."""
+    file = f"`{path}`" if isinstance(path, Path) else "this"
     try:
         with Image.open(path) as opened:
             mode = opened.mode
             if mode not in ("L", "1", "RGB", "P"):
-                message = f"{place}: `{path.name}` holds {WORDS.get(mode, mode)}: grey and colours of 8 bits are read"
-                raise data_error(
-                    "E0640", message, hint=f'`mogrify -alpha off -depth 8 {path.name}`, or Image.convert("RGB")'
-                )
+                message = f"{place}: {file} holds {WORDS.get(mode, mode)}: grey and colours of 8 bits are read"
+                raise data_error("E0640", message, hint='`mogrify -alpha off -depth 8 FILE`, or Image.convert("RGB")')
             image = np.asarray(opened.convert("RGB" if mode in ("P", "RGB") else "L"))
     except FileNotFoundError:
         raise data_error(
@@ -68,7 +68,7 @@ def _read(path: Path, place: str) -> tuple[Array, str]:
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = str(error).split("\n")[0]
         raise data_error(
-            "E0640", f"{place}: `{path}` is no whole picture: {reason}", hint="get the file again, or leave it out"
+            "E0640", f"{place}: {file} is no whole picture: {reason}", hint="get the file again, or leave it out"
         ) from None
     return (np.moveaxis(image, 2, 0) if image.ndim == 3 else image), mode
 
