@@ -31,7 +31,7 @@ seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Start of 
 data = click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="A .npz, .npy, .csv or .mat file, or a folder of idx files, faces or pictures, instead of the file's data.",
+    help="A .npz, .npy, .csv, .parquet or .mat file, or a folder of idx files, faces or pictures, instead of the file's data.",
 )
 bind = click.option("--bind", multiple=True, metavar="NODE=FIELD", help="The field that a node reads: --bind x=image.")
 

@@ -39,6 +39,9 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tens
         with safe_open(path, "pt", device=str(device)) as file:
             info = json.loads((file.metadata() or {})[INFO])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except FileNotFoundError:
+        message = f"there are no weights in `{path.parent.parent}`: the run was stopped before its first checkpoint"
+        raise run_error("E0662", message, hint="train it again: sgdsl run MODEL.sgm --out FOLDER --force") from None
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise run_error("E0662", f"cannot read `{path}`: {str(error).splitlines()[0]}") from None
     if not isinstance(info, dict) or info.get("format") != FORMAT:

@@ -59,7 +59,8 @@ def resumed(facts: Facts, path: Path, out: Path | None, state: State) -> Folder:
         message = f"`{path}` was trained on other rows"
         raise training_error("E0652", message, hint="resume with the data of the run")
     if not folder.checkpoint.exists():
-        raise training_error("E0652", f"`{path}` has no checkpoint to go on from", hint="start again with --force")
+        message = f"`{path}` has no checkpoint to go on from: it was stopped before the first one"
+        raise training_error("E0652", message, hint=f"start again: sgdsl run {folder.model} --out {path} --force")
     _restore(state, folder, facts.ready)
     run_folder.cut_metrics(folder, state.step)
     run_folder.resume(folder, facts.program, facts.config, facts.run)

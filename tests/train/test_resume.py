@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+import sgdsl
 from sgdsl.train import fit as fit_module
 from sgdsl.train.checkpoint import load
 from sgdsl.train.errors import Interrupted, RunError, TrainingError
@@ -147,3 +148,17 @@ def test_a_refused_resume_leaves_the_folder_as_it_was(fitted: Fit) -> None:
         with pytest.raises((TrainingError, RunError)):
             fitted(data, "train.epochs=3", text=text, resume=run.folder, **options)
     assert before == {p: p.read_bytes() for p in run.folder.rglob("*") if p.is_file()}
+
+
+def test_a_run_killed_before_its_first_checkpoint_says_so(fitted: Fit) -> None:
+    """Protects who finds a folder without weights: neither going on nor loading ends in a traceback, both say what to do."""
+    run = fitted(clusters())
+    for file in (run.folder / "checkpoints").iterdir():
+        file.unlink()
+    with pytest.raises(TrainingError, match="before the first one") as resumed:
+        fitted(clusters(), resume=run.folder)
+    with pytest.raises(RunError, match="before its first checkpoint") as loaded:
+        sgdsl.Run.load(run.folder)
+    assert codes(resumed) == ["E0652"]
+    assert codes(loaded) == ["E0662"]
+    assert all("--force" in e.value.diagnostics[0].hint for e in (resumed, loaded))
