@@ -35,7 +35,7 @@ def reshape(value: Tensor, height: int, width: int) -> Tensor:
 
 
 def _placed(at: Tensor, patch: tuple[int, int], canvas: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Half the sides of the patch on the canvas, (x, y), [S or 1, entries, 2]; its slant [S or 1, entries]; its centre, (x, y)."""
+    """Of the patch on the canvas half the sides (x, y) [S or 1, entries, 2], the slant [S or 1, entries], the centre (x, y)."""
     sides = at.new_tensor([patch[1] / canvas[1], patch[0] / canvas[0]])
     slant = at[..., 3] / 4 if at.shape[-1] > 3 else torch.zeros_like(at[..., 0])
     size = at[..., :1] / 4
@@ -45,7 +45,7 @@ def _placed(at: Tensor, patch: tuple[int, int], canvas: tuple[int, int]) -> tupl
 
 
 def _sampled(image: Tensor, scale: Tensor, slant: Tensor, centre: Tensor, height: int, width: int) -> Tensor:
-    """The image at (scale_x · x + slant · y + centre_x, scale_y · y + centre_y) for every (x, y) of a grid of cells over [−1, 1]²."""
+    """The image at (scale_x · x + slant · y + centre_x, scale_y · y + centre_y) for the cells (x, y) of a grid over [−1, 1]²."""
     lead = torch.broadcast_shapes(image.shape[:2], scale.shape[:2])
     channels = image.shape[-3]
     y, x = (_middles(n, scale) for n in (height, width))
