@@ -17,7 +17,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from PIL import Image
+
 from benchmarks.trainers import MODELS, machine
+from sgdsl.library import load
+from sgdsl.train.feed import read
 from sgdsl.train.run_folder import Folder
 
 MODEL = MODELS / "pose.sgm"
@@ -28,6 +34,8 @@ SETTINGS = {
     "train.epochs": "120",
     "train.precision": "bf16",
 }
+SHOWN = 16  # digits of the picture
+INK = 4  # what the model takes off the pasted logits
 Found = dict[str, Any]
 
 
@@ -35,7 +43,7 @@ def command(run: Folder, model: Path, root: Path, seed: int, more: list[str]) ->
     """Starts the run of a seed, or goes on with it."""
     words = [sys.executable, "-m", "sgdsl", "run"]
     if run.checkpoint.exists():
-        return [*words, "--resume", str(run.path)]
+        return [*words, "--resume", str(run.path), *(w for s in more for w in ("--set", s))]
     settings = {"data.root": f'"{root}"', **SETTINGS, "data.seed": str(seed), "train.seed": str(seed)}
     chosen = [*(f"{name}={value}" for name, value in settings.items()), *more]
     return [*words, str(model), "--out", str(run.path), "--force", *(w for s in chosen for w in ("--set", s))]
@@ -71,6 +79,22 @@ def finding(run: Folder, seed: int) -> Found:
     }
 
 
+def poses(run: Folder, file: Path) -> None:
+    """Held-out digits: the image, cropped at the mean of its pose, the patch that p makes of its code, and it put back."""
+    loaded = load(str(run.path))
+    dataset, table = loaded.rows()
+    rows = torch.from_numpy(np.asarray(dataset.test[:SHOWN]))
+    model, x = loaded.module, read(table.columns["x"], rows, None)[None]
+    with torch.no_grad():
+        at = model.parameters_q("at", {"x": x})[0]
+        seen = model.let_seen(x, at)
+        patch = model.let_patch(model.parameters_q("z", {"x": x, "at": at})[0])
+        back = model.decode_x(patch, at).sigmoid()
+    tiles = torch.cat([x, seen, (patch - INK).sigmoid(), back], 0)[:, :, 0]
+    sheet = torch.nn.functional.pad(tiles, (1, 1, 1, 1), value=0.4).permute(0, 2, 1, 3).reshape(4 * 30, -1)
+    Image.fromarray((255 * (1 - sheet)).byte().numpy()).resize((60 * SHOWN, 240)).save(file)
+
+
 def summary(found: list[Found]) -> Found:
     """Mean and standard deviation over the seeds that are there."""
     errors = {key: [f[key] for f in found] for key in ("error", "labels alone")}
@@ -89,6 +113,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--seeds", type=int, default=5, help="label seeds 0, 1, …")
     parser.add_argument("--out", type=Path, default=Path("runs/best"), help="a folder for the runs")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--picture", type=Path, help="digits of seed 0 with and without their pose")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="as in sgdsl run")
     options = parser.parse_args(words)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -106,3 +131,5 @@ def main(words: list[str]) -> None:
                 "settings": [*(f"{n}={v}" for n, v in SETTINGS.items()), *options.set],
             }
             options.json.write_text(json.dumps({**about, **summary(found)}, indent=2) + "\n")
+    if options.picture:
+        poses(Folder(options.out / "seed-0"), options.picture)
