@@ -242,7 +242,7 @@ class Code:
             case "dot":
                 a, b = self._aligned(expr.args)
                 return f"({a} * {b}).sum(-1)"
-            case "crop" | "paste":
+            case "crop" | "paste" | "reshape":
                 args = ", ".join(strip(self.tensor(a)) for a in expr.args)
                 return f"{expr.function}({args}, {sizes(expr.shape[1:])})"
             case "zeros":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 
 from sgdsl.catalog.shapes import Misfit, Shape, axis_of, broadcast, written
 
@@ -68,13 +69,18 @@ def _zeros(shapes: tuple[Shape, ...], axis: int | None) -> Shape:
 
 
 def _placed(shapes: tuple[Shape, ...], axis: int | None) -> Shape:
-    """A map and its place (a, u, v); the shape's last two sizes are those of `size`."""
+    """A map and its place (a, u, v), (a, u, v, k) or (a, u, v, k, b); the shape's last two sizes are those of `size`."""
     image, at = shapes
     if len(image) != 3:
         raise Misfit(f"{written(image)} is no map [c, h, w]")
-    if at != (3,):
-        raise Misfit(f"a place is (a, u, v), of shape [3], not {written(at)}")
+    if at not in ((3,), (4,), (5,)):
+        raise Misfit(f"a place is (a, u, v), of shape [3], or (a, u, v, k, b), of [4] or [5], not {written(at)}")
     return image
+
+
+def _reshaped(shapes: tuple[Shape, ...], axis: int | None) -> Shape:
+    """One channel for every height × width of cells: here a cell is one of 1 × 1."""
+    return (prod(shapes[0]), 1, 1)
 
 
 _ELEMENTWISE = ("exp", "log", "sqrt", "abs", "sigmoid", "tanh", "softplus", "relu", "square", "sin", "cos")
@@ -92,6 +98,7 @@ _ROWS = (
     FunctionRow(
         "paste", _placed, 2, 2, size=True, help="paste(patch, at, size = [h, w]): a canvas with the patch at `at`"
     ),
+    FunctionRow("reshape", _reshaped, size=True, help="reshape(v, size = [h, w]): the cells of v as a map [c, h, w]"),
     FunctionRow("zeros", _zeros, 1, None, help="zeros(n, …): zeros of that shape"),
 )
 

@@ -53,6 +53,8 @@ def call(expr: ir.Call, args: list[Tensor]) -> Tensor:
         return torch.zeros(1, *expr.shape, dtype=torch.float64)
     if expr.function in ("crop", "paste"):
         return place(expr.function, args[0].double(), args[1].double(), expr.shape[1], expr.shape[2])
+    if expr.function == "reshape":
+        return args[0].double().reshape(len(args[0]), *expr.shape)
     args = aligned(args)
     first = args[0]
     if expr.function in ELEMENTWISE:
@@ -96,19 +98,26 @@ def _reduce(function: str, value: Tensor, axis: int | None) -> Tensor:
 
 
 def place(function: str, image: Tensor, at: Tensor, height: int, width: int) -> Tensor:
-    """`crop` and `paste` [N or 1, c, height, width] as products of two matrices of hats, one a side."""
-    scale, centre = (at[:, 0] / 4).exp(), (at[:, 1:] / 2).tanh()
-    matrices = []
-    for new, old, middle in ((height, image.shape[-2], centre[:, 1]), (width, image.shape[-1], centre[:, 0])):
-        cells = (2 * torch.arange(new, dtype=torch.float64) + 1) / new - 1
-        if function == "crop":
-            seen = new / old * scale[:, None] * cells + middle[:, None]
-        else:
-            seen = (cells - middle[:, None]) / (old / new * scale[:, None])
-        cell = (seen + 1) * old / 2 - 0.5
-        matrices.append((1 - (cell[..., None] - torch.arange(old)).abs()).clamp(min=0))
-    rows, columns = matrices
-    return torch.einsum("nij,ncjk,nlk->ncil", *_rows(rows, image, columns))
+    """`crop` and `paste` [N or 1, c, height, width] as products of hats: one matrix for the rows, one a row for the columns."""
+    a, u, v, k, b = functional.pad(at, (0, 5 - at.shape[1]))[:, :, None, None].unbind(1)
+    y, x = ((2 * torch.arange(n, dtype=torch.float64) + 1) / n - 1 for n in (height, width))
+    y, right, down = y[:, None], (u / 2).tanh(), (v / 2).tanh()
+    sides = ((image.shape[-1], width, (a + b) / 4), (image.shape[-2], height, (a - b) / 4))
+    if function == "crop":
+        wide, high = (new / old * size.exp() for old, new, size in sides)
+        seen_x, seen_y = wide * (x + k / 4 * y) + right, high * y + down
+    else:
+        wide, high = (old / new * size.exp() for old, new, size in sides)
+        seen_y = (y - down) / high
+        seen_x = (x - right) / wide - k / 4 * seen_y
+    rows, columns = _hats(seen_y, image.shape[-2]), _hats(seen_x, image.shape[-1])
+    return torch.einsum("nij,ncjk,nilk->ncil", *_rows(rows[:, :, 0], image, columns))
+
+
+def _hats(seen: Tensor, cells: int) -> Tensor:
+    """What each of `cells` cells counts at a coordinate from −1 to 1: […] → […, cells]."""
+    cell = (seen + 1) * cells / 2 - 0.5
+    return (1 - (cell[..., None] - torch.arange(cells)).abs()).clamp(min=0)
 
 
 def _rows(*parts: Tensor) -> list[Tensor]:

@@ -115,6 +115,7 @@ CALLS = {
     "concat": "concat(last(z), last(z), last(z))", "zeros": "zeros(3) + z",
     "crop": "sum(crop(stack(stack(z, z, z)), z, size = [2, 2])) * z",
     "paste": "sum(paste(stack(stack(z, z, z)), z, size = [5, 6])) * z",
+    "reshape": "sum(reshape(concat(z, z), size = [2, 3])) * z",
 }  # fmt: skip
 
 

@@ -18,8 +18,8 @@ def image(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def place(a: float, u: float, v: float) -> Tensor:
-    return torch.tensor([[[a, u, v]]], dtype=torch.float64)
+def place(*cells: float) -> Tensor:
+    return torch.tensor([[cells]], dtype=torch.float64)
 
 
 def test_place_zero_of_equal_sizes_is_the_image() -> None:
@@ -57,7 +57,36 @@ def test_the_side_grows_by_exp_of_a_over_four() -> None:
     assert float(doubled.sum()) == pytest.approx(64)
 
 
-@pytest.mark.parametrize("at", [(0.7, 0.4, -0.3), (-0.6, -0.5, 0.2), (0.0, 0.21, 0.13)])
+def test_a_slant_moves_lower_rows_to_the_right() -> None:
+    """k = 4: a column becomes a diagonal, half the width further to the right at the lower edge; a row stays one."""
+    column = torch.zeros(1, 1, 1, 8, 8, dtype=torch.float64)
+    column[..., 4] = 1
+    slanted = paste(column, place(0, 0, 0, 4), 8, 8)[0, 0, 0]
+    middle = (slanted * torch.arange(8)).sum(1) / slanted.sum(1)
+    assert torch.allclose(middle[2:7], torch.tensor([2.5, 3.5, 4.5, 5.5, 6.5], dtype=torch.float64))
+    row = column.transpose(-1, -2)
+    assert torch.allclose(paste(row, place(0, 0, 0, 0.4), 8, 8)[0, 0, 0, :, 3:5], row[0, 0, 0, :, 3:5])
+
+
+def test_a_fifth_cell_makes_the_patch_wider_and_less_high() -> None:
+    """b = 4 log 2 of a patch of 4 × 4: 8 columns, 2 rows."""
+    found = paste(torch.ones(1, 1, 1, 4, 4, dtype=torch.float64), place(0, 0, 0, 0, 4 * math.log(2)), 16, 16)[0, 0, 0]
+    assert torch.allclose(found[7:9, 5:11], torch.ones(2, 6, dtype=torch.float64))
+    assert found[:6].abs().max() == 0
+    assert float(found.sum()) == pytest.approx(16)
+
+
+def test_cells_of_zero_change_nothing() -> None:
+    """A place of three cells is one of five whose last two are 0."""
+    x = image(1, 1, 2, 9, 6)
+    for function in (crop, paste):
+        short, long = function(x, place(0.3, -0.2, 0.5), 5, 8), function(x, place(0.3, -0.2, 0.5, 0, 0), 5, 8)
+        assert torch.allclose(short, long, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "at", [(0.7, 0.4, -0.3), (-0.6, -0.5, 0.2), (0.0, 0.21, 0.13), (0.2, 0.1, -0.2, 0.9), (-0.3, 0.2, 0.1, -0.7, 0.5)]
+)
 def test_paste_then_crop_gives_the_patch_back(at: tuple[float, float, float]) -> None:
     """One undoes the other: exactly for what bilinear cells can say, a plane, away from the patch's edge."""
     rows, columns = torch.meshgrid(*[torch.linspace(0, 1, 12, dtype=torch.float64)] * 2, indexing="ij")
@@ -71,7 +100,7 @@ def test_gradient_through_the_place() -> None:
     x, patch, at = (
         image(1, 2, 1, 9, 9),
         image(1, 2, 1, 5, 4, seed=1),
-        torch.tensor([[[0.31, 0.17, -0.23], [-0.4, 0.6, 0.35]]]),
+        torch.tensor([[[0.31, 0.17, -0.23, 0.6, -0.3], [-0.4, 0.6, 0.35, -1.1, 0.45]]]),
     )
     at = at.double().requires_grad_()
     assert torch.autograd.gradcheck(lambda i, a: crop(i, a, 5, 4), (x.requires_grad_(), at), eps=1e-7, atol=1e-5)

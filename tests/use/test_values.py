@@ -261,6 +261,17 @@ def test_a_digit_on_a_canvas(tmp_path: Path) -> None:
     assert report.right, report
 
 
+def test_a_slanted_and_widened_digit_on_a_canvas(tmp_path: Path) -> None:
+    """The same with places of five cells, which the oracle does not make of two separate sides; `reshape` leaves the numbers."""
+    digit = DIGIT.replace("unit[16]", "unit[1, 4, 4]").replace("real[2]", "real")
+    canvas = CANVAS.replace("latent     at : real[3]", "latent     at : real[5]")
+    canvas = canvas.replace("z = z), at", "z = z) + reshape(0.1 * linear(16)(z), size = [4, 4]), at")
+    assert canvas.count("reshape") == 1
+    write(tmp_path, digit=digit, canvas=canvas)
+    report = verify(driver.read(tmp_path / "canvas.sgm"))
+    assert report.right, report
+
+
 def test_names_that_python_or_torch_have(tmp_path: Path) -> None:
     """A used model may be called as torch calls its attributes; its class as the emitted ones."""
     write(tmp_path, digit=DIGIT)

@@ -125,12 +125,22 @@ def _call(
         raise refusal("E0311", f"`{row.name}` needs a size", call.span, "no size", hint=row.help)
     try:
         shape = row.rule(tuple(a.shape for a in found), axis)
+        if row.name == "reshape":
+            shape = (_channels(shape[0], size), *size)
         shape = (*shape[: len(shape) - len(size)], *size)
         axis = None if axis is None else axis_of(axis, max(1, len(found[0].shape)))
     except Misfit as misfit:
         raise refusal("E0301", f"`{row.name}`: {misfit}", call.span, "shapes do not fit", labels=_shapes(found, context),
                       hint=row.help) from None  # fmt: skip
     return ir.Call(row.name, found, axis, shape, call.span)
+
+
+def _channels(cells: int, size: Shape) -> int:
+    """Of a map of that height and width. Raises Misfit."""
+    height, width = size
+    if cells % (height * width):
+        raise Misfit(f"{cells:,} cells are no number of maps of {height} × {width}")
+    return cells // (height * width)
 
 
 def _split(
