@@ -12,8 +12,8 @@ from torch import Tensor
 
 from sgdsl.runtime.densities_real import sum_event
 
-FLAT = 0.1  # logits nearer to 0 take the series of a continuous Bernoulli's moments and normaliser,
-FLAT_QUANTILE = 0.02  # and of its quantiles
+LINEAR = 0.1  # logits nearer to 0 take the series of a continuous Bernoulli's moments and normaliser,
+LINEAR_QUANTILE = 0.02  # and of its quantiles
 
 
 def beta_log_prob(
@@ -45,21 +45,21 @@ def _log_normaliser(logits: Tensor) -> Tensor:
     near, a = _halves(logits)
     series = near**2 / 6 - near**4 / 180 + near**6 / 2835
     exact = a + torch.log1p(-torch.exp(-2 * a)) - a.log() - math.log(2)
-    return 0.5 * logits + torch.where(logits.abs() < FLAT, series, exact)
+    return 0.5 * logits + torch.where(logits.abs() < LINEAR, series, exact)
 
 
 def continuous_bernoulli_moments(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of a continuous Bernoulli, each of the shape of the logits: the derivatives of its log-normaliser."""
     near, a = _halves(logits)
-    tilt = torch.where(logits.abs() < FLAT, near / 3 - near**3 / 45 + 2 * near**5 / 945, 1 / torch.tanh(a) - 1 / a)
+    tilt = torch.where(logits.abs() < LINEAR, near / 3 - near**3 / 45 + 2 * near**5 / 945, 1 / torch.tanh(a) - 1 / a)
     mean = 0.5 + 0.5 * torch.where(logits < 0, -tilt, tilt)
     exact = 1 / (a * a) - 1 / torch.sinh(a.clamp(max=40)).square()
-    return mean, 0.25 * torch.where(logits.abs() < FLAT, 1 / 3 - near * near / 15 + 2 * near**4 / 189, exact)
+    return mean, 0.25 * torch.where(logits.abs() < LINEAR, 1 / 3 - near * near / 15 + 2 * near**4 / 189, exact)
 
 
 def continuous_bernoulli_quantile(share: Tensor, logits: Tensor) -> Tensor:
     """The value below which a `share` of a continuous Bernoulli lies, with its gradient to the logits."""
-    steep = logits.abs() >= FLAT_QUANTILE
+    steep = logits.abs() >= LINEAR_QUANTILE
     a = torch.where(steep, logits.abs(), 1.0)
     # of positive logits, from the other end; log(1 + share (exp(a) − 1)) without an overflow
     exact = 1 + torch.log(share + (1 - share) * torch.exp(-a)) / a
@@ -72,5 +72,5 @@ def continuous_bernoulli_quantile(share: Tensor, logits: Tensor) -> Tensor:
 
 def _halves(logits: Tensor) -> tuple[Tensor, Tensor]:
     """|logits| / 2 twice: for the series, 0 where it does not hold; for the closed form, ½ where that loses its digits."""
-    half, flat = 0.5 * logits.abs(), logits.abs() < FLAT
+    half, flat = 0.5 * logits.abs(), logits.abs() < LINEAR
     return torch.where(flat, half, 0.0), torch.where(flat, 0.5, half)
