@@ -119,7 +119,9 @@ class Valued:
         if not carriers:
             return text
         if text not in self.again:
-            row = f", row={self.level(scope)}.row" if scope else ""
+            assert self.plan.groups is not None
+            own = self.plan.groups.block(tuple(carriers))
+            row = f", row={self.index(scope, own)}" if scope != own else ""
             name = self.named.locals.new(f"{text}_recombined")
             self.say(f"{name} = weights.recombine({text}, {', '.join(map(quoted, carriers))}{row})")
             self.again[text] = name
@@ -171,15 +173,14 @@ class Valued:
         """Compute a let, once, when it is first read."""
         if (name, ()) in self.made or self.view is not None or ("let", name) not in self.lets:
             return
-        if self.carry(name) and (name, ()) in self.made:
-            return
-        self.made[name, ()] = self.named.values[name]
-        if ("let", name) in self.methods:
-            outer, self.late = self.late, self.plan.groups is not None and name in self.plan.groups.late
-            self.say(self.call(self.methods["let", name], self.named.values[name]))
-            self.late = outer
-        else:
-            self.copies(self.model.let(name))
+        outer, self.late = self.late, self.plan.groups is not None and name in self.plan.groups.late
+        if not self.carry(name) or (name, ()) not in self.made:
+            self.made[name, ()] = self.named.values[name]
+            if ("let", name) in self.methods:
+                self.say(self.call(self.methods["let", name], self.named.values[name]))
+            else:
+                self.copies(self.model.let(name))
+        self.late = outer
 
     def carry(self, name: str) -> bool:
         """Whether a node or let is computed copy by copy; its loop is emitted when the first of its members is needed."""

@@ -134,7 +134,7 @@ def row_of(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) 
     free = [v for v in plan.draws if v not in told]
     drawn = dict.fromkeys(v for v in free if plan.choices[v].drawn and not plan.choices[v].listed)
     parts = as_emitted(groups(graphs, plan.draws, known), plan.groups, drawn, known)
-    if parts and ((plan.bound, plan.marginal) != ("snis", "lse") or model.axes):
+    if parts and ((plan.bound, plan.marginal) != ("snis", "lse") or (model.axes and plan.groups is None)):
         parts = (Group(weighed.above, weighed.before),)
     scope: dict[str, tuple[str, ...]] = {n.name: () for n in model.nodes}
     reads: dict[str, frozenset[int]] = {n.name: frozenset() for n in model.nodes}
