@@ -68,7 +68,7 @@ def readings(model: ir.Model, draws: Names, weighed: Iterable[str], passing: Ite
             pieces = model.pieces("q", name)
             read = found.of(g for f in pieces for g in f.given)
             read = read if len(pieces) == 1 else dict.fromkeys(read, 0)
-            found.reads.update(dict.fromkeys((f.id for f in pieces), read))
+            found.reads.update(dict.fromkeys((name, *(f.id for f in pieces)), read))
             if name in passing:
                 carriers[name] = read
     return found

@@ -35,7 +35,7 @@ def test_verify_finds_a_sum_over_the_wrong_copies(monkeypatch: pytest.MonkeyPatc
     right = Level.down
     keep = lambda term: torch.cat([torch.zeros_like(term[:, :1]), term[:, 1:]], 1)  # noqa: E731
     monkeypatch.setattr(Level, "down", lambda self, term, level="": right(self, keep(term), level))
-    cases, _ = check_loops(looped(compiled, full.plan.choices))
+    cases, _ = check_loops(looped(compiled, full.plan))
     assert {case.what for case in cases if not case.right} == {"value", "gradient"}
 
 
