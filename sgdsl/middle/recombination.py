@@ -161,7 +161,8 @@ def _ungrouped(
     """The carriers of what labels may weigh, of labels and of lets, where nothing is late."""
     reads: dict[tuple[ir.Side, str], Names] = {(f.side, f.id): f.given for f in model.p}
     for f in model.q:  # the pieces of a node's copies are inferred together
-        reads["q", f.id] = tuple(dict.fromkeys(g for piece in model.pieces("q", f.node) for g in piece.given))
+        given = tuple(dict.fromkeys(g for piece in model.pieces("q", f.node) for g in piece.given))
+        reads["q", f.id] = reads["q", f.node] = given
     carriers: dict[str, Names] = {}
     above: dict[str, Names] = {}
     kin = Kin({v: i for i, v in enumerate(weighed)})

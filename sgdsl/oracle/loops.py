@@ -57,7 +57,7 @@ class Looped:
                 (*labels,),
             ]
         found = dict.fromkeys(
-            tuple(sorted({*s, *(k for n in s for k in self._counts(n))}, key=labels.index)) for s in some
+            tuple(sorted({*s, *(k for n in s for k in self._counts(n) if k in labels)}, key=labels.index)) for s in some
         )
         return list(found)
 
