@@ -115,10 +115,24 @@ def expand(log_w: Product, messages: Mapping[str, Message], ranges: Iterable[str
     return tuple(found)
 
 
-def blocks(found: Readings, weighed: Names, units: Iterable[Reading]) -> dict[str, Scope]:
-    """For each weighed draw the ranges of the loops, from outside in, whose copies are groups of their own: none of its factors and
-    units of log w reads two of these. `units`: what each log-factor of log w reads."""
-    model = found.model
+def ties(
+    found: Readings, weighed: Names, units: Iterable[tuple[Key, Scope]], messages: Mapping[str, Message]
+) -> list[tuple[str, Reading]]:
+    """What factors of q, by node or piece, and sums over the values of a node, make one group of."""
+    made: list[tuple[str, Reading]] = []
+    for v in weighed:
+        read, pieces = dict(found.reads[v]), found.model.pieces("q", v)
+        merge(read, found.carriers[v], 0 if len(pieces) > 1 else len(pieces[0].axes))
+        made.append((pieces[-1].id, read))
+    for key, _ in units:
+        name = f"sum over {messages[key.node].over}" if key.kind == "message" else key.node
+        made.append((name, found.key(key, messages)))
+    return made
+
+
+def blocks(model: ir.Model, weighed: Names, tied: Iterable[tuple[str, Reading]]) -> dict[str, Scope]:
+    """For each weighed draw the ranges of the loops, from outside in, whose copies are groups of their own: nothing ties two of
+    them."""
     first = {v: v for v in weighed}
     depth = {v: len(model.node(v).axes) for v in weighed}
 
@@ -127,14 +141,9 @@ def blocks(found: Readings, weighed: Names, units: Iterable[Reading]) -> dict[st
             v = first[v]
         return v
 
-    own: list[dict[str, int]] = []
-    for v in weighed:
-        read = dict(found.reads[v])
-        merge(read, {v: len(model.node(v).axes)}, 0 if len(model.pieces("q", v)) > 1 else len(model.node(v).axes))
-        own.append(read)
-    for unit in (*own, *units):
-        for v, reached in unit.items():
-            first[root(v)] = root(next(iter(unit)))
+    for _, reading in tied:
+        for v, reached in reading.items():
+            first[root(v)] = root(next(iter(reading)))
             depth[v] = min(depth[v], reached)
     members: dict[str, list[str]] = {}
     for v in weighed:
@@ -148,3 +157,19 @@ def _shared(model: ir.Model, nodes: Sequence[str], depth: int) -> Scope:
     while len({found[:depth] for found in axes}) > 1:
         depth -= 1
     return axes[0][:depth]
+
+
+def tied_by(model: ir.Model, node: str, tied: Iterable[tuple[str, Reading]]) -> str:
+    """What makes copies of a weighed draw one group: the nearest of what reads several of them, or one of them and a draw outside
+    of their loop."""
+    near, seen = [node], {node}
+    tied = list(tied)
+    while near:
+        v = near.pop(0)
+        for name, reading in tied:
+            if v in reading:
+                if min(reading.values()) < len(model.node(node).axes):
+                    return name
+                near += [u for u in reading if u not in seen]
+                seen |= reading.keys()
+    return ""

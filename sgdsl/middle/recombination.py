@@ -12,14 +12,14 @@ than its own is late.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.kin import Kin, Names, kin_of
-from sgdsl.middle.plates import Readings, blocks, expand, readings
+from sgdsl.middle.plates import Readings, blocks, expand, readings, tied_by, ties
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +133,16 @@ def recombination(
 ) -> Recombination | None:
     """None where every pattern of labels has one group at most. `drawn`: the nodes that vary from sample to sample; `ranges`:
     those of loops."""
-    supervised = [n.name for n in model.nodes if n.role == "supervised"]
-    above_labels = graphs.q.ancestors(*supervised)
     varying = set(drawn)
-    weighed = tuple(v for v in draws if v in above_labels and v in varying)
+    weighed = weighed_draws(model, graphs, draws, varying)
     if len(weighed) < 2 and not any(model.node(v).axes for v in weighed):
         return None
     found = _ungrouped(model, graphs, draws, weighed, varying, messages)
     units = expand(log_w, messages, ranges)
     joins = tuple(dict.fromkeys(found.key(key) for key, _ in units if len(found.key(key)) > 1))
     kin = kin_of(model, weighed, found.above, joins)
-    passing = (v for v in draws if v in varying or model.factor("q", v).family == "Delta")
-    read = readings(model, draws, weighed, passing)
-    loops = blocks(read, weighed, [read.key(key, messages) for key, _ in units]) if model.axes else {}
+    read = _readings(model, draws, weighed, varying)
+    loops = blocks(model, weighed, ties(read, weighed, units, messages)) if model.axes else {}
     if kin.together(weighed) and not any(loops.values()):
         return None
     units = units if any(loops.values()) else log_w.factors
@@ -153,6 +150,31 @@ def recombination(
     _find_late(made, model, graphs, draws, read)
     made.find_late_sums()
     return made
+
+
+def weighed_draws(model: ir.Model, graphs: Graphs, draws: Names, drawn: Collection[str]) -> Names:
+    """The drawn nodes that labels may weigh, in q's order."""
+    supervised = [n.name for n in model.nodes if n.role == "supervised"]
+    above_labels = graphs.q.ancestors(*supervised)
+    return tuple(v for v in draws if v in above_labels and v in drawn)
+
+
+def _readings(model: ir.Model, draws: Names, weighed: Names, drawn: Collection[str]) -> Readings:
+    passing = (v for v in draws if v in drawn or model.factor("q", v).family == "Delta")
+    return readings(model, draws, weighed, passing)
+
+
+def copies_tied(
+    model: ir.Model, graphs: Graphs, draws: Names, drawn: Collection[str], log_w: Product, messages: Mapping[str, Message]
+) -> dict[str, str]:
+    """Of each weighed draw in a loop whose copies are not all groups of their own what ties them: a factor of q, by its node or
+    piece, or a node whose values are summed over."""
+    weighed = weighed_draws(model, graphs, draws, drawn)
+    read = _readings(model, draws, weighed, drawn)
+    ranges = {r.name for v in weighed for r in model.node(v).axes}
+    tied = ties(read, weighed, expand(log_w, messages, ranges), messages)
+    loops = blocks(model, weighed, tied)
+    return {v: tied_by(model, v, tied) for v in weighed if len(loops[v]) < len(model.node(v).axes)}
 
 
 def _ungrouped(
