@@ -74,7 +74,7 @@ def readings(model: ir.Model, draws: Names, weighed: Iterable[str], passing: Ite
     return found
 
 
-def _lets(model: ir.Model) -> dict[str, Reading]:
+def _lets(model: ir.Model) -> Mapping[str, Reading]:
     """The nodes that lets read, through each other; lets may be on a cycle through other copies."""
     found: dict[str, dict[str, int]] = {let.name: {} for let in model.lets}
     changed = True

@@ -165,7 +165,12 @@ def _readings(model: ir.Model, draws: Names, weighed: Names, drawn: Collection[s
 
 
 def copies_tied(
-    model: ir.Model, graphs: Graphs, draws: Names, drawn: Collection[str], log_w: Product, messages: Mapping[str, Message]
+    model: ir.Model,
+    graphs: Graphs,
+    draws: Names,
+    drawn: Collection[str],
+    log_w: Product,
+    messages: Mapping[str, Message],
 ) -> dict[str, str]:
     """Of each weighed draw in a loop whose copies are not all groups of their own what ties them: a factor of q, by its node or
     piece, or a node whose values are summed over."""

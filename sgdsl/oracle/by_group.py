@@ -130,7 +130,9 @@ def placed_row(one: Placed, other: Placed, picks: Mapping[str, Tensor]) -> Group
     nothing = share.new_zeros(one.samples)
     recombined = f.pop(JOINT, nothing) if picks else nothing
     drawn = {n for n in compiled.chosen if one.kind(n) == "drawn"}
-    return GroupedRow(log_w, f, recombined, exact, picks, _scores(one, drawn - set(late)), _scores(other, drawn & set(late)))
+    return GroupedRow(
+        log_w, f, recombined, exact, picks, _scores(one, drawn - set(late)), _scores(other, drawn & set(late))
+    )
 
 
 def _name(groups: Groups, group: Group) -> str:
