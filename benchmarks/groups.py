@@ -3,7 +3,8 @@
     python -m benchmarks groups [--labels 16] [--samples 64] [--rows 2000] [--json groups.json]
 
 Independent labels, each behind a latent of its own: q(z_i | x) = Normal, q(y_i | z_i) = Bernoulli. Two decoders: x_i reads z_i
-(one group each), or one x reads all z (every group); written out, and in a loop over the labels. Exact values by Gauss-Hermite quadrature, a label at a time.
+(one group each), or one x reads all z (every group); written out, and in a loop over the labels. Exact
+values by Gauss-Hermite quadrature, a label at a time.
 """
 
 from __future__ import annotations

@@ -30,8 +30,9 @@ from sgdsl.middle.objective import (
 @dataclass(frozen=True, slots=True)
 class Notation:
     """How things are written. `name`: of a node; `total(index)`: Σ; `weight(letter w or w̄, number or "", copy or "", index)`;
-    `sample(number or "")`: a sample index; `copy(index)`: behind what there is for each copy, `every` of them; `quotient(above, below, whether below is one factor)`; `brackets` of a sum,
-    `parentheses` of a factor; `drawn(node, factor, what it is for or "")`; `copies(sum or product, loop)`: Σ over copies;
+    `sample(number or "")`: a sample index; `copy(index)`: behind what there is for each copy, `every` of them;
+    `quotient(above, below, whether below is one factor)`; `brackets` of a sum, `parentheses` of a factor;
+    `drawn(node, factor, what it is for or "")`; `copies(sum or product, loop)`: Σ over copies;
     `loop`: in words."""
 
     name: Callable[[str], str]

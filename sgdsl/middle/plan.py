@@ -136,7 +136,7 @@ def _groups(model: ir.Model, graphs: Graphs, plan: Plan) -> Recombination | None
 
 
 def differing(model: ir.Model, plan: Plan, term: Term) -> tuple[Key, ...]:
-    """The log-factors of the weight of a term's entries: of its level's share, and of those of the values of k in loops `1..k`."""
+    """The log-factors of the weight of a term's entries: of its level's share, and of those of the values of k in `1..k`."""
     counts = (model.axis(r.axis).count for n in term.level if (r := plan.scopes.ranges.get(n)))
     levels = dict.fromkeys((term.level, *((k,) for k in counts if k and k not in term.level and (k,) in plan.shares)))
     return tuple(dict.fromkeys(key for level in levels if level for key in plan.shares[level].differing))

@@ -228,7 +228,7 @@ def _meet(found: Recombination, reading: Mapping[str, int]) -> bool:
 
 
 def _place(found: Recombination, name: str, read: Iterable[str], varies: bool, meet: bool) -> None:
-    """A value that reads others is late, free, or has their carriers; `varies`: with noise of its own; `meet`: of several groups."""
+    """A value that reads others is late, free, or has their carriers; `varies`: with noise of its own; `meet`: of several."""
     read = tuple(read)
     carriers = found.union(read)
     late = meet or any(n in found.late for n in read) or not found.together(carriers) or found.mixed(read)

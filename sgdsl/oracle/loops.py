@@ -136,7 +136,7 @@ class KeyedPlaced(Placed):
 
 
 def _hand(of: Looped, keyed: Keyed, row: Mapping[str, Tensor], known: Known, samples: int) -> Hand:
-    """One row at the draws that its parameters make; the sample that each group takes in a recombination is one of its weights."""
+    """One row at the draws that its parameters make; the sample that a group takes in a recombination is one of its weights."""
     groups = of.flat.groups
     if groups.plan is None or samples == 1:
         return joint(KeyedPlaced(of, keyed, row, known, samples))

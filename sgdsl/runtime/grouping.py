@@ -129,7 +129,7 @@ def groups_of(
     known: set[str],
     every: set[str] | None = None,
 ) -> tuple[int, ...]:
-    """The group of each weighed node, for one pattern of labels: nodes of which a copy is known, and those of which `every` is."""
+    """The group of each weighed node, for one pattern of labels: nodes of which a copy is `known`, or `every` one."""
     every = known if every is None else every
     above_label: set[str] = set()  # unknown ancestors of known nodes, through unknown nodes
     for name in reversed(order):

@@ -2,8 +2,8 @@
 
 In a row, the unknown nodes before the known ones fall into groups that no factor of q ties together. Their weights multiply,
 so each group is averaged by itself, and what reads several is evaluated on recombinations, the sample of every group drawn
-from its own weights (docs/objective.md, section 2). A row with fewer than two groups keeps its samples as they are. Where copies
-of a loop are groups of their own, a value of theirs has an entry for each (row, copy), and their groups stand one behind the other.
+from its own weights (docs/objective.md, section 2). A row with fewer than two groups keeps its samples as they are. Where
+copies of a loop are groups of their own, a value has an entry for each (row, copy), and their groups stand one behind the other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sgdsl.runtime.grouping import Grouping
 
 
 class Part(NamedTuple):
-    """A summand of f that reads one group at most, and that group's log weights, [S or 1, rows] each, or [S or 1, rows · copies]."""
+    """A summand of f that reads one group at most, and that group's log weights, [S or 1, rows or rows · copies] each."""
 
     f: Tensor
     log_w: Tensor
@@ -88,8 +88,8 @@ class Weights:
 def weigh(
     grouping: Grouping, groups: Tensor, samples: int, draws: Draws, units: Iterable[tuple[Tensor, tuple[str, ...]]]
 ) -> Weights:
-    """The weights of a batch. `groups` as made by group_table; `units`: the factors of log w, [S or 1, rows or rows · copies] each,
-    with the weighed nodes that each reads."""
+    """The weights of a batch. `groups` as made by group_table; `units`: the factors of log w, [S or 1, rows or rows · copies]
+    each, with the weighed nodes that each reads."""
     place = grouping.places()
     count, rows = groups.shape
     first = next(iter(units := list(units)))[0]
@@ -179,7 +179,7 @@ def _spared(weights: Weights) -> Tensor:
 
 
 def _pairs(weights: Weights, parts: Sequence[Part], recombined: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Every summand as drawn with its weights, [S, rows or rows · copies]; the recombined one only where it was not recombined."""
+    """Every summand as drawn with its weights, [S, rows or rows · copies]; the recombined one only where it was not."""
     samples = weights.log_w.shape[1]
     plain = torch.where(weights.several, 0.0, recombined)
     fs = [f.expand(samples, -1) for f in (*(p.f for p in parts), plain)]

@@ -113,8 +113,8 @@ def test_it_is_a_lower_bound() -> None:
 
 
 def test_verify_finds_copies_that_share_a_choice_of_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects the comparison with the written-out model: where every copy takes the sample of its own number, values and gradients
-    are seen to be off, in rows that know two labels and in no others."""
+    """Protects the comparison with the written-out model: where every copy takes the sample of its own number, values and
+    gradients are seen to be off, in rows that know two labels and in no others."""
     text = (MODELS / "groups_counted.sgm").read_text()
     full = driver.check(Source("groups_counted.sgm", text), OVERRIDES["snis"])
     compiled = build(driver.emit(full), "snis")
@@ -152,11 +152,12 @@ def tied(text: str) -> Tensor | None:
 
 
 def test_copies_that_something_ties_are_one_group() -> None:
-    """A latent outside that each copy reads, the copy before, and a label that reads all copies: one group, as it is written out."""
+    """A latent outside that each copy reads, the copy before, and a label that reads all copies: one group, as written out."""
     shared = LOOP.replace("q(z[i] | x) ", "q(z[i] | x, u) ") + "latent u : class(2)\np(u) = Categorical\n"
     shared += "q(u | x) = Categorical(table) by score\n"
     chain = LOOP.replace("    q(z[i] | x)    = Categorical(table[i]) by score\n", "")
-    chain += "q(z[1] | x) = Categorical(table) by score\nfor i in 2..2 {\nq(z[i] | x, z[i - 1]) = Categorical(table) by score\n}\n"
+    chain += "q(z[1] | x) = Categorical(table) by score\n"
+    chain += "for i in 2..2 {\nq(z[i] | x, z[i - 1]) = Categorical(table) by score\n}\n"
     together = LOOP.replace("q(y[i] | z[i])", "q(y[i] | all, i)").replace("table[i])\n}", "mlp(2))\n}")
     together += "let all = stack(z[*])\n"
     assert tied(LOOP) is not None
