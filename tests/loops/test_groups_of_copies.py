@@ -13,14 +13,17 @@ from torch import Tensor
 
 from sgdsl import driver
 from sgdsl.base.source import Source
+from sgdsl.oracle.keyed import Keyed
 from sgdsl.oracle.loops import check_loops, looped
 from sgdsl.oracle.program import OVERRIDES, build
 from sgdsl.runtime.batch import make_batch
+from sgdsl.runtime.bounds import log_labels
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.grouping import NONE
 from sgdsl.runtime.groups import Weights
 from tests.objective.outcomes import Everything, everything, gradient, model_of
 
+ROOT = Path(__file__).parents[2]
 MODELS = Path(__file__).parent / "models"
 ALPHA = 0.4
 LOOP = """model plate
@@ -163,3 +166,57 @@ def test_copies_that_something_ties_are_one_group() -> None:
     assert tied(LOOP) is not None
     for text in (shared, chain, together):
         assert tied(text) is None
+
+
+SMALLER = (
+    ("64, 64]", "8, 8]"),
+    ("256", "5"),
+    ("conv(32, 32, 64)", "conv(2, 3)"),
+    ("deconv(64, 32, 32)", "deconv(3, 2)"),
+)
+TRAITS = ("smiling", "glasses", "beard")
+
+
+def ccvae(path: Path, bound: str) -> Any:
+    """The shipped model, or that without its loop, with smaller images and networks."""
+    text = path.read_text()
+    for large, small in SMALLER:
+        text = text.replace(large, small)
+    return model_of(text, *OVERRIDES[bound], "objective.samples=3", alpha=ALPHA)
+
+
+def trait(name: str) -> tuple[str, int | None]:
+    """As `same`, of the names of CCVAE."""
+    label = re.match(r"([pq]_)(smiling|glasses|beard)(\W.*)", name)
+    code = re.match(r"([pq]_z)([123])(.*)", name)
+    if label:
+        return f"{label[1]}y{label[3]}", TRAITS.index(label[2])
+    return (code[1] + code[3], int(code[2]) - 1) if code else (name, None)
+
+
+@pytest.mark.parametrize("bound", ["snis", "jensen", "iw", "clamped"])
+def test_ccvae_is_the_model_written_out(bound: str) -> None:
+    """Protects the shipped model, 15 lines with a loop, against the 27 lines without: bounds, gradients of every weight and
+    log q(labels | x), at the same draws and recombinations, all eight patterns of labels in one batch."""
+    loop = ccvae(ROOT / "models" / "ccvae.sgm", bound)
+    flat = ccvae(ROOT / "tests" / "loops" / "written" / "ccvae.sgm", bound)
+    own, out = dict(loop.named_parameters()), dict(flat.named_parameters())
+    with torch.no_grad():
+        for name, parameter in out.items():
+            stack, place = trait(name)
+            parameter.copy_(own[stack] if place is None else own[stack][place])
+    known = torch.tensor(list(itertools.product((False, True), repeat=3)))
+    x = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+    y = torch.arange(24).reshape(8, 3) % 2
+    one = loop(make_batch(loop, {"x": x, "y": y}, {"y": known}), Keyed(0.3))
+    labels = dict(zip(TRAITS, y.t(), strict=True))
+    batch = make_batch(flat, {"x": x, **labels}, dict(zip(TRAITS, known.t(), strict=True)))
+    other = flat(batch, Keyed(0.3))
+    torch.testing.assert_close(one.bound, other.bound, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(log_labels(one.log_w), log_labels(other.log_w), rtol=1e-12, atol=1e-12)
+    for step in (one, other):
+        (step.objective * torch.arange(1, 9)).sum().backward()
+    for name, parameter in out.items():
+        stack, place = trait(name)
+        slope = own[stack].grad if place is None else own[stack].grad[place]
+        torch.testing.assert_close(slope, parameter.grad, rtol=1e-9, atol=1e-9)
