@@ -166,7 +166,8 @@ class Valued:
         if key not in self.made:
             copies = self.plan.scopes.ranges[name].copies
             self.made[key] = self.named.locals.new(f"by_{word(name)}")
-            self.say(f'{self.made[key]} = by_copy({self.level(scope)}.copy["{name}"], {copies})')
+            level = self.level(scope)
+            self.say(f'{self.made[key]} = by_copy({level}.copy["{name}"], {copies}, {level}.most["{name}"])')
         return self.made[key]
 
     def let(self, name: str) -> None:

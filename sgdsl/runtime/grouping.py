@@ -102,14 +102,14 @@ def _patterns(
     """The group of each weighed node at each entry, found once a pattern of labels: [weighed, entries]."""
     names = list(masks)
     both = [m for pair in masks.values() for m in pair]
-    table = torch.stack(both, 1) if both else torch.zeros(entries, 0, dtype=torch.bool)
+    table = torch.stack(both, 1) if both else torch.zeros(entries, 0, dtype=torch.bool, device="cpu")
     patterns, which = _unique(table)
     columns = []
     for pattern in patterns.tolist():
         some = {n for n, known in zip(names, pattern[::2], strict=True) if known}
         every = {n for n, known in zip(names, pattern[1::2], strict=True) if known}
         columns.append(groups_of(part, nodes, order, some, every))
-    return torch.tensor(columns).reshape(len(columns), -1)[which].t()
+    return torch.tensor(columns, device="cpu").reshape(len(columns), -1)[which].t()
 
 
 def _unique(table: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,7 +117,7 @@ def _unique(table: Tensor) -> tuple[Tensor, Tensor]:
     if table.shape[1] >= BITS:
         found: tuple[Tensor, Tensor] = table.unique(dim=0, return_inverse=True)
         return found
-    bit = torch.arange(table.shape[1])
+    bit = torch.arange(table.shape[1], device="cpu")
     codes, which = (table.long() << bit).sum(1).unique(return_inverse=True)
     return (codes[:, None] >> bit & 1).bool(), which
 
