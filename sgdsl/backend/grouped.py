@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sgdsl.backend.alive import alive
+from sgdsl.backend.alive import alive_labels
 from sgdsl.backend.baselines import learned_scores, scored_by
 from sgdsl.backend.bound import check_shapes, emit_terms, total
 from sgdsl.backend.sampled import Summand, rest_scores
 from sgdsl.backend.step import Step, repr_scope
 from sgdsl.backend.weights import product, score, share
 from sgdsl.backend.writer import quoted, tuple_of
-from sgdsl.middle.elimination import Key, Product, Scope
+from sgdsl.middle.elimination import Key, Message, Product, Scope
 from sgdsl.middle.kin import Names
 from sgdsl.middle.plan import Term, differing
+from sgdsl.middle.plates import counted
 from sgdsl.middle.recombination import Recombination
 
 Shares = dict[tuple[Scope, bool], str]
@@ -34,13 +35,24 @@ def emit_weights(step: Step) -> None:
 
 def _unit(step: Step, groups: Recombination, key: Key, scope: Scope) -> str:
     """A factor of log w where its group stands: at the rows, or at copies of theirs that are groups of their own."""
-    text, own = product(step, Product(scope, ((key, scope),))), groups.block(groups.key(key))
+    if counted(key, groups.messages):
+        text = _of_count(step, groups.messages[key.node])
+    else:
+        text = product(step, Product(scope, ((key, scope),)))
     if key.kind == "message":
         at = f"batch.labelled[{step.level(scope)}.row]" if scope else "batch.labelled"
         text = f"labelled({at}, {text})"
-    if there := alive(step, scope):
+    if there := alive_labels(step, scope):
         text = f"weighted({there}, {text})"
-    return _down(step, text, scope, own)
+    return _down(step, text, scope, groups.block(groups.key(key)))
+
+
+def _of_count(step: Step, made: Message) -> str:
+    """The sum over a k without the labels of its copies."""
+    counts = {key for key, _ in counted(Key("message", made.name), step.messages)}
+    rest = Product(made.product.scope, tuple((k, s) for k, s in made.product.factors if k not in counts))
+    below = f", {repr_scope(made.scope)}" if made.scope else ""
+    return f"{step.level(rest.scope)}.log_sum({product(step, rest)}{below})"
 
 
 def _down(step: Step, text: str, scope: Scope, to: Scope) -> str:

@@ -36,7 +36,7 @@ class Readings:
         return found
 
     def key(self, key: Key, messages: Mapping[str, Message]) -> Reading:
-        """The weighed draws that a log-factor depends on."""
+        """The weighed draws that a log-factor depends on; sums up to each value of k are 0 or belong to one value."""
         found: dict[str, int] = {}
         if key.kind != "message":
             node = self.model.node(key.node)
@@ -44,6 +44,8 @@ class Readings:
             merge(found, self.carriers.get(node.name, {}), len(node.axes))
             return found
         scope = messages[key.node].scope
+        if is_upto(messages[key.node]):
+            return found
         for inner, _ in messages[key.node].product.factors:
             for node_name, depth in self.key(inner, messages).items():
                 kept = [r.name in scope for r in self.model.node(node_name).axes]
@@ -103,16 +105,26 @@ def _depth(model: ir.Model, let: ir.Let, read: str) -> int:
 
 
 def expand(log_w: Product, messages: Mapping[str, Message], ranges: Iterable[str]) -> tuple[tuple[Key, Scope], ...]:
-    """log w as a sum of log-factors of rows and of copies: sums over copies taken apart, but those up to each value of k."""
+    """log w as a sum of log-factors of rows and of copies: sums over copies taken apart. Those up to each value of an enumerated
+    k, too: rows that know labels of its copies know k, so that its sum has one value, of which `counted` are no part."""
     ranges, found, todo = set(ranges), [], list(log_w.factors)
     while todo:
         key, scope = todo.pop(0)
         message = messages[key.node] if key.kind == "message" else None
-        if message and message.over in ranges and not is_upto(message):
+        if message and message.over in ranges:
             todo = [*message.product.factors, *todo]
         else:
             found.append((key, scope))
+            todo = [*counted(key, messages), *todo]
     return tuple(found)
+
+
+def counted(key: Key, messages: Mapping[str, Message]) -> list[tuple[Key, Scope]]:
+    """Where a log-factor is the sum over a k, what it adds up over copies up to each value of k."""
+    if key.kind != "message":
+        return []
+    factors = messages[key.node].product.factors
+    return [(k, s) for k, s in factors if k.kind == "message" and is_upto(messages[k.node])]
 
 
 def ties(

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sgdsl.middle import ir
-from sgdsl.middle.elimination import Key, Message, Product, Scope
+from sgdsl.middle.elimination import Key, Message, Product, Scope, is_upto
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.kin import Kin, Names, kin_of
 from sgdsl.middle.plates import Readings, blocks, expand, readings, tied_by, ties
@@ -106,15 +106,16 @@ class Recombination:
         return self.kin.ordered(names)
 
     def add_up(self) -> None:
-        """What messages read, each after those it is made of."""
+        """What messages read, each after those it is made of. Of labels up to each value of k nothing that bears on a value: they
+        are known in rows that know k."""
         for name, message in self.messages.items():
-            self.sums[name] = self.product(message.product)
+            self.sums[name] = () if is_upto(message) else self.product(message.product)
 
     def find_late_sums(self) -> None:
         """The messages that are made of recombined draws, and those that read free values."""
         self.add_up()
         for name, message in self.messages.items():
-            keys = [key for key, _ in message.product.factors]
+            keys = [key for key, _ in message.product.factors if not is_upto(message)]
             if any(map(self._reads_free, keys)):
                 self.free_sums.add(name)
             apart = not self.together(self.sums[name]) or (bool(self.sums[name]) and name in self.free_sums)
@@ -145,7 +146,6 @@ def recombination(
     loops = blocks(model, weighed, ties(read, weighed, units, messages)) if model.axes else {}
     if kin.together(weighed) and not any(loops.values()):
         return None
-    units = units if any(loops.values()) else log_w.factors
     made = replace(found, joins=joins, kin=kin, loops=loops, units=units, sums={})
     _find_late(made, model, graphs, draws, read)
     made.find_late_sums()

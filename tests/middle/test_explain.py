@@ -125,7 +125,7 @@ def test_latex_is_read_by_a_renderer(path: Path) -> None:
         ("dkf", "encode_z_1 1, encode_z_t_2_20 19, decode_z_t_2_20 19, decode_x 20"),
         ("lamps", "decode_reading 30"),
         ("multi_mnist", "i=1..k: one pass of the 3 copies serves every k"),
-        ("multi_mnist", "w_s = Π_{i≤k} q(y[i] | seen[i])"),
+        ("multi_mnist", "w[i]_s = q(y[i] | seen[i])"),
         ("plate", "Π_{i=1..3} Σ_{y[i]} q(y[i] | x[i], c) q(v[i] | y[i], x[i])"),
         ("own_level", "k is a level of its own, 1..3, with the 3 copies at each value: p(z[i] | k) reads k"),
     ],
