@@ -3,7 +3,8 @@
     python -m benchmarks groups [--labels 16] [--samples 64] [--rows 2000] [--json groups.json]
 
 Independent labels, each behind a latent of its own: q(z_i | x) = Normal, q(y_i | z_i) = Bernoulli. Two decoders: x_i reads z_i
-(one group each), or one x reads all z (every group). Exact values by Gauss-Hermite quadrature, a label at a time.
+(one group each), or one x reads all z (every group); written out, and in a loop over the labels. Exact
+values by Gauss-Hermite quadrature, a label at a time.
 """
 
 from __future__ import annotations
@@ -30,8 +31,26 @@ ALPHA = 0.0
 NOISE = 4.0  # scale of the decoder that reads all groups
 
 
+def in_a_loop(labels: int, samples: int, all_groups: bool) -> driver.Checked:
+    """The same model, each label a copy."""
+    inside = "" if all_groups else "observed x[i] : real\np(x[i] | z[i]) = Normal(loc = z[i], scale = 1)\n"
+    outside = f"observed x : real\np(x | z) = Normal(loc = sum(z[*]), scale = {NOISE})\n" if all_groups else ""
+    text = f"""model independent
+given c : real[1]
+for i in 1..{labels} {{
+supervised y[i] : binary
+latent z[i] : real
+p(y[i]) = Bernoulli
+p(z[i]) = Normal
+q(z[i] | c) = Normal(loc = 0.5 * sum(c), scale = 1)
+q(y[i] | z[i]) = Bernoulli(logits = 2 * z[i])
+{inside}}}
+{outside}"""
+    return driver.check(Source("independent.sgm", text), [f"objective.samples={samples}"])
+
+
 def program(labels: int, samples: int, all_groups: bool) -> driver.Checked:
-    """The model; its only weights are the slopes of the labels."""
+    """The model; nothing in it is learned."""
     names = range(1, labels + 1)
     lines = ["model independent", "given c : real[1]"]
     for i in names:
@@ -76,9 +95,11 @@ def run(checked: driver.Checked, y: Tensor, rows: int, seed: int, joint: bool) -
         checked = replace(checked, plan=replace(checked.plan, groups=None))
     model: Any = load(driver.emit(checked).text, f"independent_{joint}").Model()
     model.alpha = ALPHA
-    values = {n: torch.ones(rows, *i.event) for n, i in model.NODES.items() if i.role in ("observed", "given")}
-    labels = {f"y{i + 1}": v.expand(rows) for i, v in enumerate(y)}
-    known = {n: torch.ones(rows, dtype=torch.bool) for n in labels}
+    here = {n: i for n, i in model.NODES.items() if i.role in ("observed", "given")}
+    values = {n: torch.ones(rows, *[len(y)] * len(i.loops), *i.event) for n, i in here.items()}
+    each = {f"y{i + 1}": v for i, v in enumerate(y)}
+    labels = {n: v.expand(rows, *v.shape) for n, v in ({"y": y} if "y" in model.NODES else each).items()}
+    known = {n: torch.ones(v.shape, dtype=torch.bool) for n, v in labels.items()}
     with torch.no_grad():
         step: Step = model(make_batch(model, values | labels, known), Draws(torch.Generator().manual_seed(seed)))
     return step
@@ -90,12 +111,12 @@ def errors(labels: int, samples: int, rows: int, seed: int = 0) -> dict[str, dic
     y = (torch.arange(labels) % 2).double()
     found: dict[str, dict[str, float]] = {}
     for all_groups in (False, True):
-        checked = program(labels, samples, all_groups)
         log_q, target = exact(y, all_groups)
-        for joint in (True, False):
-            step = run(checked, y, rows, seed, joint)
+        ways = [(program, True, "joint"), (program, False, "by group"), (in_a_loop, False, "in a loop, by group")]
+        for made, joint, how in ways:
+            step = run(made(labels, samples, all_groups), y, rows, seed, joint)
             bound, estimate = step.bound, log_labels(step.log_w)
-            name = f"{'all groups' if all_groups else 'one group'}, {'joint' if joint else 'by group'}"
+            name = f"{'all groups' if all_groups else 'one group'}, {how}"
             found[name] = {
                 "log q(labels | x)": float((estimate - log_q).square().mean().sqrt()),
                 "L": float((bound - target).square().mean().sqrt()),

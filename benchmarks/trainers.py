@@ -40,18 +40,20 @@ def trainer(text: str, rows: int, *overrides: str, known: float = 1.0) -> Traine
         model = build(program.text, program.model.name)
         random = np.random.default_rng(0)
         field = settings.data.names
-        arrays = {field.get(n, n): made(i, rows, random) for n, i in model.NODES.items() if i.role != "latent"}
+        copies = {n: tuple(model.RANGES[r].number for r in i.loops) for n, i in model.NODES.items()}
+        here = {n: i for n, i in model.NODES.items() if i.role != "latent"}
+        arrays = {field.get(n, n): made(i, rows, random, copies[n]) for n, i in here.items()}
         labels = [n for n, i in model.NODES.items() if i.role == "supervised"] if known < 1 else []
-        arrays |= {f"{field.get(n, n)}_known": random.random(rows) < known for n in labels}
+        arrays |= {f"{field.get(n, n)}_known": random.random((rows, *copies[n])) < known for n in labels}
         held_out = {name: values[:500] for name, values in arrays.items()}
         ready = prepare(program, model, settings, arrays, held_out)
         state, job = assemble(program, model, ready, settings)
     return Trainer(state, job, ready)
 
 
-def made(info: NodeInfo, rows: int, random: np.random.Generator) -> Any:
-    """Legal values of a node, [rows, *event]: grey levels are bytes, as images are read from files."""
-    shape = (rows, *info.event)
+def made(info: NodeInfo, rows: int, random: np.random.Generator, copies: tuple[int, ...] = ()) -> Any:
+    """Legal values of a node, [rows, copies …, *event]: grey levels are bytes, as images are read from files."""
+    shape = (rows, *copies, *info.event)
     match info.support:
         case "class" | "range" | "binary":
             every = np.arange(math.prod(shape)) % info.classes + info.first  # each value often enough to be labelled

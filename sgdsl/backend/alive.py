@@ -18,6 +18,21 @@ def alive(step: Step, scope: Scope, kind: str = "") -> str:
     return " * ".join(found)
 
 
+def alive_labels(step: Step, scope: Scope) -> str:
+    """The same of copies whose labels are known, where k is: 1 or 0."""
+    found = []
+    for name in scope:
+        count = step.model.axis(step.plan.scopes.ranges[name].axis).count if name in step.plan.scopes.ranges else None
+        if count:
+            key = ("labels alive", (name,))
+            if key not in step.made:
+                step.made[key] = step.named.locals.new(f"there_{name}")
+                text = f'alive_where(batch.values["{count}"], self.RANGES["{name}"], batch.zeros)'
+                step.say(f"{step.made[key]} = {text}")
+            found.append(step.raised(step.made[key], (name,), scope))
+    return " * ".join(found)
+
+
 def _alive(step: Step, name: str, count: str, own: Scope, kind: str) -> str:
     """The variable at the level of the range, with k where that is in it."""
     key = (f"{kind}alive", own)

@@ -30,18 +30,28 @@ def emit_facts(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan) -> None
     out.statement(f"ORDER_P = {tuple_of(quoted(n) for n in modelled)}", 4)
     out.statement(f"ORDER_Q = {tuple_of(quoted(n) for n in plan.draws)}", 4)
     if plan.groups:
-        _grouping(out, plan.groups)
+        _grouping(out, plan.groups, plan.scopes.ranges)
     emit_loops(out, model, graphs, plan.scopes, plan.messages)
     out.raw(f"samples = {plan.samples}", 4)
     out.raw("alpha = 0.0", 4)
 
 
-def _grouping(out: Writer, groups: Recombination) -> None:
+def _grouping(out: Writer, groups: Recombination, ranges: Mapping[str, ir.Range]) -> None:
     """Which draws may bear a weight, and what ties them."""
     weighed = tuple_of(map(quoted, groups.weighed))
     above = ", ".join(f"{quoted(v)}: {tuple_of(map(quoted, groups.above[v]))}" for v in groups.weighed)
     joins = tuple_of(tuple_of(map(quoted, join)) for join in groups.joins)
-    out.statement(f"GROUPS = Grouping(weighed={weighed}, above={{{above}}}, joins={joins})", 4)
+    loops = _copies(groups, ranges)
+    out.statement(f"GROUPS = Grouping(weighed={weighed}, above={{{above}}}, joins={joins}{loops})", 4)
+
+
+def _copies(groups: Recombination, ranges: Mapping[str, ir.Range]) -> str:
+    """Of nodes whose copies are groups of their own the loops, each with its number of copies."""
+    found = []
+    for v, loops in groups.loops.items():
+        inner = ", ".join(f"{quoted(r)}: {ranges[r].copies}" for r in loops)
+        found += [f"{quoted(v)}: {{{inner}}}"] if loops else []
+    return f", loops={{{', '.join(found)}}}" if found else ""
 
 
 def _node_info(model: ir.Model, graphs: Graphs, plan: Plan, node: ir.Node, sides: Mapping[ir.Side, bool]) -> list[str]:

@@ -50,8 +50,9 @@ def _loop(loop: Loop) -> str:
     return f"{_plain(loop.index)} = {loop.first}, \\ldots, {last}"
 
 
-def _weight(letter: str, number: str, index: str) -> str:
-    above = f"^{{({number})}}" if number else ""
+def _weight(letter: str, number: str, copy: str, index: str) -> str:
+    names = ", ".join(found for found in (number, copy) if found)
+    above = f"^{{({names})}}" if names else ""
     return f"{letter}{above}_{{{index}}}"
 
 
@@ -83,6 +84,8 @@ LATEX = Notation(
     loop=_loop,
     each="\\text{each }",
     weight=_weight,
+    copy=lambda index: f"[{index}]",
+    every="*",
     sample=_sample,
     quotient=lambda above, below, _: f"\\frac{{{above}}}{{{below}}}",
     drawn=_drawn,

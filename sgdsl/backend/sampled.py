@@ -15,13 +15,14 @@ from sgdsl.middle.plan import Term
 @dataclass(frozen=True, slots=True)
 class Summand:
     """A part of f at a level: the variables of its terms' sum and of its shares, and the weight of each sample, or of each
-    recombination."""
+    recombination, at the level `own`: that of copies which are groups of their own."""
 
     scope: Scope
     text: str
     share: str
     weight: str
     recombined: bool = False
+    own: Scope = ()
 
 
 def infer_sampled(step: Step, factor: ir.Factor, term: Term) -> None:
@@ -88,9 +89,11 @@ def _part(step: Step, summand: Summand, name: str) -> str:
     """What each entry of a node's level adds to the bound, of one summand: by the sample that it was drawn in."""
     scope, groups = step.plan.scopes[name], step.plan.groups
     weighted = f"weighted({summand.share}, {summand.text})"
+    if summand.own:
+        weighted = f"{weighted} * {step.level(summand.scope)}.up({summand.weight}, {repr_scope(summand.own)})"
     if summand.scope != scope:
         weighted = f"{step.level(summand.scope)}.down({weighted}, {repr_scope(scope)})"
-    text = f"{weighted} * {step.level(scope)}.up({summand.weight})"
+    text = weighted if summand.own else f"{weighted} * {step.level(scope)}.up({summand.weight})"
     if summand.recombined and groups and name not in groups.late and groups.carriers[name]:
         carriers = ", ".join(map(quoted, groups.carriers[name]))
         return f"weights.returned({text}, {carriers}, row={step.level(scope)}.row)"

@@ -119,7 +119,9 @@ class Valued:
         if not carriers:
             return text
         if text not in self.again:
-            row = f", row={self.level(scope)}.row" if scope else ""
+            assert self.plan.groups is not None
+            own = self.plan.groups.block(tuple(carriers))
+            row = f", row={self.index(scope, own)}" if scope != own else ""
             name = self.named.locals.new(f"{text}_recombined")
             self.say(f"{name} = weights.recombine({text}, {', '.join(map(quoted, carriers))}{row})")
             self.again[text] = name
@@ -164,22 +166,22 @@ class Valued:
         if key not in self.made:
             copies = self.plan.scopes.ranges[name].copies
             self.made[key] = self.named.locals.new(f"by_{word(name)}")
-            self.say(f'{self.made[key]} = by_copy({self.level(scope)}.copy["{name}"], {copies})')
+            level = self.level(scope)
+            self.say(f'{self.made[key]} = by_copy({level}.copy["{name}"], {copies}, {level}.most["{name}"])')
         return self.made[key]
 
     def let(self, name: str) -> None:
         """Compute a let, once, when it is first read."""
         if (name, ()) in self.made or self.view is not None or ("let", name) not in self.lets:
             return
-        if self.carry(name) and (name, ()) in self.made:
-            return
-        self.made[name, ()] = self.named.values[name]
-        if ("let", name) in self.methods:
-            outer, self.late = self.late, self.plan.groups is not None and name in self.plan.groups.late
-            self.say(self.call(self.methods["let", name], self.named.values[name]))
-            self.late = outer
-        else:
-            self.copies(self.model.let(name))
+        outer, self.late = self.late, self.plan.groups is not None and name in self.plan.groups.late
+        if not self.carry(name) or (name, ()) not in self.made:
+            self.made[name, ()] = self.named.values[name]
+            if ("let", name) in self.methods:
+                self.say(self.call(self.methods["let", name], self.named.values[name]))
+            else:
+                self.copies(self.model.let(name))
+        self.late = outer
 
     def carry(self, name: str) -> bool:
         """Whether a node or let is computed copy by copy; its loop is emitted when the first of its members is needed."""

@@ -70,7 +70,8 @@ def broken(text: str, indent: int, tail: str = "") -> list[str]:
     items = _split(inner, (", ",))
     if indent + 4 + len(inner) <= WIDTH and not inner.endswith(","):
         return [first, " " * (indent + 4) + inner, last]
-    comma = "," if len(items) > 1 or text[start] != "(" or _is_call(text, start) else ""
+    several = len(items) > 1 or inner.endswith(",")
+    comma = "," if several or text[start] != "(" or _is_call(text, start) else ""
     body = [line for item in items for line in broken(item.removesuffix(",").strip(), indent + 4, comma)]
     return [first, *body, last]
 

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Graphs
-from sgdsl.middle.groups import Group
-from sgdsl.middle.objective import Addend, Average, Draw, Log, Objective, Product, Sum, Weighting
+from sgdsl.middle.objective import Addend, Average, Draw, Log, Objective, Product, Sum, Weighting, in_loops
 from sgdsl.middle.plan import Plan
 from sgdsl.middle.row import Leaf, Row, row_of
 from sgdsl.middle.staged import Signed, levelled, mean, nested, over_group
@@ -21,7 +20,7 @@ from sgdsl.middle.staged import Signed, levelled, mean, nested, over_group
 def derive(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...], alpha: bool = True) -> Objective:
     """The bound of a row that knows `known`. `alpha`: False where α is 0."""
     row = row_of(model, graphs, plan, known)
-    weights = tuple(_weighting(row, part) for part in row.parts)
+    weights = tuple(_weighting(row, group) for group in range(len(row.parts)))
     match plan.bound, plan.marginal:
         case "iw", _:
             addends = _iw(row, weights)
@@ -48,13 +47,15 @@ def _draws(row: Row) -> Iterable[Draw]:
             )
 
 
-def _weighting(row: Row, part: Group) -> Weighting:
+def _weighting(row: Row, group: int) -> Weighting:
+    part, path, outer = row.parts[group], row.apart[group], row.bound(group)
     drawn = row.plan.scopes.ordered(row.drawn.keys() & set(part.members))
     values = [v for v in row.plan.scopes.ordered(part.members) if row.plan.choices[v].name == "enumerate"]
-    outer = tuple(v for v in values if not row.path(v))
-    whole = nested(row, [v for v in values if row.path(v)], row.labels((*values, *part.labels)))
+    inner = [v for v in values if v not in outer]
+    whole = nested(row, inner, row.labels((*values, *part.labels)), path=path)
     assert isinstance(whole, Product)
-    return Weighting(drawn, outer, part.labels, whole.factors)
+    names = tuple(map(row.copy, outer))
+    return Weighting(drawn, names, part.labels, whole.factors, tuple(map(row.loop, path)))
 
 
 def _exact(row: Row, node: str) -> list[Addend]:
@@ -77,7 +78,7 @@ def _f(row: Row, labels: Iterable[str]) -> list[Signed]:
 
 def _snis(row: Row, weights: tuple[Weighting, ...]) -> list[Addend]:
     """Σ w̄ f + (1 + α) Σ_g log mean w_g; a term stands under the average of the groups that it reads."""
-    labels = [Addend(Log(over_group(g, w)), 1, 1) for g, w in enumerate(weights)]
+    labels = [Addend(in_loops("sum", w.loops, Log(over_group(g, w))), 1, 1) for g, w in enumerate(weights)]
     return [*_averaged(row, weights), *labels]
 
 
@@ -85,15 +86,20 @@ def _averaged(row: Row, weights: tuple[Weighting, ...]) -> list[Addend]:
     """f under the average of each set of groups that its terms read; all of it where the model never has two groups."""
     apart = len(weights) != 1 or row.plan.groups is not None
     varying = {g for g, w in enumerate(weights) if w.drawn or w.values}
-    parts: dict[tuple[int, ...], list[Signed]] = {}
+    parts: dict[tuple[tuple[int, ...], tuple[tuple[int, int], ...]], list[Signed]] = {}
     for sign, term in _f(row, row.weighed.before):
         reads = {g for v in row.family(term) for g in row.reads[v]} if apart else {0}
-        parts.setdefault(tuple(sorted(reads & varying)), []).append((sign, term))
+        whole = tuple((g, own) for g, own in sorted(row.meets(term).items()) if g in reads & varying)
+        parts.setdefault((tuple(sorted(reads & varying)), whole), []).append((sign, term))
     found = []
-    for read in sorted(parts, key=lambda p: (len(p), p)):
-        bound = {c for g in read for c in weights[g].values}
-        body = levelled(row, parts[read], bound, weighed=True)
-        found.append(Addend(Average(read, body) if read else mean(row, body, (t for _, t in parts[read]))))
+    for read, whole in sorted(parts, key=lambda p: (len(p[0]), p)):
+        terms = parts[read, whole]
+        met = dict(whole)
+        path = max((row.apart[g][: met.get(g)] for g in read), key=len, default=())
+        bound = {c for g in read if g not in met for c in row.bound(g)}
+        body = levelled(row, terms, bound, weighed=True, path=path)
+        averaged = Average(read, body, whole) if read else mean(row, body, (t for _, t in terms))
+        found.append(Addend(in_loops("sum", map(row.loop, path), averaged)))
     return found
 
 

@@ -12,6 +12,7 @@ from sgdsl.middle.derive import derive
 from sgdsl.middle.estimators import Choice, Weighed, patterns, weigh
 from sgdsl.middle.evaluations import Evaluation, entries_of, evaluations
 from sgdsl.middle.graphs import Graphs
+from sgdsl.middle.grouped import grouped_in_words
 from sgdsl.middle.objective import Density, Objective, Weighting
 from sgdsl.middle.plan import Plan
 from sgdsl.middle.prefix import counts_in_words
@@ -176,7 +177,7 @@ def _pattern(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]
     title = _title(known, unknown)
     objective = derive(model, graphs, plan, known, alpha)
     nodes = tuple((name, _node(model, plan, weighed, name)) for name in plan.draws)
-    weights = f"{title}: {_weights(model, plan, weighed, objective.weights)}"
+    weights = f"{title}: {_weights(model, graphs, plan, weighed, objective.weights)}"
     return Pattern(title, known, unknown, objective, nodes, weights, evaluations(model, graphs, plan, known))
 
 
@@ -203,13 +204,13 @@ def _node(model: ir.Model, plan: Plan, weighed: Weighed, name: str) -> str:
     return f"{where}, {_drawn(choice).removeprefix('drawn, ')}"
 
 
-def _weights(model: ir.Model, plan: Plan, weighed: Weighed, groups: Sequence[Weighting]) -> str:
+def _weights(model: ir.Model, graphs: Graphs, plan: Plan, weighed: Weighed, groups: Sequence[Weighting]) -> str:
     """What the labels weigh, in words."""
     if not weighed.known:
         return f"no weights, the bound is the {'IWAE bound' if plan.bound == 'iw' else 'ELBO'}"
     if not weighed.before:
         return "weights constant, exact"
-    listed = [v for g in groups for v in g.values]
+    listed = [v for g in groups if not g.loops for v in g.values]
     listed += [v for v in weighed.above if model.node(v).axes and plan.choices[v].name == "enumerate"]
     finite = ", ".join(f"{_copied(model, v)} enumerated ({model.node(v).type.cardinality})" for v in listed)
     if not weighed.drawn:
@@ -220,8 +221,7 @@ def _weights(model: ir.Model, plan: Plan, weighed: Weighed, groups: Sequence[Wei
     beside = f"{finite}; " if finite else ""
     if plan.bound == "clamped":
         return f"{beside}no weights, {over} drawn without the label, S = {plan.samples}; write {advice} in q to use it"
-    parts = "; ".join(f"{_list(g.labels)} by {_list(g.drawn)}" for g in drawn)
-    apart = f", {len(drawn)} groups ({parts})" if len(drawn) > 1 else ""
+    apart = grouped_in_words(model, graphs, plan, drawn)
     return f"{beside}importance sampling over {over}{apart}, S = {plan.samples}; write {advice} in q to avoid it"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -29,9 +29,10 @@ from sgdsl.middle.objective import (
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """How things are written. `name`: of a node; `total(index)`: Σ; `weight(letter w or w̄, number or "", index)`;
-    `sample(number or "")`: a sample index; `quotient(above, below, whether below is one factor)`; `brackets` of a sum,
-    `parentheses` of a factor; `drawn(node, factor, what it is for or "")`; `copies(sum or product, loop)`: Σ over copies;
+    """How things are written. `name`: of a node; `total(index)`: Σ; `weight(letter w or w̄, number or "", copy or "", index)`;
+    `sample(number or "")`: a sample index; `copy(index)`: behind what there is for each copy, `every` of them;
+    `quotient(above, below, whether below is one factor)`; `brackets` of a sum, `parentheses` of a factor;
+    `drawn(node, factor, what it is for or "")`; `copies(sum or product, loop)`: Σ over copies;
     `loop`: in words."""
 
     name: Callable[[str], str]
@@ -51,7 +52,9 @@ class Notation:
     copies: Callable[[str, Loop], str]
     loop: Callable[[Loop], str]
     each: str
-    weight: Callable[[str, str, str], str]
+    weight: Callable[[str, str, str, str], str]
+    copy: Callable[[str], str]
+    every: str
     sample: Callable[[str], str]
     quotient: Callable[[str, str, bool], str]
     drawn: Callable[[str, str, str], str]
@@ -77,10 +80,10 @@ class Formula:
         """What w and w̄ are, a line a group that needs it."""
         lines, n = [], self.notation
         for group, weighting in enumerate(self.objective.weights):
-            used = any(isinstance(a.of, Average) and group in a.of.groups for a in self.objective.bound.addends)
+            used = any(isinstance(e, Average) and group in e.groups for e in parts(self.objective.bound))
             factors = self._text(Product(weighting.factors))
-            w, bar = self._symbol(group, "w", False), self._symbol(group, n.bar, False)
-            over = n.total(self._indices((group,), False))
+            w, bar = (self._symbol(group, letter, self._sample(group)) for letter in ("w", n.bar))
+            over = n.total(self._indices((group,), {group: self._sample(group)}))
             if weighting.drawn and (used or Weight(group) in parts(self.objective.bound)):
                 lines.append(f"{w} = {factors}" + (f"{n.comma}{bar} = {w} / {over} {w}" if used else ""))
             elif used and not weighting.drawn:
@@ -90,7 +93,8 @@ class Formula:
     @property
     def recombined(self) -> bool:
         """Whether a sum runs over the samples of several groups."""
-        return any(isinstance(a.of, Average) and self._apart(a.of.groups) for a in self.objective.bound.addends)
+        averages = (e for e in parts(self.objective.bound) if isinstance(e, Average))
+        return any(bool(e.whole) or self._apart(e.groups) for e in averages)
 
     def draws(self) -> list[str]:
         """How each node is drawn."""
@@ -152,9 +156,23 @@ class Formula:
     def _average(self, expr: Average) -> str:
         n, body = self.notation, self._text(expr.of)
         apart = self._apart(expr.groups)
-        weights = " ".join(self._symbol(g, n.bar, apart) for g in expr.groups)
+        whole = dict(expr.whole)
+        weights = " ".join(self._weights(g, self._sample(g, apart), whole.get(g)) for g in expr.groups)
         body = body if isinstance(expr.of, Sum) else f"{n.brackets[0]} {body} {n.brackets[1]}"
-        return f"{n.total(self._indices(expr.groups, apart))} {weights} {body}"
+        every = {
+            g: self._sample(g, apart) + (n.copy(self._places(g, whole[g])) if g in whole else "") for g in expr.groups
+        }
+        return f"{n.total(self._indices(expr.groups, every, whole))} {weights} {body}"
+
+    def _weights(self, group: int, sample: str, own: int | None) -> str:
+        """w̄ of a group; of all its copies behind its `own` first loops their product, the values of enumerated members summed
+        out."""
+        n, weighting = self.notation, self.objective.weights[group]
+        if own is None:
+            return self._symbol(group, n.bar, sample)
+        text = self._symbol(group, n.bar, sample + n.copy(self._places(group)))
+        text = f"{n.total(self._names(weighting.values))} {text}" if weighting.values else text
+        return " ".join((*(n.copies("product", loop) for loop in weighting.loops[own:]), text))
 
     def _apart(self, groups: Sequence[int]) -> bool:
         """Whether each group needs a sample index of its own."""
@@ -168,17 +186,30 @@ class Formula:
     def _weight(self, group: int) -> str:
         """w of a group, written out where nothing of it is drawn."""
         weighting = self.objective.weights[group]
-        return self._symbol(group, "w", False) if weighting.drawn else self._text(Product(weighting.factors))
+        if not weighting.drawn:
+            return self._text(Product(weighting.factors))
+        return self._symbol(group, "w", self._sample(group))
 
-    def _symbol(self, group: int, letter: str, apart: bool) -> str:
+    def _symbol(self, group: int, letter: str, sample: str) -> str:
+        """w̄ of a group, with its copy and its indices."""
         number = str(group + 1) if len(self.objective.weights) > 1 else ""
-        return self.notation.weight(letter, number, self._indices((group,), apart))
+        return self.notation.weight(letter, number, self._places(group), self._indices((group,), {group: sample}))
 
-    def _indices(self, groups: Sequence[int], apart: bool) -> str:
-        """The sample index of each group, `apart` one of its own, and its enumerated members."""
+    def _places(self, group: int, own: int | None = None) -> str:
+        """Which copy a group is of; behind its `own` first loops all."""
+        loops = self.objective.weights[group].loops
+        first = len(loops) if own is None else own
+        return ", ".join((*(loop.index for loop in loops[:first]), *[self.notation.every] * len(loops[first:])))
+
+    def _sample(self, group: int, apart: bool = False) -> str:
+        """The sample index of a group, `apart` one of its own; "" where nothing is drawn."""
+        drawn = self.objective.weights[group].drawn
+        return self.notation.sample(str(group + 1) if apart else "") if drawn else ""
+
+    def _indices(self, groups: Sequence[int], samples: Mapping[int, str], whole: Collection[int] = ()) -> str:
+        """The sample index of each group, and its enumerated members."""
         found: list[str] = []
         for group in groups:
-            weighting = self.objective.weights[group]
-            sample = [self.notation.sample(str(group + 1) if apart else "")] if weighting.drawn else []
-            found += [*sample, *map(self.notation.name, weighting.values)]
+            values = self.objective.weights[group].values if group not in whole else ()
+            found += [*([samples[group]] if samples[group] else []), *map(self.notation.name, values)]
         return ", ".join(found)

@@ -8,7 +8,7 @@ depends on. Copies of a loop are written with their index, `z[t - 1]`, which `Co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -120,10 +120,12 @@ class Mean:
 @dataclass(frozen=True, slots=True)
 class Average:
     """Σ ω of / Σ ω over the samples of each group, one independent of the other, and over the values of their enumerated
-    members; ω is the product of the groups' weights."""
+    members; ω is the product of the groups' weights. A group of a copy is that of the copy at hand; of `whole` = (group, n)
+    all copies in the loops behind its first n are meant, the values of their enumerated members summed out of ω."""
 
     groups: tuple[int, ...]
     of: Expr
+    whole: tuple[tuple[int, int], ...] = ()
 
 
 Expr = Density | Divergence | Weight | Log | Exp | Product | Quotient | Sum | Total | Copies | Mean | Average
@@ -152,6 +154,13 @@ def parts(expr: Expr) -> Iterator[Expr]:
             assert_never(expr)
 
 
+def in_loops(by: Literal["sum", "product"], loops: Iterable[Loop], expr: Expr) -> Expr:
+    """The sum or product over all copies of loops, from outside in."""
+    for loop in reversed(tuple(loops)):
+        expr = Copies(by, loop, expr)
+    return expr
+
+
 @dataclass(frozen=True, slots=True)
 class Draw:
     """`node` is drawn from q(node | given), once for each sample, each value of the enumerated nodes `each` and each copy of
@@ -165,13 +174,14 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Weighting:
-    """A group of weights: ω is the product of `factors`. `drawn`, `values`: its members that are drawn and, outside loops,
-    enumerated; `labels`: the known nodes that it is the weight of."""
+    """A group of weights: ω is the product of `factors`. `drawn`, `values`: its members that are drawn and, outside loops or
+    in its own, enumerated; `labels`: the known nodes that it is the weight of; `loops`: those of which each copy is a group."""
 
     drawn: tuple[str, ...]
     values: tuple[str, ...]
     labels: tuple[str, ...]
     factors: tuple[Expr, ...]
+    loops: tuple[Loop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,21 +114,32 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     found = Plan(
         draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, count
     )  # fmt: skip
-    return replace(found, groups=_groups(model, graphs, found), gradient=gradient)
+    groups = _groups(model, graphs, found)
+    apart = {level for level in groups.loops.values() if level} if groups else set()
+    levels = _ordered({*levels, *apart}, maker)
+    return replace(found, groups=groups, gradient=gradient, levels=levels)
 
 
 def _groups(model: ir.Model, graphs: Graphs, plan: Plan) -> Recombination | None:
     """Groups serve the default bound: the others are defined by the weight of a whole sample."""
-    if (plan.bound, plan.marginal) != ("snis", "lse") or plan.samples == 1 or model.axes:
+    if (plan.bound, plan.marginal) != ("snis", "lse") or plan.samples == 1:
         return None
     varying = [v for v in plan.draws if plan.choices[v].drawn]
-    found = recombination(model, graphs, plan.draws, varying, plan.log_w, {m.name: m for m in plan.messages})
+    messages = {m.name: m for m in plan.messages}
+    found = recombination(model, graphs, plan.draws, varying, plan.log_w, messages, plan.scopes.ranges)
     for term in plan.terms if found else ():
         assert found is not None
         mixed = term.side == "p" and not term.constant and found.mixed((term.node, *found.reads["p", term.node]))
-        if mixed and found.carried("p", term.node, plan.shares[term.scope].differing if term.scope else ()) is None:
+        if mixed and found.carried("p", term.node, differing(model, plan, term)) is None:
             found.late_terms.add(term.node)
     return found
+
+
+def differing(model: ir.Model, plan: Plan, term: Term) -> tuple[Key, ...]:
+    """The log-factors of the weight of a term's entries: of its level's share, and of those of the values of k in `1..k`."""
+    counts = (model.axis(r.axis).count for n in term.level if (r := plan.scopes.ranges.get(n)))
+    levels = dict.fromkeys((term.level, *((k,) for k in counts if k and k not in term.level and (k,) in plan.shares)))
+    return tuple(dict.fromkeys(key for level in levels if level for key in plan.shares[level].differing))
 
 
 def _terms(model: ir.Model, graphs: Graphs, scopes: Scopes) -> tuple[Term, ...]:
@@ -224,4 +235,9 @@ def _levels(
     found += [tuple(c for c in t.scope if c != t.node) for t in terms]
     factors = [(f, {r.name for r in factor_copies(f)}) for f in (*model.p, *model.q)]
     found += [scopes.ordered({*scopes.union(factor_reads(f)), *copies}) for f, copies in factors]
-    return tuple(sorted({s for s in found if s}, key=lambda s: (len(s), [maker.place[c] for c in s])))
+    return _ordered({s for s in found if s}, maker)
+
+
+def _ordered(levels: Iterable[Scope], maker: Eliminator) -> tuple[Scope, ...]:
+    """Small ones first."""
+    return tuple(sorted(levels, key=lambda s: (len(s), [maker.place[c] for c in s])))

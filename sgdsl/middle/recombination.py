@@ -5,17 +5,21 @@ Which groups a row has depends on its labels and is found at run time; what is d
 carriers of a value are the weighed draws that it depends on, up to the next weighed one. Carriers are together when no
 pattern of labels ever puts them into two groups. What reads carriers that are not together is late. So is what reads carriers
 and draws that have none, where it would be moved as one: those draws are read elsewhere too, as they stand.
+
+A name in a loop stands for the reader's own copy, where each copy is a group of its own (middle/plates.py); what reads others
+than its own is late.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from sgdsl.middle import ir
-from sgdsl.middle.elimination import Key, Message, Product
+from sgdsl.middle.elimination import Key, Message, Product, Scope, is_upto
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.kin import Kin, Names, kin_of
+from sgdsl.middle.plates import Readings, blocks, expand, readings, tied_by, ties
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,8 @@ class Recombination:
     carriers of each factor of log w, which are one group wherever they are weighed; `carriers`: of the value of every
     node and let; `late`: nodes and lets that are computed after recombination; `free`: values that vary and have no carriers;
     `late_terms`: factors of p that only their shares put after recombination; `sums`: the carriers of each message,
-    `late_sums`: those that are late, `free_sums`: those that read free values; `kin`: which carriers are together."""
+    `late_sums`: those that are late, `free_sums`: those that read free values; `kin`: which carriers are together; `loops`: of
+    each weighed draw those whose copies are groups of their own; `units`: the factors of log w, of rows and of copies."""
 
     weighed: Names
     above: Mapping[str, Names]
@@ -32,6 +37,8 @@ class Recombination:
     messages: Mapping[str, Message] = field(repr=False)
     reads: Mapping[tuple[ir.Side, str], Names] = field(repr=False)
     kin: Kin = field(repr=False)
+    loops: Mapping[str, Scope] = field(default_factory=dict)
+    units: tuple[tuple[Key, Scope], ...] = field(default=(), repr=False)
     carriers: dict[str, Names] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
     free: set[str] = field(default_factory=set)
@@ -47,6 +54,10 @@ class Recombination:
     def term(self, side: ir.Side, node: str) -> Names:
         """The carriers of a factor."""
         return self.union((node, *self.reads[side, node]))
+
+    def block(self, carriers: Names) -> Scope:
+        """The loops whose copies are groups of their own, of carriers that are together."""
+        return self.loops.get(carriers[0], ()) if carriers else ()
 
     def is_late(self, side: ir.Side, node: str) -> bool:
         """Whether a factor is evaluated on recombined draws."""
@@ -95,15 +106,16 @@ class Recombination:
         return self.kin.ordered(names)
 
     def add_up(self) -> None:
-        """What messages read, each after those it is made of."""
+        """What messages read, each after those it is made of. Of labels up to each value of k nothing that bears on a value: they
+        are known in rows that know k."""
         for name, message in self.messages.items():
-            self.sums[name] = self.product(message.product)
+            self.sums[name] = () if is_upto(message) else self.product(message.product)
 
     def find_late_sums(self) -> None:
         """The messages that are made of recombined draws, and those that read free values."""
         self.add_up()
         for name, message in self.messages.items():
-            keys = [key for key, _ in message.product.factors]
+            keys = [key for key, _ in message.product.factors if not is_upto(message)]
             if any(map(self._reads_free, keys)):
                 self.free_sums.add(name)
             apart = not self.together(self.sums[name]) or (bool(self.sums[name]) and name in self.free_sums)
@@ -118,15 +130,66 @@ def recombination(
     drawn: Iterable[str],
     log_w: Product,
     messages: Mapping[str, Message],
+    ranges: Iterable[str] = (),
 ) -> Recombination | None:
-    """None where every pattern of labels has one group at most. `drawn`: the nodes that vary from sample to sample."""
+    """None where every pattern of labels has one group at most. `drawn`: the nodes that vary from sample to sample; `ranges`:
+    those of loops."""
+    varying = set(drawn)
+    weighed = weighed_draws(model, graphs, draws, varying)
+    if len(weighed) < 2 and not any(model.node(v).axes for v in weighed):
+        return None
+    found = _ungrouped(model, graphs, draws, weighed, varying, messages)
+    units = expand(log_w, messages, ranges)
+    joins = tuple(dict.fromkeys(found.key(key) for key, _ in units if len(found.key(key)) > 1))
+    kin = kin_of(model, weighed, found.above, joins)
+    read = _readings(model, draws, weighed, varying)
+    loops = blocks(model, weighed, ties(read, weighed, units, messages)) if model.axes else {}
+    if kin.together(weighed) and not any(loops.values()):
+        return None
+    made = replace(found, joins=joins, kin=kin, loops=loops, units=units, sums={})
+    _find_late(made, model, graphs, draws, read)
+    made.find_late_sums()
+    return made
+
+
+def weighed_draws(model: ir.Model, graphs: Graphs, draws: Names, drawn: Collection[str]) -> Names:
+    """The drawn nodes that labels may weigh, in q's order."""
     supervised = [n.name for n in model.nodes if n.role == "supervised"]
     above_labels = graphs.q.ancestors(*supervised)
-    varying = set(drawn)
-    weighed = tuple(v for v in draws if v in above_labels and v in varying)
-    if len(weighed) < 2:
-        return None
-    reads: dict[tuple[ir.Side, str], Names] = {(f.side, f.node): f.given for f in (*model.p, *model.q)}
+    return tuple(v for v in draws if v in above_labels and v in drawn)
+
+
+def _readings(model: ir.Model, draws: Names, weighed: Names, drawn: Collection[str]) -> Readings:
+    passing = (v for v in draws if v in drawn or model.factor("q", v).family == "Delta")
+    return readings(model, draws, weighed, passing)
+
+
+def copies_tied(
+    model: ir.Model,
+    graphs: Graphs,
+    draws: Names,
+    drawn: Collection[str],
+    log_w: Product,
+    messages: Mapping[str, Message],
+) -> dict[str, str]:
+    """Of each weighed draw in a loop whose copies are not all groups of their own what ties them: a factor of q, by its node or
+    piece, or a node whose values are summed over."""
+    weighed = weighed_draws(model, graphs, draws, drawn)
+    read = _readings(model, draws, weighed, drawn)
+    ranges = {r.name for v in weighed for r in model.node(v).axes}
+    tied = ties(read, weighed, expand(log_w, messages, ranges), messages)
+    loops = blocks(model, weighed, tied)
+    return {v: tied_by(model, v, tied) for v in weighed if len(loops[v]) < len(model.node(v).axes)}
+
+
+def _ungrouped(
+    model: ir.Model, graphs: Graphs, draws: Names, weighed: Names, varying: set[str], messages: Mapping[str, Message]
+) -> Recombination:
+    """The carriers of what labels may weigh, of labels and of lets, where nothing is late."""
+    reads: dict[tuple[ir.Side, str], Names] = {(f.side, f.id): f.given for f in model.p}
+    for f in model.q:  # the pieces of a node's copies are inferred together
+        given = tuple(dict.fromkeys(g for piece in model.pieces("q", f.node) for g in piece.given))
+        reads["q", f.id] = reads["q", f.node] = given
     carriers: dict[str, Names] = {}
     above: dict[str, Names] = {}
     kin = Kin({v: i for i, v in enumerate(weighed)})
@@ -139,34 +202,36 @@ def recombination(
     for let in model.lets:
         inner = graphs.lets.contracted([let.name])
         carriers[let.name] = kin.ordered(c for p in inner for c in carriers.get(p, ()))
-    found = Recombination(weighed, above, (), messages, reads, kin, carriers)
+    carriers |= {f.id: carriers.get(f.node, ()) for f in (*model.p, *model.q) if f.piece}
+    found = Recombination(weighed, above, (), messages, reads, kin, carriers=carriers)
     found.add_up()
-    joins = tuple(dict.fromkeys(found.key(key) for key, _ in log_w.factors if len(found.key(key)) > 1))
-    kin = kin_of(model, weighed, above, joins)
-    if kin.together(weighed):
-        return None
-    made = Recombination(weighed, above, joins, messages, reads, kin, carriers)
-    _find_late(made, model, graphs, draws)
-    made.find_late_sums()
-    return made
+    return found
 
 
-def _find_late(found: Recombination, model: ir.Model, graphs: Graphs, draws: Names) -> None:
-    """Nodes below every label that read carriers which are not together, or carriers and values without any, and all below
-    them: they carry no weight."""
+def _find_late(found: Recombination, model: ir.Model, graphs: Graphs, draws: Names, read: Readings) -> None:
+    """Nodes below every label that read carriers which are not together, or carriers and values without any, or several copies
+    that are groups of their own, and all below them: they carry no weight."""
     for name in draws:
         if name in found.carriers and name not in found.kin.place:
             varies = model.factor("q", name).family != "Delta"
-            _place(found, name, graphs.parents("q", name), varies)
+            _place(found, name, graphs.parents("q", name), varies, _meet(found, read.reads[name]))
     for let in model.lets:
-        _place(found, let.name, graphs.lets.contracted([let.name]), False)
+        _place(found, let.name, graphs.lets.contracted([let.name]), False, _meet(found, read.of([let.name])))
+    for f in (*model.p, *model.q):
+        if f.piece and (f.node in found.late or any(found.loops.get(c) for c in found.carriers[f.id])):
+            found.late.add(f.id)
 
 
-def _place(found: Recombination, name: str, read: Iterable[str], varies: bool) -> None:
-    """A value that reads others is late, free, or has their carriers; `varies`: with noise of its own."""
+def _meet(found: Recombination, reading: Mapping[str, int]) -> bool:
+    """Whether copies that are groups of their own are read together."""
+    return any(depth < len(found.loops.get(carrier, ())) for carrier, depth in reading.items())
+
+
+def _place(found: Recombination, name: str, read: Iterable[str], varies: bool, meet: bool) -> None:
+    """A value that reads others is late, free, or has their carriers; `varies`: with noise of its own; `meet`: of several."""
     read = tuple(read)
     carriers = found.union(read)
-    late = any(n in found.late for n in read) or not found.together(carriers) or found.mixed(read)
+    late = meet or any(n in found.late for n in read) or not found.together(carriers) or found.mixed(read)
     found.carriers[name] = () if late else carriers
     if late:
         found.late.add(name)

@@ -11,6 +11,7 @@ from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.groups import Group, as_emitted, groups
 from sgdsl.middle.objective import Density, Divergence, Loop
 from sgdsl.middle.plan import Plan
+from sgdsl.middle.plates import Readings, readings
 from sgdsl.middle.written import copy_of, copy_text, written
 
 Path = tuple[ir.Range, ...]  # loops, from outside in
@@ -27,7 +28,8 @@ class Leaf:
 @dataclass(frozen=True, slots=True)
 class Row:
     """One pattern. `scope`: the unknown enumerated nodes that a node's value depends on, through draws too; `reads`: the
-    groups that it depends on; `drawn`: nodes that are drawn here; `exact`: known nodes whose log q is a constant."""
+    groups that it depends on; `drawn`: nodes that are drawn here; `exact`: known nodes whose log q is a constant; `apart`: of
+    each part the loops of which each copy is a group of its own; `readings`: which copies of these are read."""
 
     model: ir.Model
     graphs: Graphs
@@ -38,6 +40,8 @@ class Row:
     reads: Mapping[str, frozenset[int]]
     drawn: Mapping[str, None]
     exact: tuple[str, ...]
+    apart: tuple[Path, ...]
+    readings: Readings
 
     def density(self, factor: ir.Factor) -> Density:
         """A factor as written, copies with their indices."""
@@ -74,6 +78,24 @@ class Row:
         if leaf.q:
             return tuple(v for f in (leaf.q, leaf.factor) for v in contracted(f.given) if v != node)
         return (node, *contracted(leaf.factor.given))
+
+    def meets(self, leaf: Leaf) -> dict[int, int]:
+        """The groups of copies of which a term reads other copies than its own, each with in how many loops it is its own."""
+        factor = leaf.factor
+        reading = dict(self.readings.of((factor.node, *factor.given)))
+        if factor.piece:
+            reading |= dict.fromkeys(self.readings.of([factor.node]), 0)
+        found = {}
+        for group, (part, path) in enumerate(zip(self.parts, self.apart, strict=True)):
+            own = min(reading.get(v, len(path)) for v in part.members)
+            if own < len(path):
+                found[group] = own
+        return found
+
+    def bound(self, group: int) -> tuple[str, ...]:
+        """The enumerated members of a group over whose values its weight is averaged: outside loops, or in its own."""
+        values = (v for v in self.parts[group].members if self.plan.choices[v].name == "enumerate")
+        return self.plan.scopes.ordered(v for v in values if self.path(v) == self.apart[group])
 
     def read(self, leaf: Leaf) -> tuple[str, ...]:
         """The enumerated nodes that a term depends on, in q's order."""
@@ -134,7 +156,7 @@ def row_of(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) 
     free = [v for v in plan.draws if v not in told]
     drawn = dict.fromkeys(v for v in free if plan.choices[v].drawn and not plan.choices[v].listed)
     parts = as_emitted(groups(graphs, plan.draws, known), plan.groups, drawn, known)
-    if parts and ((plan.bound, plan.marginal) != ("snis", "lse") or model.axes):
+    if parts and ((plan.bound, plan.marginal) != ("snis", "lse") or (model.axes and plan.groups is None)):
         parts = (Group(weighed.above, weighed.before),)
     scope: dict[str, tuple[str, ...]] = {n.name: () for n in model.nodes}
     reads: dict[str, frozenset[int]] = {n.name: frozenset() for n in model.nodes}
@@ -145,4 +167,9 @@ def row_of(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) 
         scope[v] = (v,) if plan.choices[v].listed else plan.scopes.ordered(below)
         reads[v] = frozenset((member[v],)) if v in member else frozenset().union(*(reads[u] for u in parents))
     exact = plan.scopes.ordered(told.difference(weighed.before))
-    return Row(model, graphs, plan, weighed, parts, scope, reads, drawn, exact)
+    loops = plan.groups.loops if plan.groups else {}
+    depths = [max((len(loops.get(v, ())) for v in part.members if v in drawn), default=0) for part in parts]
+    apart = tuple(model.node(part.members[0]).axes[:d] for part, d in zip(parts, depths, strict=True))
+    passing = [v for v in free if (v in drawn or plan.choices[v].name == "delta") and v not in member]
+    found = readings(model, tuple(free), member, passing)
+    return Row(model, graphs, plan, weighed, parts, scope, reads, drawn, exact, apart, found)

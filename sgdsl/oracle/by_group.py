@@ -7,7 +7,7 @@ plainly, one that reads several on the recombined draws.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -91,6 +91,17 @@ def grouped_row(
     groups, samples = compiled.groups, len(next(iter(picks.values())))
     assert groups.plan is not None
     late, picked = groups.plan.late, groups.picked(known)
+    of = group_names(groups, known)
+    again = {}
+    for name, draw in drawn.items():
+        group = of(groups.plan.carriers.get(name, ()))
+        again[name] = draw.at(picks[group]) if group in picked and name not in late else draw
+    one = Placed(compiled, row, known, drawn, samples, late)
+    return placed_row(one, Placed(compiled, row, known, again, samples), {g: picks[g] for g in picked})
+
+
+def group_names(groups: Groups, known: tuple[str, ...]) -> Callable[[Iterable[str]], str]:
+    """Finds the name of the group that draws are in, "" for none."""
     name_of = {n: _name(groups, group) for group in groups.of(known) for n in group}
     weighed = groups.weighed(known)
 
@@ -99,14 +110,16 @@ def grouped_row(
         assert len(of) <= 1, "what reads several groups is not recombined"
         return of.pop() if of else ""
 
-    again = {}
-    for name, draw in drawn.items():
-        group = group_of(groups.plan.carriers.get(name, ()))
-        again[name] = draw.at(picks[group]) if group in picked and name not in late else draw
-    one = Placed(compiled, row, known, drawn, samples, late)
-    other = Placed(compiled, row, known, again, samples)
+    return group_of
+
+
+def placed_row(one: Placed, other: Placed, picks: Mapping[str, Tensor]) -> GroupedRow:
+    """One row at its draws, and at the recombined ones; `picks`: of the groups that are recombined."""
+    compiled, known, groups = one.compiled, one.known, one.compiled.groups
+    assert groups.plan is not None
+    late, group_of = groups.plan.late, group_names(groups, known)
     share, whole = _share(one, True), _share(other, False)
-    log_w, exact = _weights(one, known)
+    log_w, exact = group_weights(one, known)
     f: dict[str, Tensor] = {}
     for factor in (*compiled.ir.p, *compiled.ir.q):
         carriers = groups.terms.get((factor.side, factor.node), ())
@@ -114,10 +127,11 @@ def grouped_row(
         apart = carriers is None or factor.node in late
         term = (whole * other.log_prob(factor) if apart else share * one.log_prob(factor)).sum(1)
         f[group] = f.get(group, torch.zeros_like(term)) + (term if factor.side == "p" else -term)
-    recombined = f.pop(JOINT, share.new_zeros(samples)) if picked else share.new_zeros(samples)
-    early = _scores(one, {n for n in drawn if n not in late})
+    nothing = share.new_zeros(one.samples)
+    recombined = f.pop(JOINT, nothing) if picks else nothing
+    drawn = {n for n in compiled.chosen if one.kind(n) == "drawn"}
     return GroupedRow(
-        log_w, f, recombined, exact, {g: picks[g] for g in picked}, early, _scores(other, set(late) & drawn.keys())
+        log_w, f, recombined, exact, picks, _scores(one, drawn - set(late)), _scores(other, drawn & set(late))
     )
 
 
@@ -139,7 +153,7 @@ def _share(at: Placed, early_only: bool) -> Tensor:
     return sum((at.log_prob(f) for f in factors), at.zeros).softmax(1)
 
 
-def _weights(at: Placed, known: tuple[str, ...]) -> tuple[dict[str, Tensor], Tensor]:
+def group_weights(at: Placed, known: tuple[str, ...]) -> tuple[dict[str, Tensor], Tensor]:
     """log w of each group, [S], and log q of the labels that weigh nothing."""
     groups, q = at.compiled.groups, {f.node: f for f in at.compiled.ir.q}
     found: dict[str, Tensor] = {}

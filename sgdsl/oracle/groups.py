@@ -8,14 +8,15 @@ recombinations of a term is, in expectation, its mean under the product of the g
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from sgdsl.middle import ir
-from sgdsl.middle.plan import Plan, Term
+from sgdsl.middle.plan import Plan, Term, differing
 from sgdsl.middle.recombination import Recombination
 from sgdsl.oracle.exact import draw_tree, static_scopes
 from sgdsl.oracle.grid import Grid, parents, product
@@ -31,19 +32,40 @@ def groups_of(model: ir.Model, plan: Plan) -> Groups:
     terms: dict[tuple[str, str], Names | None] = {}
     for term in plan.terms if plan.groups else ():
         assert plan.groups is not None
-        terms[term.side, term.node] = _carriers(plan, plan.groups, term)
+        terms[term.side, term.node] = _carriers(model, plan, plan.groups, term)
     return Groups(model, chosen, plan.groups, terms, sampled)
 
 
-def _carriers(plan: Plan, groups: Recombination, term: Term) -> Names | None:
+def _carriers(model: ir.Model, plan: Plan, groups: Recombination, term: Term) -> Names | None:
     """What a term and the shares of its level read: a level's share is its factors of q · w less those of log w."""
     if term.constant:
         return ()
-    keys = plan.shares[term.scope].differing if term.scope else ()
+    keys = differing(model, plan, term)
     found = {*groups.term(term.side, term.node), *(c for key in keys for c in groups.key(key))}
     carriers = tuple(n for n in groups.weighed if n in found)
     late = groups.is_late(term.side, term.node) or any(groups.late_key(key) for key in keys)
     return None if late or not groups.together(carriers) else carriers
+
+
+class Recombined(Protocol):
+    """What is asked of a plan of recombination: see middle/recombination.py."""
+
+    @property
+    def weighed(self) -> Names: ...
+
+    @property
+    def above(self) -> Mapping[str, Names]: ...
+
+    @property
+    def joins(self) -> tuple[Names, ...]: ...
+
+    @property
+    def carriers(self) -> Mapping[str, Names]: ...
+
+    @property
+    def late(self) -> Collection[str]: ...
+
+    def is_late(self, side: ir.Side, node: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +77,7 @@ class Groups:
 
     model: ir.Model
     chosen: Mapping[str, str]
-    plan: Recombination | None
+    plan: Recombined | None
     terms: Mapping[tuple[str, str], Names | None] = field(default_factory=dict)
     sampled: frozenset[str] = frozenset()
 

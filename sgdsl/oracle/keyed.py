@@ -75,8 +75,11 @@ class Keyed:
         return (4 * self.uniform(size, *parameters)).floor()
 
     def resample(self, size: Sequence[int], log_w: Tensor) -> Tensor:
-        """Each recombination takes the next sample."""
-        return ((torch.arange(size[0]) + 1) % size[0])[:, None].expand(tuple(size))
+        """Which sample each recombination takes: one for each place and weight, log_w [S, entries]."""
+        place = torch.arange(size[0], dtype=torch.float64)[:, None]
+        order = torch.arange(1, size[0] + 1, dtype=torch.float64)[:, None]
+        at = self.key + 1.9 * place + 7 * (order * log_w.detach().softmax(0)).sum(0)
+        return (size[0] * (0.5 + 0.49 * torch.sin(at))).long()
 
     def mixture(self, weights: Tensor, drawn: Tensor) -> Tensor:
         """One expert's draw in each entry, [S, entries, experts, *event] → [S, entries, *event]."""

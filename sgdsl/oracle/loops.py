@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from sgdsl.middle.estimators import Choice
-from sgdsl.oracle.by_hand import joint
+from sgdsl.middle.plan import Plan
+from sgdsl.oracle.by_group import group_names, group_weights, placed_row
+from sgdsl.oracle.by_hand import Hand, joint
 from sgdsl.oracle.cases import Case, failed, gradient, number
+from sgdsl.oracle.copied_groups import copied_groups
 from sgdsl.oracle.counted import WrittenOut, written_out
 from sgdsl.oracle.groups import Groups
 from sgdsl.oracle.keyed import Keyed
@@ -54,7 +57,7 @@ class Looped:
                 (*labels,),
             ]
         found = dict.fromkeys(
-            tuple(sorted({*s, *(k for n in s for k in self._counts(n))}, key=labels.index)) for s in some
+            tuple(sorted({*s, *(k for n in s for k in self._counts(n) if k in labels)}, key=labels.index)) for s in some
         )
         return list(found)
 
@@ -79,8 +82,9 @@ class Looped:
         return {copy: row[n.name][at] for n in nodes for copy, at in copies(n)}
 
 
-def looped(compiled: Compiled, choices: Mapping[str, Choice]) -> Looped:
-    """`choices`: of the plan, by node or piece."""
+def looped(compiled: Compiled, plan: Plan) -> Looped:
+    """`plan`: of the model with its loops, as emitted."""
+    choices: Mapping[str, Choice] = plan.choices
     flats = written_out(compiled.ir)
     owner = {
         copy: flats.most.weights[f"q_{copy}"][2:] for copy in flats.most.copies if f"q_{copy}" in flats.most.weights
@@ -90,6 +94,8 @@ def looped(compiled: Compiled, choices: Mapping[str, Choice]) -> Looped:
     baselines = {c: compiled.baselines.get(flats.most.copies[c][0], "loo") for c in made if chosen[c] == "score"}
     closed = frozenset(c for c, own in owner.items() if own in compiled.closed)
     groups = Groups(flats.full, chosen, None)
+    if plan.groups:
+        groups = copied_groups(plan.groups, compiled.groups.terms, flats, chosen)
     flat = replace(
         compiled, ir=flats.full, chosen=chosen, groups=groups, baselines=baselines, closed=closed, flats=flats
     )
@@ -100,9 +106,18 @@ def looped(compiled: Compiled, choices: Mapping[str, Choice]) -> Looped:
 class KeyedPlaced(Placed):
     """One row of the written-out model at the draws that its parameters make."""
 
-    def __init__(self, of: Looped, keyed: Keyed, row: Mapping[str, Tensor], known: Known, samples: int) -> None:
-        self.of, self.keyed = of, keyed
-        super().__init__(of.flat, row, known, {}, samples)
+    def __init__(
+        self,
+        of: Looped,
+        keyed: Keyed,
+        row: Mapping[str, Tensor],
+        known: Known,
+        samples: int,
+        without: Collection[str] = (),
+        again: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.of, self.keyed, self.again = of, keyed, again or {}
+        super().__init__(of.flat, row, known, {}, samples, without)
 
     def once(self, name: str, log_q: Tensor) -> Tensor:
         """Of a copy's draws that counts share, where it exists: the last of the assignments that read each."""
@@ -111,11 +126,31 @@ class KeyedPlaced(Placed):
         return log_q[:, last].sum(1)
 
     def _again(self, name: str, at: Mapping[str, Tensor]) -> Tensor:
+        if name in self.again:
+            return self.again[name]
         factor = self.compiled.ir.factor("q", name)
         wide = {n: p.expand(math.prod(self.shape), *p.shape[1:]).unflatten(0, self.shape) for n, p in at.items()}
         size = (*self.shape, *self.compiled.ir.node(name).type.event)
         value = self.keyed.drawn(factor.family, self.of.how[name], wide, size).flatten(0, 1)
         return (value.detach() if self.of.how[name][0] == "score" else value).double()
+
+
+def _hand(of: Looped, keyed: Keyed, row: Mapping[str, Tensor], known: Known, samples: int) -> Hand:
+    """One row at the draws that its parameters make; the sample that a group takes in a recombination is one of its weights."""
+    groups = of.flat.groups
+    if groups.plan is None or samples == 1:
+        return joint(KeyedPlaced(of, keyed, row, known, samples))
+    late = groups.plan.late
+    one = KeyedPlaced(of, keyed, row, known, samples, late)
+    log_w, group_of, picked = group_weights(one, known)[0], group_names(groups, known), groups.picked(known)
+    picks = {g: keyed.resample((samples, 1), log_w[g][:, None])[:, 0] for g in picked}
+    again = {}
+    for name in of.flat.chosen:
+        if one.kind(name) == "drawn" and name not in late:
+            value, group = one.values[name], group_of(groups.plan.carriers.get(name, ()))
+            wide = value.expand(math.prod(one.shape), *value.shape[1:]).unflatten(0, one.shape)
+            again[name] = wide[picks[group]].flatten(0, 1) if group in picked else value
+    return placed_row(one, KeyedPlaced(of, keyed, row, known, samples, (), again), picks)
 
 
 def check_loops(of: Looped) -> tuple[list[Case], list[str]]:
@@ -128,9 +163,7 @@ def check_loops(of: Looped) -> tuple[list[Case], list[str]]:
         skipped.append("gradients: gradient = dreg in loops")
     if others := [n for n, how in compiled.baselines.items() if how != "loo"]:
         skipped.append(f"gradients: {', '.join(others)} with a learned baseline")
-    if compiled.groups.plan:
-        skipped.append("more than one sample: weights by group are compared one sample at a time")
-    for samples in (1,) if compiled.groups.plan else (1, 3):
+    for samples in (1, 3):
         for seed in SEEDS:
             found += _same_draws(of, small, samples, seed) if small else []
     return found, skipped
@@ -156,7 +189,7 @@ def _same_draws(of: Looped, patterns: Sequence[Known], samples: int, seed: int) 
         yield from (failed(place, error) for place in places)
         return
     for i, (place, (row, known, _)) in enumerate(zip(places, rows, strict=True)):
-        hand = joint(KeyedPlaced(of, keyed, of.written(row), known, samples))
+        hand = _hand(of, keyed, of.written(row), known, samples)
         bound = hand.bound(compiled.bound, ALPHA)
         yield number(place, float(bound.detach()), float(step.bound[i].detach()))
         if not compiled.doubly and all(how == "loo" for how in compiled.baselines.values()):

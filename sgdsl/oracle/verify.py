@@ -75,7 +75,7 @@ def _with_loops(source: Source, own: driver.Checked, overrides: Sequence[str]) -
     for bound in _bounds_for(own):
         plain = PLAIN if own.plan.gradient == "dreg" and bound != "iw" else ()
         full = driver.check(source, (*overrides, *OVERRIDES[bound], *plain))
-        found, large = check_loops(looped(_as_written(full, bound), full.plan.choices))
+        found, large = check_loops(looped(_as_written(full, bound), full.plan))
         cases += found
         skipped.update(dict.fromkeys(large))
         if bound == _bound_of(own):

@@ -29,6 +29,11 @@ def _loop(loop: Loop) -> str:
     return f"<i>{escape(loop.index)}</i> = {loop.first}…{last}"
 
 
+def _weight(letter: str, number: str, copy: str, index: str) -> str:
+    above = ", ".join(found for found in (number, copy) if found)
+    return f"<i>{letter}</i>{f'<sup>({above})</sup>' if above else ''}{_sub(index)}"
+
+
 HTML = Notation(
     name=name_html,
     given=" | ",
@@ -47,7 +52,9 @@ HTML = Notation(
     copies=lambda by, loop: f"{'Σ' if by == 'sum' else 'Π'}{_sub(_loop(loop))}",
     loop=_loop,
     each="each ",
-    weight=lambda letter, number, index: f"<i>{letter}</i>{f'<sup>({number})</sup>' if number else ''}{_sub(index)}",
+    weight=_weight,
+    copy=lambda index: f"[{index}]",
+    every="*",
     sample=lambda number: f"<i>s</i>{_sub(number)}" if number else "<i>s</i>",
     quotient=lambda above, below, simple: f"{above} / {below if simple else f'({below})'}",
     drawn=lambda node, factor, times: f"{node} ~ {factor}" + (f" for {times}" if times else ""),

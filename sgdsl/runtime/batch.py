@@ -21,8 +21,9 @@ from sgdsl.runtime.places import Together, stand
 @dataclass(frozen=True, slots=True)
 class Batch:
     """`values[node]` [1, rows, *event], a legal dummy where unknown or missing; `known[node]` [rows] for each supervised
-    node; `groups` [weighed, rows] where weights are averaged by group (runtime/grouping.py); `present[node]` [1, rows, *event]
-    for each partial node, which cells are there. Of a node in loops each copy is an entry: rows · copies instead of rows.
+    node; `groups` [weighed, rows] where weights are averaged by group (runtime/grouping.py), those of copies one
+    behind the other; `present[node]` [1, rows, *event] for each partial node, which cells are there. Of a node in loops each copy
+    is an entry: rows · copies instead of rows.
     `views`, `overs`: where copies at other places, and those taken together, stand."""
 
     values: Mapping[str, Tensor]
@@ -136,7 +137,8 @@ def make_batch(
     levels, views, overs = make_levels(model, full, masks, rows, dtype, device)
     grouping, groups = model.GROUPS, None
     if grouping is not None:
-        groups = group_table(grouping, model.NODES, model.ORDER_Q, masks, rows, device)
+        copies = {name: r.number for name, r in model.RANGES.items()}
+        groups = group_table(grouping, model.NODES, model.ORDER_Q, masks, rows, device, copies)
     return Batch(full, masks, levels, rows, dtype, groups, present, views, overs)
 
 

@@ -2,7 +2,8 @@
 
 In a row, the unknown nodes before the known ones fall into groups that no factor of q ties together. Their weights multiply,
 so each group is averaged by itself, and what reads several is evaluated on recombinations, the sample of every group drawn
-from its own weights (docs/objective.md, section 2). A row with fewer than two groups keeps its samples as they are.
+from its own weights (docs/objective.md, section 2). A row with fewer than two groups keeps its samples as they are. Where
+copies of a loop are groups of their own, a value has an entry for each (row, copy), and their groups stand one behind the other.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sgdsl.runtime.grouping import Grouping
 
 
 class Part(NamedTuple):
-    """A summand of f that reads one group at most, and that group's log weights, [S or 1, rows] each."""
+    """A summand of f that reads one group at most, and that group's log weights, [S or 1, rows or rows · copies] each."""
 
     f: Tensor
     log_w: Tensor
@@ -29,9 +30,10 @@ class Part(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Weights:
     """`groups` [weighed, rows]; `log_w` [weighed + 1, S, rows]: by group, the last for what is exact; `index` likewise:
-    the sample of each group in each recombination; `several` [rows]: rows that are recombined."""
+    the sample of each group in each recombination; `several` [rows]: rows that are recombined. `place`: of each weighed node its
+    copies among all."""
 
-    place: Mapping[str, int]
+    place: Mapping[str, slice]
     groups: Tensor
     log_w: Tensor
     index: Tensor
@@ -42,7 +44,8 @@ class Weights:
         return Part(f, self._of(self.log_w, carriers))
 
     def recombine(self, value: Tensor, *carriers: str, row: Tensor | None = None) -> Tensor:
-        """A value [S or 1, entries, …] of one group, at that group's sample of each recombination; `row`: of each entry."""
+        """A value [S or 1, entries, …] of one group, at that group's sample of each recombination; `row`: of each entry, or which
+        of all rows' copies it is of."""
         if value.shape[0] == 1:
             return value
         index = self._of(self.index, carriers)
@@ -55,7 +58,7 @@ class Weights:
         return torch.zeros_like(value).scatter_add(0, index, value)
 
     def of_samples(self, *carriers: str) -> Tensor:
-        """w̄ of each sample in the mean of a summand of this group, [S, rows], without gradient."""
+        """w̄ of each sample in the mean of a summand of this group, [S, rows or rows · copies], without gradient."""
         return self._of(self.log_w, carriers).detach().softmax(0)
 
     @property
@@ -76,42 +79,49 @@ class Weights:
         return torch.where(self.several, picked, 0.0)
 
     def _of(self, by_group: Tensor, carriers: Sequence[str]) -> Tensor:
-        """The slice of the group that these nodes are in, [S, rows]."""
+        """The slice of the group that these nodes are in, [S, rows], or [S, rows · copies]."""
         group = _group_of(self.groups, self.place, carriers)
-        return by_group.gather(0, group.expand(1, *by_group.shape[1:]))[0]
+        found = by_group.gather(0, group[:, None].expand(-1, by_group.shape[1], -1))
+        return found.permute(1, 2, 0).flatten(1)
 
 
 def weigh(
     grouping: Grouping, groups: Tensor, samples: int, draws: Draws, units: Iterable[tuple[Tensor, tuple[str, ...]]]
 ) -> Weights:
-    """The weights of a batch. `groups` as made by group_table; `units`: the factors of log w, [S or 1, rows] each, with the
-    weighed nodes that each reads."""
-    place = {v: i for i, v in enumerate(grouping.weighed)}
+    """The weights of a batch. `groups` as made by group_table; `units`: the factors of log w, [S or 1, rows or rows · copies]
+    each, with the weighed nodes that each reads."""
+    place = grouping.places()
     count, rows = groups.shape
     first = next(iter(units := list(units)))[0]
     log_w = first.new_zeros(count + 1, samples, rows)
     for unit, carriers in units:
         group = _group_of(groups, place, carriers)
-        log_w = log_w.scatter_add(0, group.expand(1, samples, -1), unit.expand(1, samples, -1))
+        each = unit.expand(samples, -1).unflatten(1, (rows, -1)).permute(2, 0, 1)
+        log_w = log_w.scatter_add(0, group[:, None].expand_as(each), each)
     active = _active(groups)
     several = active.sum(0) > 1
     aligned = torch.arange(samples, device=groups.device)[:, None].expand(-1, rows)
-    picks = [draws.resample((samples, rows), log_w[g].detach()) for g in range(count)]
-    taken = [torch.where(several & active[g], pick, aligned) for g, pick in enumerate(picks)]
-    return Weights(place, groups, log_w, torch.stack([*taken, aligned]), several)
+    picks = []
+    for at in place.values():
+        of_entries = log_w[at].detach().permute(1, 2, 0).flatten(1)
+        pick = draws.resample(tuple(of_entries.shape), of_entries)
+        picks.append(pick.unflatten(1, (rows, -1)).permute(2, 0, 1))
+    taken = torch.where((several & active)[:, None], torch.cat(picks), aligned)
+    return Weights(place, groups, log_w, torch.cat([taken, aligned[None]]), several)
 
 
-def _group_of(groups: Tensor, place: Mapping[str, int], carriers: Sequence[str]) -> Tensor:
-    """The group that these nodes are in, as a place in `log_w`: [rows], the last place for none."""
+def _group_of(groups: Tensor, place: Mapping[str, slice], carriers: Sequence[str]) -> Tensor:
+    """The group that these nodes are in, as a place in `log_w`: [1 or copies, rows], the last place for none."""
     count = len(groups)
     if not carriers:
-        return torch.full_like(groups[0], count)
+        return torch.full_like(groups[:1], count)
     return torch.stack([groups[place[c]] for c in carriers]).amax(0) % (count + 1)
 
 
 def _active(groups: Tensor) -> Tensor:
     """Whether a row has each group, [weighed, rows]."""
-    return torch.stack([(groups == g).any(0) for g in range(len(groups))])
+    count, rows = groups.shape
+    return groups.new_zeros(count + 1, rows, dtype=torch.bool).scatter(0, groups % (count + 1), True)[:count]
 
 
 def grouped(weights: Weights, parts: Sequence[Part], recombined: Tensor, alpha: float) -> Tensor:
@@ -154,9 +164,8 @@ def _apart(weights: Weights, recombined: Tensor) -> Tensor:
     """For each sample the mean over the recombinations without it, over the probability that there is one: [S, rows]."""
     samples = recombined.shape[0]
     sample = torch.arange(samples, device=recombined.device)
-    apart = sample.new_ones((), dtype=torch.bool)  # [sample, recombination, rows]
-    for taken in weights.index:  # the last one, the draws that no weight bears on, keeps s apart from recombination s
-        apart = apart & (taken != sample[:, None, None])
+    # [sample, recombination, rows]; the last index, of draws that no weight bears on, keeps s apart from recombination s
+    apart = ~sample.new_zeros(samples, *weights.index.shape[1:], dtype=torch.bool).scatter(0, weights.index, True)
     mean = torch.where(apart, recombined, 0.0).sum(1) / apart.sum(1).clamp(min=1)
     spared = _spared(weights)
     found = -torch.expm1((samples - 1) * torch.log1p(-spared))
@@ -170,7 +179,7 @@ def _spared(weights: Weights) -> Tensor:
 
 
 def _pairs(weights: Weights, parts: Sequence[Part], recombined: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Every summand as drawn with its weights, [S, rows]; the recombined one only where it was not recombined."""
+    """Every summand as drawn with its weights, [S, rows or rows · copies]; the recombined one only where it was not."""
     samples = weights.log_w.shape[1]
     plain = torch.where(weights.several, 0.0, recombined)
     fs = [f.expand(samples, -1) for f in (*(p.f for p in parts), plain)]
@@ -178,5 +187,7 @@ def _pairs(weights: Weights, parts: Sequence[Part], recombined: Tensor) -> tuple
 
 
 def _estimate(fs: Sequence[Tensor], log_ws: Sequence[Tensor], log_w: Tensor, alpha: float) -> Tensor:
-    mean = torch.stack([(w.softmax(0) * f).sum(0) for f, w in zip(fs, log_ws, strict=True)]).sum(0)
+    rows = log_w.shape[-1]
+    means = [(w.softmax(0) * f).sum(0).reshape(rows, -1).sum(1) for f, w in zip(fs, log_ws, strict=True)]
+    mean = torch.stack(means).sum(0)
     return mean + (1 + alpha) * log_labels(log_w)

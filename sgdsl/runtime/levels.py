@@ -22,13 +22,14 @@ ROWS = ""
 class Level:
     """`index[name]` maps each entry to its entry in the smaller level `name` ("": its row), [entries] int64; `sizes`
     are the numbers of entries there; `values[node]` is the node's value at each entry, [1, entries, *event]; `copy[range]` the
-    copy of each entry, [entries] int64 from 0."""
+    copy of each entry, [entries] int64 from 0, and `most[range]` the most entries that one has."""
 
     index: Mapping[str, Tensor]
     sizes: Mapping[str, int]
     values: Mapping[str, Tensor]
     entries: int
     copy: Mapping[str, Tensor] = field(default_factory=dict)
+    most: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def row(self) -> Tensor:
@@ -167,4 +168,8 @@ def make_level(
     sizes = {ROWS: rows} | {name: len(other.row) for name, other in below.items()}
     values = {n: value_at(listed[n], row, digit[n], digit, ranges) for n in entries.names if n in listed}
     copy = {n: digit[n] for n in entries.names if n in ranges}
-    return Level(index, sizes, values, len(row), copy)
+    if values:
+        most = {n: int(c.bincount().max()) if len(c) else 0 for n, c in copy.items()}
+    else:
+        most = {n: len(row) // ranges[n].number for n in copy}
+    return Level(index, sizes, values, len(row), copy, most)

@@ -35,15 +35,15 @@ class ByCopy:
 
     def within(self, inner: ByCopy) -> ByCopy:
         """The copies of an inner loop within these, the inner ones fastest."""
-        number = len(inner.index)
-        return by_copy(self.copy * number + inner.copy, len(self.index) * number)
+        (number, width), (outer, most) = inner.index.shape, self.index.shape
+        return by_copy(self.copy * number + inner.copy, outer * number, min(width, most))
 
 
-def by_copy(copy: Tensor, copies: int) -> ByCopy:
-    """The entries of a level by their copy, `copy` [entries] int64."""
+def by_copy(copy: Tensor, copies: int, width: int | None = None) -> ByCopy:
+    """The entries of a level by their copy, `copy` [entries] int64; `width`: no copy has more, found where it is not said."""
     order = copy.argsort(stable=True)
-    number = copy.bincount(minlength=copies)
-    width = int(number.max())
+    number = copy.new_zeros(copies).scatter_add(0, copy, torch.ones_like(copy))
+    width = int(number.max()) if width is None else width
     sorted_copy = copy.index_select(0, order)
     start = number.cumsum(0) - number
     place = sorted_copy * width + torch.arange(len(copy), device=copy.device) - start.index_select(0, sorted_copy)

@@ -46,11 +46,13 @@ def rows_for(model: torch.nn.Module, rows: int = 6) -> Batch:
     for name, info in model.NODES.items():
         if info.role == "latent":
             continue
-        size = (rows, *info.event)
+        copies = tuple(model.RANGES[r].number for r in info.loops)
+        size = (rows, *copies, *info.event)
         drawn = torch.randint(info.first, info.first + max(info.classes, 1), size)
         values[name] = drawn if info.integer else torch.rand(size).round() + (info.support == "positive")
         if info.role == "supervised":
-            known[name] = torch.arange(rows) % 2 == 0
+            every_other = torch.arange(rows) % 2 == 0
+            known[name] = every_other.reshape(rows, *[1] * len(copies)).expand(rows, *copies)
     return make_batch(model, values, known)
 
 

@@ -20,7 +20,7 @@ def test_flat_models_agree_at_keyed_draws(name: str, bound: str) -> None:
     full = driver.check(Source(name, (MODELS / f"{name}.sgm").read_text()), OVERRIDES[bound])
     compiled = build(driver.emit(full), bound)
     prepare(compiled)
-    found, skipped = check_loops(looped(compiled, full.plan.choices))
+    found, skipped = check_loops(looped(compiled, full.plan))
     assert found
     assert not skipped
     assert not [case for case in found if not case.right]

@@ -15,6 +15,7 @@ from sgdsl.oracle.program import OVERRIDES, build
 from sgdsl.oracle.verify import verify
 from sgdsl.runtime.levels import Level
 
+ROOT = Path(__file__).parents[2]
 MODELS = sorted((Path(__file__).parent / "models").glob("*.sgm"))
 
 
@@ -35,7 +36,7 @@ def test_verify_finds_a_sum_over_the_wrong_copies(monkeypatch: pytest.MonkeyPatc
     right = Level.down
     keep = lambda term: torch.cat([torch.zeros_like(term[:, :1]), term[:, 1:]], 1)  # noqa: E731
     monkeypatch.setattr(Level, "down", lambda self, term, level="": right(self, keep(term), level))
-    cases, _ = check_loops(looped(compiled, full.plan.choices))
+    cases, _ = check_loops(looped(compiled, full.plan))
     assert {case.what for case in cases if not case.right} == {"value", "gradient"}
 
 
@@ -45,3 +46,11 @@ def test_keyed_draws_differ_by_copy_and_sample() -> None:
     noise = keyed.located((2, 3), loc, 1.0) - loc
     assert noise[0, 0] == noise[0, 2]
     assert len({round(float(n), 9) for n in noise[:, :2].flatten()}) == 4
+
+
+@pytest.mark.slow
+def test_the_models_whose_labels_are_groups_of_copies() -> None:
+    """Protects what is shipped, images and networks as they are; the small models above have the same structure."""
+    for name in ("ccvae", "loops/attributes"):
+        report = verify(Source(name, (ROOT / "models" / f"{name}.sgm").read_text()))
+        assert report.right, [case for case in report.cases if not case.right]

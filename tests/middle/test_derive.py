@@ -197,6 +197,10 @@ def compare(text: str, bound: str, seed: int) -> int:
     return len(patterns)
 
 
+WRITTEN = ROOT / "tests" / "loops" / "written" / "ccvae.sgm"  # loops: test_derive_loops.py
+SHIPPED = [p if p.stem != "ccvae" else WRITTEN for p in sorted((ROOT / "models").glob("*.sgm"))]
+
+
 @pytest.mark.parametrize("bound", BOUNDS)
 @pytest.mark.parametrize("seed", range(28))
 def test_a_random_model_in_every_pattern(seed: int, bound: str) -> None:
@@ -205,7 +209,7 @@ def test_a_random_model_in_every_pattern(seed: int, bound: str) -> None:
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
-@pytest.mark.parametrize("path", sorted((ROOT / "models").glob("*.sgm")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_a_shipped_model(path: Path, bound: str) -> None:
     """The same for the models of the gallery, their continuous nodes replaced by three values, classes by two. Relaxed
     nodes of a shipped model are drawn as they are: the sum over a relaxed node's values is tested below."""

@@ -37,6 +37,7 @@ from sgdsl.middle.objective import (
     Sum,
     Total,
     Weight,
+    in_loops,
 )
 from sgdsl.middle.unrolled import Unrolled, unrolled
 from tests.middle.test_derive import ALPHA, BOUNDS
@@ -138,10 +139,18 @@ class Evaluator:
             case Mean():
                 return self.expectation(expr.of, at)
             case Average():
-                over = tuple(v for g in expr.groups for v in self.objective.weights[g].values)
-                weights = tuple(Weight(g) for g in expr.groups)
+                whole = dict(expr.whole)
+                over = tuple(v for g in expr.groups if g not in whole for v in self.objective.weights[g].values)
+                weights = tuple(self.weight(g, whole.get(g)) for g in expr.groups)
                 above = self.expectation(Total(over, Product((*weights, expr.of))), at)
                 return above / self.expectation(Total(over, Product(weights)), at)
+
+    def weight(self, group: int, own: int | None) -> Expr:
+        """ω of a group; of all its copies behind its `own` first loops."""
+        weighting = self.objective.weights[group]
+        if own is None:
+            return Weight(group)
+        return in_loops("product", weighting.loops[own:], Total(weighting.values, Weight(group)))
 
     def every(self, names: tuple[str, ...], at: Values) -> Iterator[dict[str, int]]:
         copies = [resolved(n, at) for n in names]
@@ -352,6 +361,49 @@ for i in 1..k {
 let total = sum(shown[*])
 p(x | total) = Normal(mlp(2))
 """
+TRAITS = """model traits
+observed w : class(2)
+latent u : class(2)
+supervised a : class(2)
+latent r : class(2)
+for i in 1..2 {
+    latent     c[i] : class(2)
+    latent     z[i] : class(2)
+    supervised y[i] : class(2)
+    p(c[i])        = Categorical(learned)
+    p(y[i] | c[i]) = Categorical(table)
+    p(z[i] | y[i]) = Categorical(table)
+    q(z[i] | w)    = Categorical(table) by score
+    q(c[i] | z[i]) = Categorical(table) by enumerate
+    q(y[i] | z[i], c[i]) = Categorical(table)
+}
+let all = stack(z[*])
+p(u) = Categorical(learned)
+p(a | u) = Categorical(table)
+p(r | a) = Categorical(table)
+p(w | all, u, r) = Categorical(mlp(2))
+q(u | w) = Categorical(table) by score
+q(a | u) = Categorical(table)
+q(r | all, u) = Categorical(mlp(2)) by score
+"""
+PLACES = """model places
+for d in 1..2 {
+    observed x[d] : class(2)
+    latent   u[d] : class(2)
+    p(u[d]) = Categorical(learned)
+    for j in 1..2 {
+        latent     z[d, j] : class(2)
+        supervised y[d, j] : class(2)
+        p(y[d, j]) = Categorical(learned)
+        p(z[d, j] | y[d, j]) = Categorical(table)
+        q(z[d, j] | x[d]) = Categorical(table) by score
+        q(y[d, j] | z[d, j]) = Categorical(table)
+    }
+    let high[d] = stack(z[d, *])
+    p(x[d] | high[d], u[d]) = Categorical(mlp(2))
+    q(u[d] | high[d]) = Categorical(mlp(2)) by score
+}
+"""
 APART = COUNTED.replace("by score", "by enumerate").replace("let total = sum(shown[*])\np(x | total)", "p(x | k)")
 MODELS = {
     "plate": (PLATE, 2),
@@ -369,3 +421,10 @@ def test_loops_equal_enumeration(name: str, bound: str) -> None:
     """Every bound and pattern of labels, through sums over copies, values inside them, draws along a sequence and k copies."""
     text, patterns = MODELS[name]
     assert compare(text, bound, 5) == patterns
+
+
+@pytest.mark.parametrize(("text", "patterns"), [(TRAITS, 4), (PLACES, 2)], ids=["traits", "places"])
+def test_groups_of_copies_equal_enumeration(text: str, patterns: int) -> None:
+    """Averages over the copy at hand, over all copies, and over those of one loop inside another; enumerated members of a
+    copy's group; a group outside."""
+    assert compare(text, "snis", 5) == patterns

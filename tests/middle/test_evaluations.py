@@ -32,8 +32,9 @@ def evaluations(checked: driver.Checked, known: tuple[str, ...]) -> dict[str, in
     """Of every method of a step on three rows, the entries of its results a row, all calls and samples together."""
     name = f"counted_{checked.model.name}_{'_'.join(known)}"
     model: Any = load(driver.emit(checked).text, name).Model()
-    values = {n: torch.ones(ROWS, *i.event) for n, i in model.NODES.items() if i.role != "latent"}
-    masks = {n: torch.full((ROWS,), n in known) for n, i in model.NODES.items() if i.role == "supervised"}
+    size = {n: (ROWS, *(model.RANGES[r].number for r in i.loops)) for n, i in model.NODES.items()}
+    values = {n: torch.ones(*size[n], *i.event) for n, i in model.NODES.items() if i.role != "latent"}
+    masks = {n: torch.full(size[n], n in known) for n, i in model.NODES.items() if i.role == "supervised"}
     found: dict[str, int] = {}
     for method in [m for m in dir(model) if m.startswith(("encode_", "decode_", "let_"))]:
         setattr(model, method, counted(getattr(model, method), method, found))

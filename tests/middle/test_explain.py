@@ -55,8 +55,9 @@ def test_what_is_drawn_enumerated_and_weighed(path: Path) -> None:
         ("adgm", "importance sampling over a, S = 4"),
         ("sdgm", "+ (1 + α) log mean_s w_s w_s = q(y | x, a)"),
         ("sdgm", "y known: importance sampling over a, S = 8; write y before a in q to avoid it"),
-        ("ccvae", "z1, z2, z3, 3 groups (smiling by z1; glasses by z2; beard by z3), S = 8"),
-        ("ccvae", "Σ_{s1, s2, s3} w̄1_s1 w̄2_s2 w̄3_s3 [ log p(x | z1, z2, z3, rest) ]"),
+        ("ccvae", "importance sampling over z, a group for each i, since no factor of q reads two, S = 8"),
+        ("ccvae", "Σ_{s[*]} Π_{i=1..3} w̄[i]_{s[i]} [ log p(x | z[*], rest) ]"),
+        ("ccvae", "+ (1 + α) Σ_{i=1..3} log mean_s w[i]_s"),
         ("diva", "Σ_y q(y | zy) [ log p(y) + log p(zy | y) − log q(y | zy) ]"),
         ("diva", "decode_zd 6, decode_zy 10, decode_x 1·2"),
         ("diva", "+ α mean_s [ log q(d | zd) + log q(y | zy) ]"),
@@ -78,10 +79,13 @@ def test_lines_of_the_file_and_of_the_emitted_text(path: Path) -> None:
     emitted = program.text.split("\n")
     for term in driver.page(checked).terms:
         factor = term.factor
-        made_here = checked.model.factor(factor.side, factor.node).made  # stands for the node's declaration
-        start = rf"\w+ +{factor.node} " if made_here else rf"{factor.side}\({factor.node}"
+        made_here = checked.model.factor(
+            factor.side, factor.node.split("[")[0]
+        ).made  # stands for the node's declaration
+        name = factor.node.split("[")[0]
+        start = rf" *\w+ +{name} " if made_here else rf" *{factor.side}\({re.escape(factor.node)}"
         assert re.match(start, source[term.line - 1])
-        made = f'"{factor.side}({factor.node}' if term.constant else f"log_{factor.side}_{factor.node} ="
+        made = f'"{factor.side}({name}' if term.constant else f"log_{factor.side}_{name} ="
         assert emitted[term.emitted - 1].strip().startswith(made)
         assert term.constant or program.lines[term.emitted - 1] == term.line
 
@@ -121,7 +125,7 @@ def test_latex_is_read_by_a_renderer(path: Path) -> None:
         ("dkf", "encode_z_1 1, encode_z_t_2_20 19, decode_z_t_2_20 19, decode_x 20"),
         ("lamps", "decode_reading 30"),
         ("multi_mnist", "i=1..k: one pass of the 3 copies serves every k"),
-        ("multi_mnist", "w_s = Π_{i≤k} q(y[i] | seen[i])"),
+        ("multi_mnist", "w[i]_s = q(y[i] | seen[i])"),
         ("plate", "Π_{i=1..3} Σ_{y[i]} q(y[i] | x[i], c) q(v[i] | y[i], x[i])"),
         ("own_level", "k is a level of its own, 1..3, with the 3 copies at each value: p(z[i] | k) reads k"),
     ],

@@ -39,8 +39,10 @@ class Outcomes:
         return index
 
     def resample(self, size: Sequence[int], log_w: Tensor) -> Tensor:
-        self.picked.append(self._digits(size[0], len(log_w)))
-        return self.picked[-1]
+        samples, entries = size
+        index = self._digits(samples * (entries // self.rows), samples).reshape(samples, -1, self.rows)
+        self.picked += index.unbind(1)
+        return index.transpose(1, 2).reshape(samples, entries)
 
     def _digits(self, count: int, values: int) -> Tensor:
         """The next digits of every row, [count, rows]."""
@@ -80,12 +82,16 @@ def model_of(text: str, *overrides: str, alpha: float = 0.4) -> Any:
     return model
 
 
-def everything(model: Any, rows: int, labels: Mapping[str, int], known: Sequence[str]) -> Everything:
-    """All `rows` outcomes of a row with x = 2 (where there is one) and these labels, `known` or not."""
+def everything(
+    model: Any, rows: int, labels: Mapping[str, int | list[int]], known: Sequence[str] | Mapping[str, list[bool]]
+) -> Everything:
+    """All `rows` outcomes of a row with x = 2 (where there is one) and these labels, `known` or not; in loops those of copies."""
     values = {n: torch.full((rows, *i.event), 2) for n, i in model.NODES.items() if i.role in ("observed", "given")}
-    values |= {n: torch.full((rows,), label) for n, label in labels.items()}
+    values |= {n: torch.tensor(label).expand(rows, *torch.tensor(label).shape) for n, label in labels.items()}
+    told = known if isinstance(known, Mapping) else {n: n in known for n in labels}
+    masks = {n: torch.tensor(told[n]).expand(values[n].shape) for n in labels}
     draws = Outcomes(rows)
-    step = model(make_batch(model, values, {n: torch.full((rows,), n in known) for n in labels}), draws)
+    step = model(make_batch(model, values, masks), draws)
     assert draws.rest.eq(0).all(), "fewer rows than outcomes"
     log_prob = draws.log_prob
     for log_w, index in zip(step.log_w, draws.picked, strict=False):

@@ -42,9 +42,14 @@ def value(kind: ir.Type, row: Tensor, noise: torch.Generator) -> Tensor:
 def rows_of(model: ir.Model, module: Any) -> Batch:
     noise = torch.Generator().manual_seed(1)
     row = torch.arange(ROWS) % 2
-    values = {n.name: value(n.type, row, noise) for n in model.nodes if n.role != "latent"}
-    labels = [n.name for n in model.nodes if n.role == "supervised"]
-    known = {name: torch.arange(ROWS) % 3 <= i % 2 for i, name in enumerate(labels)}
+    values, known = {}, {}
+    for node in (n for n in model.nodes if n.role != "latent"):
+        copies = math.prod(r.copies for r in node.axes)
+        each = [value(node.type, row, noise) for _ in range(copies)]
+        values[node.name] = torch.stack(each, 1) if node.axes else each[0]
+        if node.role == "supervised":
+            told = [torch.arange(ROWS) % 3 <= (len(known) + i) % 2 for i in range(copies)]
+            known[node.name] = torch.stack(told, 1) if node.axes else told[0]
     return make_batch(module, values, known)
 
 
