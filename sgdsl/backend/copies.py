@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from sgdsl.backend.calls import runtime_family
 from sgdsl.backend.writer import Writer, quoted, tuple_of
 from sgdsl.middle import ir
+from sgdsl.middle.chains import Reading
 from sgdsl.middle.elimination import Message, Scope, is_upto
 from sgdsl.middle.graphs import Graphs, carried, looks_ahead
 from sgdsl.middle.scopes import Scopes
 
 
 def emit_loops(out: Writer, model: ir.Model, graphs: Graphs, scopes: Scopes, messages: Sequence[Message]) -> None:
-    """RANGES, VIEWS and OVERS, what batches need to know of loops; PIECES and CARRIED, what queries do."""
+    """RANGES, READINGS, VIEWS and OVERS, what batches need to know of loops; PIECES and CARRIED, what queries do."""
     if not model.axes:
         return
     out.raw("RANGES = {", 4)
@@ -21,6 +23,7 @@ def emit_loops(out: Writer, model: ir.Model, graphs: Graphs, scopes: Scopes, mes
         count = model.axis(found.axis).count
         out.raw(f'"{name}": Copies({found.first}, {found.last}{f", {quoted(count)}" if count else ""}),', 8)
     out.raw("}", 4)
+    _table(out, "READINGS", {r.name: _reading(r) for r in scopes.readings.values()})
     _table(out, "VIEWS", dict(_views(model, scopes)))
     _table(out, "OVERS", dict((*_overs(model, scopes), *_sums(model, scopes, messages))))
     _table(out, "PIECES", {"p": _pieces(model, "p"), "q": _pieces(model, "q")})
@@ -39,6 +42,11 @@ def _scope(scope: Scope) -> str:
     return tuple_of(map(quoted, scope))
 
 
+def _reading(reading: Reading) -> str:
+    where = reading.range.name if reading.range else ""
+    return f"Reading({quoted(reading.node)}, {quoted(where)}, {reading.offset})"
+
+
 def _source(of: Scope, places: Mapping[str, tuple[str, int]], first: int, last: int) -> str:
     shown = ", ".join(f"{quoted(k)}: ({quoted(r)}, {n})" for k, (r, n) in places.items())
     return f"Source({_scope(of)}, {{{shown}}}, {first}, {last})"
@@ -55,7 +63,11 @@ def _place(at: ir.Lag | ir.Range | int) -> tuple[str, int]:
 
 
 def _views(model: ir.Model, scopes: Scopes) -> Iterator[tuple[str, str]]:
-    """Lets at other places, pieces of a node's own copies, and nodes that are put together from pieces."""
+    """Lets at other places, pieces of a node's own copies, and nodes that are put together from pieces; of a chain, whose values
+    a step lists for each reader, those of its labels and masks."""
+    listed = scopes.readings
+    plain = {name: tuple(n for n in scope if n not in listed) for name, scope in scopes.values.items()}
+    scopes = replace(scopes, values=plain) if listed else scopes
     for let in model.lets:
         if isinstance(let.value, ir.View):
             yield let.name, _view(model, scopes, let, let.value)

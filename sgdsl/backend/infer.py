@@ -34,7 +34,7 @@ def _value(step: Step, factor: ir.Factor, parameters: list[str]) -> None:
     value = step.named.values[name]
     step.made[name, ()] = value
     if choice.name == "enumerate":
-        if not step.late:
+        if not step.late and not step.chained(name):
             list_values(step, name)
     elif choice.name == "delta":
         step.say(f"{value} = {parameters[0]}")

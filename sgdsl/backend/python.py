@@ -128,7 +128,8 @@ def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: 
     out.raw()
     out.raw("def forward(self, batch: Batch, draws: Draws) -> Step:", 4)
     out.raw(f'"""The bound of each row ({plan.bound}{kind}), [rows]."""', 8)
-    step = Step(model, plan, named, methods, out, carried=graphs.carried, sequence=run_copies)
+    drawn = tuple(m for m in graphs.carried if m.isdisjoint(plan.scopes.chains))
+    step = Step(model, plan, named, methods, out, carried=drawn, sequence=run_copies)
     step.start()
     if plan.gradient == "dreg":
         doubly = Doubly(step)

@@ -10,6 +10,7 @@ RUNTIME = {
     "sgdsl.runtime.baselines": ("RunningMean", "predicted_score"),
     "sgdsl.runtime.batch": ("Batch", "NodeInfo", "Step", "Term", "present_cells"),
     "sgdsl.runtime.bounds": ("clamped", "iw", "jensen", "leave_one_out", "normalised_weights", "snis", "with_score"),
+    "sgdsl.runtime.chains": ("Reading",),
     "sgdsl.runtime.copied": ("Carried",),
     "sgdsl.runtime.densities": (
         "normal_expected_log_prob", "normal_negative_entropy", "categorical_log_prob_at", "categorical_soft_log_prob",

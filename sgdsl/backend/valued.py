@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sgdsl.backend.copies import read_copies
 from sgdsl.backend.methods import Method
 from sgdsl.backend.names import Named, word
-from sgdsl.backend.writer import Writer, quoted
+from sgdsl.backend.writer import WIDTH, Writer, quoted
 from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key, Message, Scope
 from sgdsl.middle.graphs import let_reads
@@ -39,6 +39,7 @@ class Valued:
     shares: dict[tuple[str, str], str] = field(default_factory=dict)  # of nodes alone, by kind
     run: set[frozenset[str]] = field(default_factory=set)
     kept: dict[str, list[str]] = field(default_factory=dict)  # the parameters of q that sequences leave
+    paths: dict[tuple[str, tuple[tuple[Key, Scope], ...]], str] = field(default_factory=dict)  # sums along chains
     messages: dict[str, Message] = field(init=False)
     lets: frozenset[tuple[str, str]] = field(init=False)
     terms: dict[tuple[str, str], Term] = field(init=False)
@@ -90,10 +91,19 @@ class Valued:
             self.say(f"{self.made[name, scope]} = {name}[{self.index(scope, own)}]")
         return self.made[name, scope]
 
+    def chained(self, name: str) -> bool:
+        """The values of copies of a chain as a reader lists them; whether it is a chain's."""
+        reading = next((c.of[name] for c in self.plan.scopes.chains.values() if name in c.of), None)
+        if reading is not None:
+            self.made[name, ()] = self.named.values[name]
+            level = self.level(self.plan.scopes[name])
+            self.say(f"{self.named.values[name]} = {level}.values[{quoted(reading)}]")
+        return reading is not None
+
     def piece(self, factor: ir.Factor) -> None:
         """The values of the copies that a factor is of, from those of all copies of its node; once."""
         name = factor.id
-        if (name, ()) in self.made:
+        if (name, ()) in self.made or self.chained(name):
             return
         self.made[name, ()] = self.named.values[name]
         view = f'batch.views["{name}"]'
@@ -136,7 +146,9 @@ class Valued:
     def start(self) -> None:
         self.say("samples, rows, alpha = self.samples, batch.rows, self.alpha")
         for scope in self.plan.levels:
-            self.say(f'{self.level(scope)} = batch.levels["{" ".join(scope)}"]  # (row, {", ".join(scope)})')
+            text = f'{self.level(scope)} = batch.levels["{" ".join(scope)}"]'
+            columns = f"  # (row, {', '.join(scope)})"
+            self.say(text + columns if len(text + columns) <= WIDTH - INDENT else text)
         for node in self.model.nodes:
             if node.role in ("observed", "given"):
                 self.say(f'{self.named.values[node.name]} = batch.values["{node.name}"]')
@@ -202,6 +214,8 @@ class Valued:
 
     def copies(self, let: ir.Let) -> None:
         """A let that reads other copies, and its mask."""
+        if self.chained(let.name):
+            return
         scope, names = self.plan.scopes[let.name], let_reads(let)
         for name in names:
             self.let(name)
@@ -213,9 +227,13 @@ class Valued:
             self.say(f"{self.named.derived['present', let.name]} = {read_copies(let, masks, at)}")
 
     def whole_of(self, node: str, pieces: Sequence[str]) -> None:
-        """The value of all copies of a node from its pieces."""
+        """The value of all copies of a node from its pieces; of a chain where they are listed."""
         if (node, ()) not in self.made:
             self.made[node, ()] = self.named.values[node]
+            if node in self.plan.scopes.chains:
+                listed = f"{self.level(self.plan.scopes[node])}.values[{quoted(node)}]"
+                self.say(f"{self.named.values[node]} = {listed}")
+                return
             values = ", ".join(self.named.values[name] for name in pieces)
             self.say(f'{self.named.values[node]} = viewed(batch.views["{node}"], {values})')
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from sgdsl.backend.alive import alive
+from sgdsl.backend.names import word
 from sgdsl.backend.step import Step, repr_scope
+from sgdsl.backend.writer import quoted
+from sgdsl.middle.along import is_forward
 from sgdsl.middle.elimination import Key, Message, Product, Scope, is_upto
 
 DEEPEST = 100
@@ -60,6 +63,9 @@ def _deepest_first(step: Step, key: Key) -> None:
 
 def message(step: Step, made: Message) -> None:
     """One elimination."""
+    if made.along:
+        _along(step, made)
+        return
     joint, below = product(step, made.product), f", {repr_scope(made.scope)}" if made.scope else ""
     name = step.named.locals.new(made.name)
     if made.over not in step.plan.scopes.ranges:
@@ -71,6 +77,33 @@ def message(step: Step, made: Message) -> None:
         joint = f"weighted({there}, {joint})" if there else joint
         step.say(f"{name} = {step.level(made.product.scope)}.down({joint}{below})")
     step.factors[Key("message", made.name)] = name
+
+
+def _along(step: Step, made: Message) -> None:
+    """The sums along a chain; all that is asked of the same factors in one go."""
+    readings, key = step.plan.scopes.readings, (f"paths of {made.over}", made.product.factors)
+    if key not in step.paths:
+        levels: dict[Scope, list[str]] = {}
+        for k, s in made.product.factors:
+            levels.setdefault(s, []).append(log_factor(step, k, s))
+        texts = {s: " + ".join(inner) for s, inner in levels.items()}
+        there = {s: alive(step, s) for s in texts}
+        texts = {s: f"weighted({there[s]}, {text})" if there[s] else text for s, text in texts.items()}
+        factors = ", ".join(f"{repr_scope(s)}: {text}" for s, text in texts.items())
+        step.paths[key] = step.named.locals.new(f"paths_{word(made.over)}")
+        forward = ", forward=True" * is_forward(step.model, step.plan, made)
+        outer = f'"{" ".join(made.product.scope)}"'
+        step.say(f"{step.paths[key]} = batch.chains[{quoted(made.over)}].paths({outer}, {{{factors}}}{forward})")
+    if not any(n in readings for n in made.scope):
+        step.factors[Key("message", made.name)] = name = step.named.locals.new(made.name)
+        step.say(f"{name} = {step.paths[key]}.total()")
+        return
+    asked = [m for m in step.messages.values() if m.along and (m.over, m.product) == (made.over, made.product)]
+    asked = [m for m in asked if any(n in readings for n in m.scope)]
+    names = [step.named.locals.new(f"path_{'_'.join(m.scope)}") for m in asked]
+    step.factors |= {Key("message", m.name): name for m, name in zip(asked, names, strict=True)}
+    found = ", ".join(names) if len(names) > 1 else f"({names[0]},)"
+    step.say(f"{found} = {step.paths[key]}.at({', '.join(repr_scope(m.scope) for m in asked)})")
 
 
 def share(step: Step, made: Product, log_w: Product | None, name: str) -> str:

@@ -77,11 +77,12 @@ class Cases:
         if self.certain > before:
             self._forget()
 
-    def most(self, node: str) -> int:
-        """The most cases of any term if the next node were listed."""
+    def most(self, node: str, twice: Collection[int] = ()) -> int:
+        """The most cases of any term if the next node were listed, in the terms `twice` two copies of it."""
         before, known, self.now = self.now, node in self.scope, self.graph.since[node]
         self._set(node, frozenset((node,)))
         found = [self._cases(i) for i in self.graph.member[node] if i not in self.terms]
+        found += [self._cases(i) * self.graph.size[node] for i in twice]
         most = max(self.certain, *found, *self.totals)
         self._set(node, self._passed(node))
         self.now = before

@@ -1,7 +1,8 @@
 """Which nodes of loops have copies that a term reads together: the model comes in, names go out.
 
 A finite node of a loop is summed over a copy at a time. That is right where every copy's value reaches terms of its own
-copy alone; where several copies meet, values of one copy would have to be listed beside those of all others.
+copy alone. Where neighbours meet, sums run along the loop (middle/chains.py); where others do, values of one copy would have
+to be listed beside those of all others.
 """
 
 from __future__ import annotations
@@ -9,19 +10,25 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from sgdsl.middle import ir
+from sgdsl.middle.chains import Chain, chain, is_chained, together
 from sgdsl.middle.graphs import let_reads
 
 
-def coupled(model: ir.Model) -> dict[str, str]:
-    """For each such node of q what reads its copies together, as written."""
+def coupled(model: ir.Model) -> tuple[dict[str, str], dict[str, Chain]]:
+    """For each such node of q what reads its copies together, in words; and the chains, whose neighbours alone meet."""
     found: dict[str, str] = {}
+    chains: dict[str, Chain] = {}
     reads = {let.name: frozenset(let_reads(let)) for let in model.lets}
     for node in model.nodes:
         if node.axes and node.role in ("latent", "supervised"):
-            reader = _meeting(model, reads, node)
-            if reader:
-                found[node.name] = reader
-    return found
+            chained = node.type.cardinality is not None and is_chained(model, node)
+            reader = None if chained else _meeting(model, reads, node)
+            made = chain(model, node) if chained else together(reader) if reader else None
+            if isinstance(made, Chain):
+                chains[node.name] = made
+            elif made:
+                found[node.name] = made
+    return found, chains
 
 
 def _meeting(model: ir.Model, reads: Mapping[str, Collection[str]], node: ir.Node) -> str | None:

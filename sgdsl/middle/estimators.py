@@ -11,7 +11,7 @@ from sgdsl.catalog.families import FAMILIES
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
 from sgdsl.middle.cases import Cases, cases
-from sgdsl.middle.coupled import coupled
+from sgdsl.middle.chains import Chain
 from sgdsl.middle.elimination import Eliminator
 from sgdsl.middle.graphs import Graphs
 
@@ -48,16 +48,22 @@ def entries(model: ir.Model, choices: Mapping[str, Choice], name: str) -> int:
     return 2 if name in choices and choices[name].name == "sum_and_sample" else model.node(name).type.cardinality or 1
 
 
-def choose(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], sink: Sink) -> dict[str, Choice]:
+def choose(
+    model: ir.Model,
+    graphs: Graphs,
+    draws: tuple[str, ...],
+    together: Mapping[str, str],
+    chains: Mapping[str, Chain],
+    sink: Sink,
+) -> dict[str, Choice]:
     """The estimator of every node of q: as written, else reparam where the family has it, enumerate while no term's
-    scope passes CAP values, else score. Adds E0501 where a written one cannot be."""
+    scope passes CAP values, else score. Adds E0501 where a written one cannot be. `together`, `chains`: see coupled.py."""
     choices: dict[str, Choice] = {}
-    together, counts = coupled(model), {axis.count for axis in model.axes}
+    counts = {axis.count for axis in model.axes}
     for name in draws:
         factor = model.factor("q", name)
-        if factor.estimator and (
-            written := _written(model, graphs, factor, factor.estimator, together.get(name), sink)
-        ):
+        met = together.get(name) or _crossed(model, chains, name, choices)
+        if factor.estimator and (written := _written(model, graphs, factor, factor.estimator, met, sink)):
             choices[name] = written
             if name in counts and written.name != "enumerate":
                 wrong = f"`{name}` counts the copies of a loop, which are summed for each of its values"
@@ -69,24 +75,40 @@ def choose(model: ir.Model, graphs: Graphs, draws: tuple[str, ...], sink: Sink) 
         elif FAMILIES[factor.family].reparameterised:
             choices[name] = Choice("reparam", f"{factor.family} draws are smooth in their parameters")
         elif name in together:
-            choices[name] = Choice(
-                "score", f"{together[name]} reads its copies together: they have too many joint cases", _LOO
-            )
+            choices[name] = _met(together[name])
     state = _cases(model, graphs, draws, choices)
     for name in draws:
         if name not in choices:
-            choices[name] = _default(model, state, name)
+            met = _crossed(model, chains, name, choices)
+            pairs = chains[name].pairs if name in chains else ()
+            choices[name] = _met(met) if met else _default(model, state, name, pairs)
         state.decide(name, choices[name].name == "enumerate")
     return choices
 
 
-def _default(model: ir.Model, state: Cases, name: str) -> Choice:
+def _met(reader: str) -> Choice:
+    return Choice("score", reader, _LOO)
+
+
+def _crossed(model: ir.Model, chains: Mapping[str, Chain], name: str, choices: Mapping[str, Choice]) -> str:
+    """What reads copies of a chain beside those of another that is enumerated already."""
+    others = [c for n, c in chains.items() if n != name and n in choices and choices[n].name == "enumerate"]
+    for factor in (*model.p, *model.q) if name in chains else ():
+        if chains[name].meets(factor) and (other := next((c.node for c in others if c.meets(factor)), None)):
+            return (
+                f"{factor.head} reads its copies beside those of `{other}`, which are summed along their loop already"
+            )
+    return ""
+
+
+def _default(model: ir.Model, state: Cases, name: str, pairs: Collection[tuple[ir.Side, str]]) -> Choice:
     size = model.node(name).type.cardinality
     if size is None:
         return Choice("score", f"{model.factor('q', name).family} has no smooth draws and infinitely many values", _LOO)
-    largest = state.most(name)
+    largest = state.most(name, [i for i, f in enumerate((*model.p, *model.q)) if (f.side, f.id) in pairs])
     if largest <= CAP:
-        return Choice("enumerate", f"{size} values, and no term has more than {largest} cases")
+        along = f", sums along {model.node(name).axes[-1].axis}" if pairs else ""
+        return Choice("enumerate", f"{size} values{along}, and no term has more than {largest} cases")
     return Choice("score", f"a term would have {largest} cases, more than {CAP}", _LOO)
 
 
@@ -122,9 +144,7 @@ def _written(
         case "reparam":
             wrong = "" if family.reparameterised else f"{family.name} has no draws that are smooth in its parameters"
         case "enumerate":
-            wrong = (
-                f"{together} reads its copies together, which have too many joint cases" if size and together else ""
-            )
+            wrong = together if size and together else ""
             wrong = wrong if size else finite
         case "sum_and_sample":
             wrong = _not_sampled(model, graphs, node, family.name)

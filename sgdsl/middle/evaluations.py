@@ -31,7 +31,7 @@ class Evaluation:
 def entries_of(model: ir.Model, plan: Plan, name: str) -> int:
     """The entries of a row at a listed node, its values, or at a range, its copies."""
     found = plan.scopes.ranges.get(name)
-    return found.copies if found else entries(model, plan.choices, name)
+    return found.copies if found else entries(model, plan.choices, plan.scopes.node(name))
 
 
 def evaluations(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, ...]) -> tuple[Evaluation, ...]:
@@ -42,7 +42,7 @@ def evaluations(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, .
     found = []
     for method in _methods(model, graphs, plan):
         scope = plan.scopes.ordered({*plan.scopes.union(method.reads), *(r.name for r in method.copies)})
-        sizes = (1 if c in known else entries_of(model, plan, c) for c in scope)
+        sizes = (1 if plan.scopes.node(c) in known else entries_of(model, plan, c) for c in scope)
         drawn = any(v in sampled for v in graphs.lets.contracted(method.reads))
         found.append(Evaluation(method.name, prod(sizes) * times.get(method.name, 1), drawn))
         if method.factor and method.factor.side == "q":

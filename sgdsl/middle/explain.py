@@ -8,6 +8,7 @@ from math import prod
 
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir, recognition
+from sgdsl.middle.along import chains_in_words
 from sgdsl.middle.derive import derive
 from sgdsl.middle.estimators import Choice, Weighed, patterns, weigh
 from sgdsl.middle.evaluations import Evaluation, entries_of, evaluations
@@ -80,7 +81,7 @@ class Pattern:
 class Page:
     """What `sgdsl explain MODEL` says. `alpha`: a number, or "auto" for 0.1/ρ; `formula`: the bound in general; `made`:
     what the compiler made of q and why, in lines; `gradient`: "dreg", or "plain"; `others`: what comes
-    from other models, in lines; `counts`: how the loops `1..k` treat k, in lines."""
+    from other models, in lines; `counts`: how the loops `1..k` treat k, and how chains are summed, in lines."""
 
     model: str
     bound: str
@@ -117,7 +118,7 @@ def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[
         tuple(recognition.in_words(model)),
         plan.gradient,
         tuple(others_in_words(model)),
-        counts_in_words(model, graphs, plan),
+        (*counts_in_words(model, graphs, plan), *chains_in_words(model, plan)),
     )
 
 
@@ -161,6 +162,9 @@ def _terms(model: ir.Model, plan: Plan, emitted: Mapping[tuple[str, str], int]) 
 
 def _copies(model: ir.Model, plan: Plan, name: str) -> str:
     """An enumerated node, or the copies of a range."""
+    if reading := plan.scopes.readings.get(name):
+        found = copy_text(reading.node, (*model.node(reading.node).axes[:-1], reading.place))
+        return found.replace(" - ", "−").replace(" + ", "+")
     if name not in plan.scopes.ranges:
         return _copied(model, name)
     r = plan.scopes.ranges[name]
@@ -210,8 +214,8 @@ def _weights(model: ir.Model, graphs: Graphs, plan: Plan, weighed: Weighed, grou
         return f"no weights, the bound is the {'IWAE bound' if plan.bound == 'iw' else 'ELBO'}"
     if not weighed.before:
         return "weights constant, exact"
-    listed = [v for g in groups if not g.loops for v in g.values]
-    listed += [v for v in weighed.above if model.node(v).axes and plan.choices[v].name == "enumerate"]
+    listed = [v for v in weighed.above if plan.choices[v].name == "enumerate"]
+    listed.sort(key=lambda v: bool(model.node(v).axes))
     finite = ", ".join(f"{_copied(model, v)} enumerated ({model.node(v).type.cardinality})" for v in listed)
     if not weighed.drawn:
         return finite or "weights constant, exact"

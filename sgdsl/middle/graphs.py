@@ -176,7 +176,7 @@ def within_copies(factors: Iterable[ir.Factor], model: ir.Model, lets: Lets) -> 
     same = factor_graph(factors, model, let_graph(model, same=True))
     part = {v: i for i, found in enumerate(every.components()) for v in found}
     kept = (e for e in every.edges if same.has_edge(*e) or part.get(e[0], -1) != part.get(e[1], -2))
-    return digraph(every, kept)
+    return digraph(every, (e for e in kept if e[0] != e[1]))
 
 
 def carried(model: ir.Model, lets: Lets, side: ir.Side) -> tuple[frozenset[str], ...]:

@@ -9,26 +9,16 @@ from dataclasses import dataclass, field, replace
 from sgdsl.base.diagnostics import Sink
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import estimators, ir, samples
+from sgdsl.middle.coupled import coupled
 from sgdsl.middle.doubly import check_doubly
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
-from sgdsl.middle.graphs import Graphs, factor_reads
+from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.recombination import Recombination, recombination
 from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
 from sgdsl.middle.scopes import Scopes, scopes_of
-from sgdsl.middle.stacks import factor_copies
+from sgdsl.middle.standing import Term as Term
+from sgdsl.middle.standing import every_level, shared
 from sgdsl.middle.weights import Share, Weights
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """log p or log q of a node, or of a piece of its copies (ir.Factor.id), and the level it is evaluated on; `constant`: it
-    depends on nothing at all; `level`: where it is weighed, in loops more than its scope where shares need it."""
-
-    side: ir.Side
-    node: str
-    scope: Scope
-    constant: bool = False
-    level: Scope = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +76,21 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     `sizes`: numbers of values that sums are ordered by, where not those of the model itself."""
     settings = resolve(model.objective, "objective")
     draws = tuple(n for n in graphs.order("q") if model.node(n).role in ("latent", "supervised"))
-    choices = estimators.choose(model, graphs, draws, sink)
+    together, chains = coupled(model)
+    choices = estimators.choose(model, graphs, draws, together, chains, sink)
+    chains = {n: c for n, c in chains.items() if choices[n].name == "enumerate"}
     choices |= {f.id: choices[f.node] for f in model.q if f.node in choices}
-    scopes = scopes_of(model, graphs, draws, *estimators.listed(choices))
+    scopes = scopes_of(model, graphs, draws, *estimators.listed(choices), chains)
     gradient = check_doubly(model, graphs, choices, sink)
     terms = _terms(model, graphs, scopes)
     if model.axes:
         terms = tuple(replace(t, level=shared(model, scopes, t.scope)) for t in terms)
     sizes = sizes or {n: estimators.entries(model, choices, n) for n in draws}
+    sizes = {**sizes, **{r: sizes[c.node] for c in chains.values() for r in c.readings}}
     maker = Eliminator(sizes, scopes.place, *_stages(model, choices, scopes))
     inferred = tuple(f.id for v in draws for f in model.pieces("q", v))
-    weights = Weights(model, inferred, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker)
+    own = {f.id: scopes.own(f) for f in model.q}
+    weights = Weights(model, inferred, choices, {t.node: t.scope for t in terms if t.side == "q"}, maker, own)
     counts = ((k,) for k in maker.ranges.values() if k)
     used = tuple(dict.fromkeys((*(t.level for t in terms if t.level), *counts)))
     log_w, shares = weights.posteriors(used)
@@ -104,13 +98,13 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     needed = tuple(dict.fromkeys((*used, *(s for _, s in labels if s))))
     bound, marginal = str(settings["bound"]), str(settings["marginal"])
     drawn = weights.proposals(needed) if bound == "clamped" or marginal == "jensen" else ()
-    log_v = _log_v(terms, draws, choices, maker) if bound == "iw" else None
+    log_v = _log_v(terms, choices, maker) if bound == "iw" else None
     messages = _used(
         maker, [log_w, *(p for s in shares.values() for p in (s.own, s.whole)), *drawn, *([log_v] if log_v else [])]
     )
     estimators.check_size(model, [*(m.product.scope for m in messages), *used], maker, sink)
     count = samples.samples(model, graphs, draws, choices, settings, sink)
-    levels = _levels(model, terms, messages, needed, scopes, maker)
+    levels = every_level(model, terms, messages, needed, scopes)
     found = Plan(
         draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, count
     )  # fmt: skip
@@ -121,8 +115,8 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
 
 
 def _groups(model: ir.Model, graphs: Graphs, plan: Plan) -> Recombination | None:
-    """Groups serve the default bound: the others are defined by the weight of a whole sample."""
-    if (plan.bound, plan.marginal) != ("snis", "lse") or plan.samples == 1:
+    """Groups serve the default bound: the others are defined by the weight of a whole sample, and so are sums along chains."""
+    if (plan.bound, plan.marginal) != ("snis", "lse") or plan.samples == 1 or plan.scopes.chains:
         return None
     varying = [v for v in plan.draws if plan.choices[v].drawn]
     messages = {m.name: m for m in plan.messages}
@@ -150,39 +144,26 @@ def _terms(model: ir.Model, graphs: Graphs, scopes: Scopes) -> tuple[Term, ...]:
     for factor in factors:
         if factor.family != "Delta":
             constant = factor.side == "p" and is_constant(factor) and not model.node(factor.node).type.partial
+            constant = constant and factor.node not in scopes.chains
             scope = () if constant else scopes.factor(factor)
             found.append(Term(factor.side, factor.id, scope, constant, scope))
     return tuple(found)
 
 
-def shared(model: ir.Model, scopes: Scopes, scope: Scope) -> Scope:
-    """A level of loops on which the weight of an entry is a product of what is outside and inside of each loop: with all that
-    q of its inner nodes, and labels that depend on them, read; with k, where a loop `1..k` stands beside enumerated nodes."""
-    found: set[str] = set()
-    todo = set(scope)
-    while todo:
-        found |= todo
-        inner = {v for v in found if v not in scopes.ranges and scopes.depth(v)}
-        factors = [f for f in model.q if f.node in inner or model.node(f.node).role == "supervised"]
-        levels = [scopes.factor(f) for f in factors]
-        read = {
-            c for f, level in zip(factors, levels, strict=True) for c in level if f.node in inner or inner & set(level)
-        }
-        counts = {model.axis(scopes.ranges[r].axis).count for r in found if r in scopes.ranges}
-        outer = {v for v in found | read if v not in scopes.ranges and not scopes.depth(v)}
-        read |= {k for k in counts if k and k in scopes.listed([k]) and outer - {k}} if outer else set()
-        todo = {c for c in read if c not in scopes.ranges or c in found} - found
-    return scopes.ordered(found)
+Chained = dict[str, tuple[frozenset[str], frozenset[str]]]
 
 
 def _stages(
     model: ir.Model, choices: Mapping[str, estimators.Choice], scopes: Scopes
-) -> tuple[dict[str, int], dict[str, str | None]]:
-    """When each node and range is summed out, and the enumerated node that counts the copies of each range."""
+) -> tuple[dict[str, int], dict[str, str | None], Chained]:
+    """When each node and range is summed out; the enumerated node that counts the copies of each range; the readings and ranges
+    of each chain."""
     counts = {name: model.axis(r.axis).count for name, r in scopes.ranges.items()}
     listed = {name: k if k and k in choices and choices[k].listed else None for name, k in counts.items()}
     stages = {name: scopes.stage(name) for name in scopes.place} if model.axes else {}
-    return stages, listed
+    axis = {name: model.node(name).axes[-1].axis for name in scopes.chains}
+    own = {c: frozenset(n for n, r in scopes.ranges.items() if r.axis == axis[c]) for c in axis}
+    return stages, listed, {c: (frozenset(found.readings), own[c]) for c, found in scopes.chains.items()}
 
 
 def is_constant(factor: ir.Factor) -> bool:
@@ -206,12 +187,9 @@ def _used(maker: Eliminator, products: Iterable[Product]) -> tuple[Message, ...]
     return tuple(m for m in maker.messages.values() if m.name in found)
 
 
-def _log_v(
-    terms: tuple[Term, ...], draws: tuple[str, ...], choices: Mapping[str, estimators.Choice], maker: Eliminator
-) -> Product:
+def _log_v(terms: tuple[Term, ...], choices: Mapping[str, estimators.Choice], maker: Eliminator) -> Product:
     """log Σ over enumerated values of p / (density of what was drawn): by level, "f" holds the terms of one."""
-    drawn = [v for v in draws if choices[v].drawn]
-    levels = dict.fromkeys(summed_scope(t, choices) for t in terms if t.side == "p" or t.node in drawn)
+    levels = dict.fromkeys(summed_scope(t, choices) for t in terms if t.side == "p" or choices[t.node].drawn)
     return maker.product({Key("f", " ".join(s)): s for s in levels}, ())
 
 
@@ -219,23 +197,6 @@ def summed_scope(term: Term, choices: Mapping[str, estimators.Choice]) -> Scope:
     """Where a term stands inside the logarithm: a constant p of an enumerated node is still summed over its values."""
     enumerated = term.node in choices and choices[term.node].name == "enumerate"
     return (term.node,) if term.constant and enumerated else term.scope
-
-
-def _levels(
-    model: ir.Model,
-    terms: tuple[Term, ...],
-    messages: tuple[Message, ...],
-    needed: tuple[Scope, ...],
-    scopes: Scopes,
-    maker: Eliminator,
-) -> tuple[Scope, ...]:
-    """Every non-empty level that some value, method, term or message stands on, small ones first."""
-    found = [*scopes.values.values(), *(t.scope for t in terms), *needed]
-    found += [s for m in messages for s in (m.product.scope, m.scope)]
-    found += [tuple(c for c in t.scope if c != t.node) for t in terms]
-    factors = [(f, {r.name for r in factor_copies(f)}) for f in (*model.p, *model.q)]
-    found += [scopes.ordered({*scopes.union(factor_reads(f)), *copies}) for f, copies in factors]
-    return _ordered({s for s in found if s}, maker)
 
 
 def _ordered(levels: Iterable[Scope], maker: Eliminator) -> tuple[Scope, ...]:

@@ -9,7 +9,7 @@ from sgdsl.middle import ir
 from sgdsl.middle.estimators import Weighed, weigh
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.groups import Group, as_emitted, groups
-from sgdsl.middle.objective import Density, Divergence, Loop
+from sgdsl.middle.objective import Copies, Density, Divergence, Expr, Loop
 from sgdsl.middle.plan import Plan
 from sgdsl.middle.plates import Readings, readings
 from sgdsl.middle.written import copy_of, copy_text, written
@@ -58,15 +58,34 @@ class Row:
         return Loop(r.axis, r.first, last)
 
     def copy(self, node: str) -> str:
-        """A node's copy in its own loops, `y[i]`."""
+        """A node's copy in its own loops, `y[i]`; of a chain all copies, `c[*]`."""
+        if node in self.plan.scopes.chains:
+            return f"{node}[{', '.join([*(r.axis for r in self.path(node)), '*'])}]"
         return copy_text(node, self.path(node))
 
     def path(self, node: str) -> Path:
-        return self.model.node(node).axes
+        """The loops inside which a node's values are summed over: of a chain, which is summed over whole, those outside it."""
+        axes = self.model.node(node).axes
+        return axes[:-1] if node in self.plan.scopes.chains else axes
 
-    def q(self, node: str) -> ir.Factor:
-        """The factor of a node, in loops that of most copies."""
-        return self.model.factor("q", node)
+    def q(self, node: str) -> tuple[ir.Factor, ...]:
+        """The factor of a node, in loops that of most copies; of a chain those of all copies."""
+        whole = node in self.plan.scopes.chains
+        return self.model.pieces("q", node) if whole else (self.model.factor("q", node),)
+
+    def probability(self, node: str) -> tuple[Expr, ...]:
+        """q of a node where it is summed over."""
+        found: list[Expr] = []
+        for factor in self.q(node):
+            inner: Expr = self.density(factor)
+            for r in reversed(factor.axes[len(self.path(node)) :]):
+                inner = Copies("product", self.loop(r), inner)
+            found.append(inner)
+        return tuple(found)
+
+    def bearing(self, node: str) -> set[str]:
+        """The enumerated nodes that q of a node depends on, itself among them."""
+        return {c for factor in self.q(node) for c in self.read(Leaf(factor))}
 
     def soft(self, node: str) -> bool:
         """Whether log p and log q of the node are averaged over its probabilities instead of read at the draw."""
@@ -115,7 +134,7 @@ class Row:
             if node not in found:
                 found.add(node)
                 inner = self.beside(node) if self.path(node) else ()
-                todo += [c for v in inner for c in self.read(Leaf(self.q(v))) if not self._within(c, self.path(node))]
+                todo += [c for v in inner for c in self.bearing(v) if not self._within(c, self.path(node))]
         return self.plan.scopes.ordered(found)
 
     def beside(self, node: str) -> set[str]:
@@ -124,7 +143,7 @@ class Row:
         path, found = self.path(node), {node}
         bearing = [v for v in (*self.weighed.above, *self.weighed.before) if self._within(v, path)]
         while True:
-            reads = {v: {c for c in self.read(Leaf(self.q(v))) if self._within(c, path)} for v in (*found, *bearing)}
+            reads = {v: {c for c in self.bearing(v) if self._within(c, path)} for v in (*found, *bearing)}
             more = {c for v in found for c in reads[v]} | {v for v in bearing if reads[v] & found}
             more = {v for v in more if v in self.weighed.known or self.scope[v] == (v,)}
             if more <= found:

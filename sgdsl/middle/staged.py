@@ -87,9 +87,9 @@ def _probability(row: Row, level: tuple[str, ...], bound: Collection[str]) -> tu
         node = todo.pop()
         if node not in found and node not in bound and row.path(node) == path:
             found.add(node)
-            todo += [c for c in row.read(Leaf(row.q(node))) if c != node]
+            todo += [c for c in row.bearing(node) if c != node]
     hidden = row.plan.scopes.ordered(found.difference(level))
-    factors: tuple[Expr, ...] = tuple(row.density(row.q(v)) for v in row.plan.scopes.ordered(found))
+    factors = tuple(p for v in row.plan.scopes.ordered(found) for p in row.probability(v))
     return (Total(tuple(map(row.copy, hidden)), Product(factors)),) if hidden else factors
 
 

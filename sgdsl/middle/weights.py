@@ -4,7 +4,7 @@ within its sample and row, go out."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sgdsl.middle import ir
 from sgdsl.middle.clique_tree import CliqueTree, Factors, cliques
@@ -32,17 +32,19 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """`q`: the level of each log q."""
+    """`q`: the level of each log q; `own`: what stands in scopes for the node of a factor, where not its id."""
 
     model: ir.Model
     draws: tuple[str, ...]
     choices: Mapping[str, Choice]
     q: Mapping[str, Scope]
     maker: Eliminator
+    own: Mapping[str, str] = field(default_factory=dict)
 
     def label(self, node: str) -> tuple[Key, Scope]:
         """The known part of a node's log q; its own values are summed out (a row that knows it has one)."""
-        return Key("label", node), tuple(c for c in self.q[node] if c != node)
+        own = self.own.get(node, node)
+        return Key("label", node), tuple(c for c in self.q[node] if c != own)
 
     def posteriors(self, scopes: Iterable[Scope]) -> tuple[Product, dict[Scope, Share]]:
         """log w, a number a sample and row: log Σ over enumerated values of q · w. And the shares at the entries of levels."""
@@ -70,20 +72,38 @@ class Weights:
     def _in_loops(self, scope: Scope, with_labels: bool, log_w: Product) -> Share:
         """By the chain rule, from outside in: the nodes outside loops, then those of each loop given what is outside of it."""
         maker = self.maker
-        outer = tuple(n for n in scope if maker.depth(n) == 0)
+        chained = tuple(n for n in scope if n in self._chained)
+        outer = tuple(n for n in scope if maker.depth(n) == 0 and n not in chained)
         ranges = [n for n in scope if n in maker.ranges]
         own = maker.product(self._collect(outer, with_labels), outer).factors if outer else ()
         whole = log_w.factors if outer else ()
+        own += self._in_chain(scope, chained, with_labels) if chained else ()
         for r in ranges:
             depth = maker.depth(r)
-            inner = [n for n in scope if maker.depth(n) == depth and n not in maker.ranges]
+            inner = [n for n in scope if maker.depth(n) == depth and n not in maker.ranges and n not in chained]
             if inner:
-                upto = tuple(n for n in scope if maker.depth(n) <= depth)
+                upto = tuple(n for n in scope if maker.depth(n) <= depth or n in chained)
                 above = tuple(n for n in upto if n not in inner)
                 factors = {k: s for k, s in self._collect(upto, with_labels).items() if r in s}
-                own += maker.product(factors, upto).factors
-                whole += maker.product(factors, above).factors
+                summed = maker.within if chained else maker.product
+                factors = maker.near(factors, inner, above) if chained else factors
+                own += summed(factors, upto).factors
+                whole += summed(factors, above).factors
         return Share(Product(scope, own), Product(scope, whole))
+
+    def _in_chain(self, scope: Scope, chained: Scope, with_labels: bool) -> tuple[tuple[Key, Scope], ...]:
+        """The probability of copies of a chain, given what is outside of its loop."""
+        maker, (node,) = self.maker, {self._chained[n] for n in chained}
+        readings, own = maker.chains[node]
+        above = tuple(n for n in scope if n not in chained and maker.depth(n) < maker.depth(node))
+        at = tuple(n for n in scope if n in above or n in chained or n in own)
+        found = maker.product(maker.near(self._collect(at, with_labels), readings, above), at)
+        return tuple((key, s) for key, s in found.factors if readings.intersection(s))
+
+    @property
+    def _chained(self) -> dict[str, str]:
+        """The chain of each of its readings."""
+        return {r: node for node, (readings, _) in self.maker.chains.items() for r in readings}
 
     def _supervised(self, node: str) -> bool:
         return self.model.node(node).role == "supervised"
@@ -97,14 +117,20 @@ class Weights:
         factors: Factors = {}
         labels = (self.q[v] for v in self.draws if v in self.q and with_labels and self._supervised(v))
         wanted = {*keep, *(k for scope in labels for n in scope if (k := self.maker.ranges.get(n)))}
+        chained = self._chained
+        for node in (n for n in self.draws if n in self.q and with_labels and self._supervised(n)):
+            wanted.update(n for n in self.label(node)[1] if n in chained and self.own.get(node, node) in chained)
+        wanted |= {chained[n] for n in wanted if n in chained}
         for node in reversed([n for n in self.draws if n in self.q]):
-            if self.choices[node].listed and node in wanted:
+            if self.choices[node].listed and chained.get(self.own.get(node, node), node) in wanted:
                 factors[self._own(node, with_labels)] = self.q[node]
                 wanted.update(self.q[node])
+                wanted |= {chained[n] for n in self.q[node] if n in chained}
             elif with_labels and self._supervised(node):
                 key, scope = self.label(node)
                 factors[key] = scope
                 wanted.update(scope)
+                wanted |= {chained[n] for n in scope if n in chained}
         return factors
 
     def _tree(self, scopes: tuple[Scope, ...], with_labels: bool) -> CliqueTree | None:

@@ -54,6 +54,10 @@ class Looped:
                 (),
                 *((n,) for n in labels),
                 *(tuple(n for n in labels if n != left) for left in labels),
+                *(
+                    tuple(part)
+                    for part in (labels[::2], labels[1::2], labels[: len(labels) // 2], labels[len(labels) // 2 :])
+                ),
                 (*labels,),
             ]
         found = dict.fromkeys(

@@ -10,11 +10,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sgdsl.runtime.chains import Chain
 from sgdsl.runtime.facts import DUMMIES as DUMMIES
 from sgdsl.runtime.facts import Emitted
 from sgdsl.runtime.facts import NodeInfo as NodeInfo
 from sgdsl.runtime.grouping import group_table
-from sgdsl.runtime.levels import Level, Listed, value_table
+from sgdsl.runtime.levels import Level
+from sgdsl.runtime.listing import chain_of, listed, listed_at
 from sgdsl.runtime.places import Together, stand
 
 
@@ -23,8 +25,8 @@ class Batch:
     """`values[node]` [1, rows, *event], a legal dummy where unknown or missing; `known[node]` [rows] for each supervised
     node; `groups` [weighed, rows] where weights are averaged by group (runtime/grouping.py), those of copies one
     behind the other; `present[node]` [1, rows, *event] for each partial node, which cells are there. Of a node in loops each copy
-    is an entry: rows · copies instead of rows.
-    `views`, `overs`: where copies at other places, and those taken together, stand."""
+    is an entry: rows · copies instead of rows. `views`, `overs`: where copies at other places, and those taken together, stand;
+    `chains`: nodes whose copies are summed along their loop."""
 
     values: Mapping[str, Tensor]
     known: Mapping[str, Tensor]
@@ -35,6 +37,7 @@ class Batch:
     present: Mapping[str, Tensor] = field(default_factory=dict)
     views: Mapping[str, Tensor] = field(default_factory=dict)
     overs: Mapping[str, Together] = field(default_factory=dict)
+    chains: Mapping[str, Chain] = field(default_factory=dict)
 
     @property
     def labelled(self) -> Tensor:
@@ -139,7 +142,8 @@ def make_batch(
     if grouping is not None:
         copies = {name: r.number for name, r in model.RANGES.items()}
         groups = group_table(grouping, model.NODES, model.ORDER_Q, masks, rows, device, copies)
-    return Batch(full, masks, levels, rows, dtype, groups, present, views, overs)
+    chains = {r.node: chain_of(model, r.node, full, masks, levels, rows) for r in model.READINGS.values()}
+    return Batch(full, masks, levels, rows, dtype, groups, present, views, overs, chains)
 
 
 def _entries(
@@ -165,35 +169,11 @@ def make_levels(
 ) -> tuple[dict[str, Level], dict[str, Tensor], dict[str, Together]]:
     """The index tensors of every level, view and reduction of the model, for rows with these masks."""
     ranges = model.RANGES
-    listed = {
-        node: _listed(model, node, values, known, rows, dtype, device)
+    found = {
+        node: listed(model, node, values, known, rows, dtype, device)
         for node in {n for level in model.LEVELS for n in level if n not in ranges}
+        if node not in model.READINGS
     }
+    found |= {name: listed_at(model, name, values, known, rows, dtype, device) for name in model.READINGS}
     counts = {over.count: values[over.count][0] for over in model.OVERS.values() if over.count in values}
-    return stand(model.LEVELS, model.VIEWS, model.OVERS, rows, listed, ranges, counts, device)
-
-
-def _listed(
-    model: Emitted,
-    node: str,
-    values: Mapping[str, Tensor],
-    known: Mapping[str, Tensor],
-    rows: int,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> Listed:
-    """What levels need of a node that they list."""
-    info = model.NODES[node]
-    sampled = info.estimator == "sum_and_sample"  # the entries are the likeliest class and another (runtime/sampled.py)
-    kind = torch.int64 if info.integer else dtype
-    table = (
-        torch.arange(2, device=device) if sampled else value_table(info.first, info.classes, info.event, kind, device)
-    )
-    entries = rows * math.prod(model.RANGES[r].number for r in info.loops)
-    counts = torch.full((entries,), len(table), device=device)
-    if node not in known:
-        return Listed(table, counts, info.loops)
-    counts = counts.masked_fill(known[node], 1)
-    if sampled:
-        return Listed(table, counts, info.loops)
-    return Listed(table, counts, info.loops, values[node], known[node])
+    return stand(model.LEVELS, model.VIEWS, model.OVERS, rows, found, ranges, counts, device)

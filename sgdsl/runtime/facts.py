@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from sgdsl.runtime.chains import Reading
 from sgdsl.runtime.grouping import Grouping
 from sgdsl.runtime.levels import Copies
 from sgdsl.runtime.places import Over, View
@@ -65,3 +66,4 @@ class Emitted(Protocol):
     RANGES: ClassVar[Mapping[str, Copies]]
     VIEWS: ClassVar[Mapping[str, View]]
     OVERS: ClassVar[Mapping[str, Over]]
+    READINGS: ClassVar[Mapping[str, Reading]]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sgdsl.runtime.batch import Batch, NodeInfo, present_cells
+from sgdsl.runtime.chains import Reading
 from sgdsl.runtime.copied import Carried, Copied, entries
 from sgdsl.runtime.densities import (
     bernoulli_log_prob,
@@ -76,6 +77,7 @@ class Queries(nn.Module):
     RANGES: ClassVar[Mapping[str, Copies]] = {}
     VIEWS: ClassVar[Mapping[str, View]] = {}
     OVERS: ClassVar[Mapping[str, Over]] = {}
+    READINGS: ClassVar[Mapping[str, Reading]] = {}
 
     PIECES: ClassVar[Mapping[str, Mapping[str, Mapping[str, str]]]] = {}
     CARRIED: ClassVar[Mapping[str, tuple[Carried, ...]]] = {}

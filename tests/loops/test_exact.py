@@ -50,10 +50,10 @@ for t in 1..4 {
     p(x[t] | z[t]) = Categorical(table)
 }
 p(z[1]) = Categorical(learned)
-q(z[1]) = Categorical(learned)
+q(z[1]) = Categorical(learned) by score
 for t in 2..4 {
     p(z[t] | z[t - 1])    = Categorical(table)
-    q(z[t] | z[t - 1], t) = Categorical(table)
+    q(z[t] | z[t - 1], t) = Categorical(table) by score
 }
 """
 X = torch.tensor([2, 0, 1, 2])

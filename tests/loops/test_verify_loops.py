@@ -13,6 +13,7 @@ from sgdsl.oracle.keyed import Keyed
 from sgdsl.oracle.loops import check_loops, looped
 from sgdsl.oracle.program import OVERRIDES, build
 from sgdsl.oracle.verify import verify
+from sgdsl.runtime import chains
 from sgdsl.runtime.levels import Level
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +55,14 @@ def test_the_models_whose_labels_are_groups_of_copies() -> None:
     for name in ("ccvae", "loops/attributes"):
         report = verify(Source(name, (ROOT / "models" / f"{name}.sgm").read_text()))
         assert report.right, [case for case in report.cases if not case.right]
+
+
+def test_verify_finds_a_chain_without_backward_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects the comparison of chains: where labels do not weigh the copies before them, only rows with such labels are off."""
+    text = (Path(__file__).parent / "models" / "hidden.sgm").read_text()
+    full = driver.check(Source("hidden.sgm", text), OVERRIDES["snis"])
+    compiled = build(driver.emit(full), "snis")
+    monkeypatch.setattr(chains, "backward_sums", lambda single, pairs: [torch.zeros_like(t) for t in single.unbind(2)])
+    cases, _ = check_loops(looped(compiled, full.plan.choices))
+    off = {case.known for case in cases if not case.right}
+    assert off == {("c[2]",), ("c[3]",), ("c[1]", "c[3]"), ("c[2]", "c[3]")}  # a label behind an unknown copy

@@ -152,8 +152,17 @@ class Evaluator:
             return Weight(group)
         return in_loops("product", weighting.loops[own:], Total(weighting.values, Weight(group)))
 
+    def copies(self, names: tuple[str, ...], at: Values) -> list[str]:
+        """`c[*]` is every copy of c."""
+        whole, _ = self.tables.at(at)
+        found: list[str] = []
+        for name in names:
+            of = name.removesuffix("*]")
+            found += [resolved(name, at)] if of == name else [c for c in whole.copies if c.startswith(of)]
+        return found
+
     def every(self, names: tuple[str, ...], at: Values) -> Iterator[dict[str, int]]:
-        copies = [resolved(n, at) for n in names]
+        copies = self.copies(names, at)
         for values in itertools.product(*map(self.tables.values, copies)):
             yield dict(zip(copies, values, strict=True))
 
@@ -232,7 +241,7 @@ class Evaluator:
             case Total():
                 bound = [at] if not any(k in expr.over for k in self.tables.counts) else []
                 bound = bound or [{**at, **v} for v in self.every(expr.over, at)]
-                over = {resolved(n, at) for n in expr.over}
+                over = set(self.copies(expr.over, at))
                 yield from (v for here in bound for v in self.reads(expr.of, here) if v not in over)
             case Copies():
                 yield from (v for i in self.places(expr.loop, at) for v in self.reads(expr.of, {**at, **i}))
@@ -343,6 +352,30 @@ for t in 2..3 {
     q(z[t] | z[t - 1], x[t]) = Categorical(table) by score
 }
 """
+PATHS = CHAIN.replace(" by score", "")
+TURNED = """model turned
+observed   s : class(2)
+supervised w : class(2)
+for t in 1..3 {
+    observed   x[t] : class(2)
+    supervised c[t] : class(2)
+    supervised y[t] : class(2)
+    p(x[t] | c[t])       = Categorical(table)
+    p(y[t] | c[t])       = Categorical(table)
+    q(y[t] | c[t], x[t]) = Categorical(table)
+}
+p(c[1]) = Categorical(learned)
+for t in 2..3 {
+    p(c[t] | c[t - 1]) = Categorical(table)
+}
+p(w | c[3])    = Categorical(table)
+p(s | c[1])    = Categorical(table)
+q(w | s, c[3]) = Categorical(table)
+q(c[3] | x[3]) = Categorical(table)
+for t in 1..2 {
+    q(c[t] | c[t + 1], x[t]) = Categorical(table)
+}
+"""
 COUNTED = """model counted
 observed   x : real[2]
 supervised k : count(0, 2)
@@ -410,6 +443,8 @@ MODELS = {
     "drawn": (DRAWN, 2),
     "nested": (NESTED, 2),
     "chain": (CHAIN, 2),
+    "paths": (PATHS, 2),
+    "turned": (TURNED, 8),
     "counted": (COUNTED, 3),
     "apart": (APART, 3),
 }
