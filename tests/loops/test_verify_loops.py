@@ -63,6 +63,6 @@ def test_verify_finds_a_chain_without_backward_sums(monkeypatch: pytest.MonkeyPa
     full = driver.check(Source("hidden.sgm", text), OVERRIDES["snis"])
     compiled = build(driver.emit(full), "snis")
     monkeypatch.setattr(chains, "backward_sums", lambda single, pairs: [torch.zeros_like(t) for t in single.unbind(2)])
-    cases, _ = check_loops(looped(compiled, full.plan.choices))
+    cases, _ = check_loops(looped(compiled, full.plan))
     off = {case.known for case in cases if not case.right}
     assert off == {("c[2]",), ("c[3]",), ("c[1]", "c[3]"), ("c[2]", "c[3]")}  # a label behind an unknown copy
