@@ -95,9 +95,8 @@ class Valued:
         """The values of copies of a chain as a reader lists them; whether it is a chain's."""
         reading = next((c.of[name] for c in self.plan.scopes.chains.values() if name in c.of), None)
         if reading is not None:
-            self.made[name, ()] = self.named.values[name]
-            level = self.level(self.plan.scopes[name])
-            self.say(f"{self.named.values[name]} = {level}.values[{quoted(reading)}]")
+            self.made[name, ()] = value = self.named.values[name]
+            self.say(f"{value} = {self.level(self.plan.scopes[name])}.values[{quoted(reading)}]")
         return reading is not None
 
     def piece(self, factor: ir.Factor) -> None:
@@ -231,8 +230,7 @@ class Valued:
         if (node, ()) not in self.made:
             self.made[node, ()] = self.named.values[node]
             if node in self.plan.scopes.chains:
-                listed = f"{self.level(self.plan.scopes[node])}.values[{quoted(node)}]"
-                self.say(f"{self.named.values[node]} = {listed}")
+                self.say(f"{self.named.values[node]} = {self.level(self.plan.scopes[node])}.values[{quoted(node)}]")
                 return
             values = ", ".join(self.named.values[name] for name in pieces)
             self.say(f'{self.named.values[node]} = viewed(batch.views["{node}"], {values})')

@@ -83,8 +83,7 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     scopes = scopes_of(model, graphs, draws, *estimators.listed(choices), chains)
     gradient = check_doubly(model, graphs, choices, sink)
     terms = _terms(model, graphs, scopes)
-    if model.axes:
-        terms = tuple(replace(t, level=shared(model, scopes, t.scope)) for t in terms)
+    terms = tuple(replace(t, level=shared(model, scopes, t.scope)) for t in terms) if model.axes else terms
     sizes = sizes or {n: estimators.entries(model, choices, n) for n in draws}
     sizes = {**sizes, **{r: sizes[c.node] for c in chains.values() for r in c.readings}}
     maker = Eliminator(sizes, scopes.place, *_stages(model, choices, scopes))
@@ -108,10 +107,14 @@ def plan(model: ir.Model, graphs: Graphs, sink: Sink, sizes: Mapping[str, int] |
     found = Plan(
         draws, choices, scopes, terms, levels, messages, log_w, shares, drawn, labels, log_v, bound, marginal, count
     )  # fmt: skip
+    return replace(_with_groups(model, graphs, found, maker), gradient=gradient)
+
+
+def _with_groups(model: ir.Model, graphs: Graphs, found: Plan, maker: Eliminator) -> Plan:
+    """The plan with its groups of weights, and the levels that these stand on."""
     groups = _groups(model, graphs, found)
     apart = {level for level in groups.loops.values() if level} if groups else set()
-    levels = _ordered({*levels, *apart}, maker)
-    return replace(found, groups=groups, gradient=gradient, levels=levels)
+    return replace(found, groups=groups, levels=_ordered({*found.levels, *apart}, maker))
 
 
 def _groups(model: ir.Model, graphs: Graphs, plan: Plan) -> Recombination | None:
