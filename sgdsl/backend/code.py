@@ -15,9 +15,9 @@ from sgdsl.backend.features import (
     Input,
     affine,
     after,
+    applied,
     called,
     conv_output,
-    flat,
     flat_value,
     joined,
     lone,
@@ -38,12 +38,12 @@ from sgdsl.middle.stacks import numbers_of
 @dataclass(slots=True)
 class Code:
     """The body of one method, and the modules it owns: `owner` is where they live, `whole`: the one network is the owner;
-    `split`: first layers are computed a part an input; `copies`: what tells the copies of a range apart, by its name."""
+    `fused`: dense layers are one function; `copies`: what tells the copies of a range apart, by its name."""
 
     inputs: dict[str, Input]
     nets: dict[str, tuple[str, tuple[ir.Part, ...]]]
     owner: str
-    split: bool
+    fused: bool
     whole: bool = False
     body: list[str] = field(default_factory=list)
     modules: dict[str, str] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Code:
             if isinstance(run, str):
                 module, inner = self.nets[run]
                 declared = Code(
-                    self.inputs, self.nets, "self", self.split, False, self.body, {}, self.counts, uses=self.uses
+                    self.inputs, self.nets, "self", self.fused, False, self.body, {}, self.counts, uses=self.uses
                 )
                 features = declared._through(inner, features, module, state)
                 continue
@@ -135,10 +135,11 @@ class Code:
             width, shape = conv_output(run, maps, at)
             features = [Feature(text, width, 0, up, () if at < end else shape), *(f for f in features if not f.map)]
         if at < end:
-            if len(features) == 1 and features[0].plain:
-                text = self.assign(called(path, flat(features[0]), start + at, start + end, whole and at == 0))
+            fused = self.fused and run[at].text.startswith("nn.Linear(")
+            if fused or (len(features) == 1 and features[0].plain):
+                text = self.assign(applied(path, features, start + at, start + end, whole and at == 0, fused))
             else:
-                h = self.assign(affine(f"{path}[{start + at}]", features, self.split))
+                h = self.assign(affine(f"{path}[{start + at}]", features, False))
                 text = self.assign(called(path, h, start + at + 1, start + end, False)) if at + 1 < end else h
             features = [after(run[at:end], text)]
         return features

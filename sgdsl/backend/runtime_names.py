@@ -30,10 +30,11 @@ RUNTIME = {
     "sgdsl.runtime.networks": (
         "BatchNorm1d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "LayerNorm2d", "Parts", "circle", "clamped_to",
         "check_shapes", "constant", "dense", "expected", "free", "joined", "labelled",
-        "lift", "look_up", "number", "on_entries", "one_hot", "pad", "rows_of", "run",
+        "lift", "number", "on_entries", "one_hot", "pad", "rows_of", "run",
         "shaped", "stacked", "unknown", "where_known",
     ),
     "sgdsl.runtime.levels": ("Copies", "weighted"),
+    "sgdsl.runtime.perceptron": ("Part", "affine", "heads", "through"),
     "sgdsl.runtime.places": ("Over", "Source", "View", "alive", "alive_at", "alive_where", "each_copy", "in_copies", "viewed"),
     "sgdsl.runtime.recurrent": ("GRU", "GRUCell"),
     "sgdsl.runtime.stacked": ("ByCopy", "StackedLayerNorm", "StackedLinear", "alone", "by_copy"),

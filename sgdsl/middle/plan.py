@@ -13,7 +13,7 @@ from sgdsl.middle.doubly import check_doubly
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs, factor_reads
 from sgdsl.middle.recombination import Recombination, recombination
-from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
+from sgdsl.middle.rewrites import Closed, Fused, LookUp, Rewrite
 from sgdsl.middle.scopes import Scopes, scopes_of
 from sgdsl.middle.stacks import factor_copies
 from sgdsl.middle.weights import Share, Weights
@@ -63,9 +63,9 @@ class Plan:
         looked_up = ((r.side, r.node) for r in self.rewrites if isinstance(r, LookUp))
         object.__setattr__(self, "_rewritten", frozenset((*self.rewrites, *looked_up)))
 
-    def is_split(self, kind: str, name: str) -> bool:
-        """Whether the first layers of a factor (kind "p" or "q") or let are computed a part an input."""
-        return Split(kind, name) in self._rewritten
+    def is_fused(self, kind: str, name: str) -> bool:
+        """Whether the dense layers of a factor (kind "p" or "q") or let are one function."""
+        return Fused(kind, name) in self._rewritten
 
     def is_looked_up(self, side: ir.Side, node: str) -> bool:
         """Whether a class is looked up in log probabilities below its level."""

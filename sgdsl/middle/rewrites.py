@@ -9,8 +9,9 @@ from sgdsl.middle.elimination import Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """W [a; b] = W_a a + W_b b: the first layers of a factor's or let's networks, a part an input, each on its own level."""
+class Fused:
+    """The dense layers of a factor's or let's networks as one function, heads as one product. W [a; b] = W_a a + W_b b: a first
+    layer's part of each input is computed on that input's own level."""
 
     kind: str
     name: str
@@ -33,4 +34,4 @@ class Closed:
     node: str
 
 
-Rewrite = Split | LookUp | Closed
+Rewrite = Fused | LookUp | Closed

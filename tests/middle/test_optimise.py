@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from sgdsl import driver
 from sgdsl.base.source import Source
-from sgdsl.middle.rewrites import Closed, LookUp, Split
+from sgdsl.middle.rewrites import Closed, Fused, LookUp
 from sgdsl.oracle.program import Compiled, batch_of, build, example
 from sgdsl.oracle.verify import verify
 from sgdsl.runtime.draws import Draws
@@ -55,7 +55,7 @@ def outcome(compiled: Compiled, batch: Any) -> tuple[Tensor, list[Tensor]]:
 
 
 @pytest.mark.parametrize("path", GALLERY, ids=lambda p: p.stem)
-def test_splits_and_look_ups_change_nothing_but_the_rounding(path: Path) -> None:
+def test_fused_layers_and_look_ups_change_nothing_but_the_rounding(path: Path) -> None:
     """Protects every gallery model: objective and gradient without the optimiser and with it, all patterns of labels in one
     batch, to 1e-12 in float64 relative to the largest entry; names and shapes of the weights are the same."""
     plain, better = pair(driver.read(path))
@@ -205,7 +205,7 @@ q(y | x)   = Categorical(linear) by enumerate
 
 
 def test_the_plan_names_its_rewrites() -> None:
-    """Protects `show --stage plan`: M2 splits two first layers, looks one class up and closes one KL."""
+    """Protects `show --stage plan`: M2 fuses the layers of three factors, looks one class up and closes one KL."""
     source = driver.read(next(p for p in GALLERY if p.stem == "mnist"))
     found = driver.check(source, ("objective.optimise=2",)).plan.rewrites
-    assert set(found) == {Split("p", "x"), Split("q", "z"), LookUp("q", "y", (), ("y",)), Closed("z")}
+    assert set(found) == {Fused("p", "x"), Fused("q", "y"), Fused("q", "z"), LookUp("q", "y", (), ("y",)), Closed("z")}
