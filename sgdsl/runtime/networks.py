@@ -81,8 +81,8 @@ def shaped(features: Tensor, *event: int) -> Tensor:
 
 def one_hot(value: Tensor, classes: int, first: int = 0) -> Tensor:
     """int64 […] → float […, classes]."""
-    hot: Tensor = F.one_hot(value - first, classes)
-    return hot.to(torch.get_default_dtype())
+    every = torch.arange(first, first + classes, device=value.device)
+    return (value[..., None] == every).to(torch.get_default_dtype())
 
 
 def rows_of(table: Tensor, *index: Tensor) -> Tensor:

@@ -169,10 +169,9 @@ def _first(groups: list[_Group], weight: Tensor, bias: Tensor) -> Tensor:
         assert total is not None
         total = total.view(*group.lead, -1)
         sums.append(total if group.up is None else total.index_select(1, group.up))
-    shape = torch.broadcast_shapes(*(s.shape for s in sums))
-    h, *others = sorted(sums, key=lambda s: s.shape != shape)
+    h, *others = sorted(sums, key=Tensor.numel, reverse=True)
     for other in others:
-        h = h.add_(other) if h.shape == shape else h + other
+        h = h.add_(other) if all(a in (1, b) for a, b in zip(other.shape, h.shape, strict=True)) else h + other
     return h
 
 
@@ -211,7 +210,7 @@ def _first_backward(
             elif of_weight is not None:
                 of_weight[:, block.columns] = own.t() @ value  # into rows of another length a product is slower than a copy
         if of_weight is not None and of_bias is None:
-            of_bias = own.sum(0, dtype=torch.promote_types(own.dtype, torch.float32))
+            of_bias = own.sum(0, dtype=torch.float32 if own.dtype == torch.bfloat16 else None)
     return of_values, of_weight, of_bias
 
 
