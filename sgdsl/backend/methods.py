@@ -56,6 +56,8 @@ def factor_method(
     reads = factor_reads(factor)
     copies = dict.fromkeys((*(r.name for r in factor_copies(factor)), *(prior.copies if prior else ())))
     level, lifts = level_of(reads, plan, tuple(copies))
+    if once := plan.once(factor.side, factor.id):
+        lifts = tuple(name for name in reads if name not in once.varying)
     inputs = inputs_of(reads, lifts, plan, named, types)
     told_apart = {name: named.derived["copy", name] for name in copies}
     code = Code(inputs, nets, "net", plan.is_fused(factor.side, factor.id), copies=told_apart, uses=named.uses)

@@ -1,6 +1,6 @@
 """The optimiser: a plan comes in, the same plan with its rewrites goes out (docs/architecture.md, the optimiser).
 
-Fused and LookUp move work to the level where its inputs vary and leave every number as it is, up to rounding. Closed replaces
+Fused, LookUp and Once move work to where its inputs vary and leave every number as it is, up to rounding. Closed replaces
 an estimate by its expectation: the bound's value at given draws changes, its expectation and that of its gradient do not.
 """
 
@@ -14,6 +14,7 @@ from sgdsl.middle import ir
 from sgdsl.middle.elimination import Product
 from sgdsl.middle.estimators import Choice
 from sgdsl.middle.graphs import Graphs, build, factor_expressions, factor_reads, networks
+from sgdsl.middle.once import once
 from sgdsl.middle.plan import Plan
 from sgdsl.middle.rewrites import Closed, Fused, LookUp, Rewrite
 from sgdsl.middle.scopes import Scopes
@@ -25,7 +26,7 @@ def optimise(model: ir.Model, graphs: Graphs, plan: Plan) -> Plan:
     level = int(str(resolve(model.objective, "objective")["optimise"]))
     found: list[Rewrite] = []
     if level > 0:
-        found += [*_fused(model, plan), *_look_ups(model, plan)]
+        found += [*_fused(model, plan), *_look_ups(model, plan), *once(model, graphs, plan)]
     if level > 1:
         found += _closed(model, graphs, plan)
     return replace(plan, rewrites=tuple(found))

@@ -34,4 +34,15 @@ class Closed:
     node: str
 
 
-Rewrite = Fused | LookUp | Closed
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A factor's parameters are computed once for all samples in the entries where `nodes` are known; `varying`: what it reads
+    that is the same for all samples only there."""
+
+    side: ir.Side
+    node: str
+    nodes: tuple[str, ...]
+    varying: tuple[str, ...]
+
+
+Rewrite = Fused | LookUp | Closed | Once

@@ -15,6 +15,7 @@ from sgdsl.runtime.facts import Emitted
 from sgdsl.runtime.facts import NodeInfo as NodeInfo
 from sgdsl.runtime.grouping import group_table
 from sgdsl.runtime.levels import Level, Listed, value_table
+from sgdsl.runtime.once import Varying, varying
 from sgdsl.runtime.places import Together, stand
 
 
@@ -24,7 +25,8 @@ class Batch:
     node; `groups` [weighed, rows] where weights are averaged by group (runtime/grouping.py), those of copies one
     behind the other; `present[node]` [1, rows, *event] for each partial node, which cells are there. Of a node in loops each copy
     is an entry: rows · copies instead of rows.
-    `views`, `overs`: where copies at other places, and those taken together, stand."""
+    `views`, `overs`: where copies at other places, and those taken together, stand; `varying`: where a factor's
+    parameters vary over the samples."""
 
     values: Mapping[str, Tensor]
     known: Mapping[str, Tensor]
@@ -35,6 +37,7 @@ class Batch:
     present: Mapping[str, Tensor] = field(default_factory=dict)
     views: Mapping[str, Tensor] = field(default_factory=dict)
     overs: Mapping[str, Together] = field(default_factory=dict)
+    varying: Mapping[str, Varying] = field(default_factory=dict)
 
     @property
     def labelled(self) -> Tensor:
@@ -139,7 +142,8 @@ def make_batch(
     if grouping is not None:
         copies = {name: r.number for name, r in model.RANGES.items()}
         groups = group_table(grouping, model.NODES, model.ORDER_Q, masks, rows, device, copies)
-    return Batch(full, masks, levels, rows, dtype, groups, present, views, overs)
+    apart = varying(model.VARYING, model.NODES, masks, levels)
+    return Batch(full, masks, levels, rows, dtype, groups, present, views, overs, apart)
 
 
 def _entries(

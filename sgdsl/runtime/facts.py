@@ -65,3 +65,4 @@ class Emitted(Protocol):
     RANGES: ClassVar[Mapping[str, Copies]]
     VIEWS: ClassVar[Mapping[str, View]]
     OVERS: ClassVar[Mapping[str, Over]]
+    VARYING: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]]

@@ -76,6 +76,7 @@ class Queries(nn.Module):
     RANGES: ClassVar[Mapping[str, Copies]] = {}
     VIEWS: ClassVar[Mapping[str, View]] = {}
     OVERS: ClassVar[Mapping[str, Over]] = {}
+    VARYING: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
 
     PIECES: ClassVar[Mapping[str, Mapping[str, Mapping[str, str]]]] = {}
     CARRIED: ClassVar[Mapping[str, tuple[Carried, ...]]] = {}
