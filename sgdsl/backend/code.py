@@ -105,9 +105,8 @@ class Code:
         for run in runs:
             if isinstance(run, str):
                 module, inner = self.nets[run]
-                declared = Code(
-                    self.inputs, self.nets, "self", self.fused, False, self.body, {}, self.counts, uses=self.uses
-                )
+                body, counts = self.body, self.counts
+                declared = Code(self.inputs, self.nets, "self", self.fused, False, body, {}, counts, uses=self.uses)
                 features = declared._through(inner, features, module, state)
                 continue
             for here in before_cells(layers(run, copies)):

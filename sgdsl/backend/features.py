@@ -74,7 +74,7 @@ def part(feature: Feature) -> str:
     if not (feature.up or feature.classes):
         return flat(feature)
     up = f", {feature.up}" if feature.up else ""
-    return f"Part({flat(feature)}{up}{f', classes={feature.classes}' if feature.classes else ''})"
+    return f"Read({flat(feature)}{up}{f', classes={feature.classes}' if feature.classes else ''})"
 
 
 def flat(feature: Feature) -> str:

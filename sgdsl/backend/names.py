@@ -21,7 +21,8 @@ MODULE_WORDS = frozenset(
     register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
     register_state_dict_pre_hook requires_grad_ samples set_extra_state set_submodule share_memory state_dict to
     to_empty train
-    training type xpu zero_grad NAME NODES LEVELS ORDER_P ORDER_Q GROUPS RANGES VIEWS OVERS PIECES CARRIED VARYING running_mean""".split()  # noqa: SIM905
+    training type xpu zero_grad NAME NODES LEVELS ORDER_P ORDER_Q GROUPS RANGES VIEWS OVERS PIECES CARRIED
+    VARYING running_mean""".split()  # noqa: SIM905
 )
 STEP_WORDS = frozenset(
     """self torch math nn F Tensor batch draws samples rows alpha bound terms objective score gain f log_w log_v

@@ -52,7 +52,7 @@ def _pattern(pattern: Pattern, samples: int, width: int) -> list[str]:
     lines = objective_text(pattern.objective)
     lines += ["", *(f"{name:<{width}} : {does}" for name, does in pattern.nodes)]
     times = f"·{samples}" if samples > 1 else ""
-    counts = (f"{e.method}\0{e.entries}{times if e.sampled else ''}" for e in pattern.evaluations)
+    counts = (f"{e.method}\0{e.text(times)}" for e in pattern.evaluations)
     networks = f"networks a row: {', '.join(counts) or 'none'}"
     return [*lines, *_filled(pattern.weights), *_filled(networks)]
 

@@ -10,7 +10,9 @@ from sgdsl.middle.networks import stages
 from sgdsl.middle.plan import Plan
 from sgdsl.middle.rewrites import Once
 
-Sources = frozenset[str] | None  # the nodes that must be known for a value to be the same for all samples; None: it never is
+Sources = (
+    frozenset[str] | None
+)  # the nodes that must be known for a value to be the same for all samples; None: it never is
 SAME: Sources = frozenset()
 
 

@@ -75,12 +75,12 @@ def varying(
     and sampled is not the likeliest."""
     found = {}
     for factor, (name, sources) in wanted.items():
-        apart = torch.stack([_apart(nodes[node], node, known, levels.get(name)) for node in sources]).any(0)
+        apart = torch.stack([_lacks(nodes[node], node, known, levels.get(name)) for node in sources]).any(0)
         found[factor] = Varying((~apart).nonzero()[:, 0], apart.nonzero()[:, 0])
     return found
 
 
-def _apart(info: NodeInfo, node: str, known: Mapping[str, Tensor], level: Level | None) -> Tensor:
+def _lacks(info: NodeInfo, node: str, known: Mapping[str, Tensor], level: Level | None) -> Tensor:
     if info.estimator == "sum_and_sample":
         assert level is not None, f"{node} is listed on no level"
         return level.values[node][0] == 1

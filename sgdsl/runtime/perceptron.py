@@ -20,7 +20,7 @@ from sgdsl.runtime.densities_real import refuse_second_derivative
 NARROW = 128  # columns that are cheaper side by side than one product each
 
 
-class Part(NamedTuple):
+class Read(NamedTuple):
     """An input of a first layer: `value` [S or 1, entries there, n], or with `classes` int64 [S or 1, entries there], read
     one-hot; `up`: the entry there of each entry of the level, None where it is that level."""
 
@@ -29,7 +29,7 @@ class Part(NamedTuple):
     classes: int = 0
 
 
-def through(layers: nn.Sequential, *inputs: Tensor | Part, start: int = 0, stop: int | None = None) -> Tensor:
+def through(layers: nn.Sequential, *inputs: Tensor | Read, start: int = 0, stop: int | None = None) -> Tensor:
     """layers[start:stop], the first of them linear and reading its inputs side by side: → [S or 1, entries, n]."""
     todo = list(layers)[start:stop]
     length = 1
@@ -41,7 +41,7 @@ def through(layers: nn.Sequential, *inputs: Tensor | Part, start: int = 0, stop:
     return value
 
 
-def affine(layer: nn.Linear, *inputs: Tensor | Part) -> Tensor:
+def affine(layer: nn.Linear, *inputs: Tensor | Read) -> Tensor:
     """A linear layer that reads its inputs side by side: → [S or 1, entries, n]."""
     return _applied([layer], False, inputs)
 
@@ -64,8 +64,8 @@ class _Form:
     dtype: torch.dtype
 
 
-def _applied(layers: list[nn.Linear], rectified: bool, inputs: tuple[Tensor | Part, ...]) -> Tensor:
-    parts = [part if isinstance(part, Part) else Part(part) for part in inputs]
+def _applied(layers: list[nn.Linear], rectified: bool, inputs: tuple[Tensor | Read, ...]) -> Tensor:
+    parts = [part if isinstance(part, Read) else Read(part) for part in inputs]
     dtype, device = layers[0].weight.dtype, layers[0].weight.device.type
     if dtype == torch.float32 and torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
@@ -81,7 +81,9 @@ class _Perceptron(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, form: _Form, *tensors: Tensor) -> Tensor:
         inputs = len(form.ups)
-        weights, biases = ([t.to(form.dtype) for t in tensors[i:][: form.layers]] for i in (inputs, inputs + form.layers))
+        weights, biases = (
+            [t.to(form.dtype) for t in tensors[i:][: form.layers]] for i in (inputs, inputs + form.layers)
+        )
         groups = _groups(form, tensors[:inputs])
         h = _first(groups, weights[0], biases[0])
         lead, hidden = h.shape[:-1], []
@@ -151,7 +153,10 @@ def _groups(form: _Form, values: Sequence[Tensor]) -> list[_Group]:
         before = blocks[-1] if blocks else None
         narrow = before is not None and before.columns.stop == start and before.value.shape[-1] + width <= NARROW
         if before is not None and narrow and not (classes or before.classes):
-            before.value, before.columns = torch.cat([before.value, flat], 1), slice(before.columns.start, start + width)
+            before.value, before.columns = (
+                torch.cat([before.value, flat], 1),
+                slice(before.columns.start, start + width),
+            )
             before.members.append((i, width))
         else:
             blocks.append(_Block(flat, slice(start, start + width), [(i, width)], classes))
@@ -161,7 +166,8 @@ def _groups(form: _Form, values: Sequence[Tensor]) -> list[_Group]:
 
 def _first(groups: list[_Group], weight: Tensor, bias: Tensor) -> Tensor:
     """The first layer, [S or 1, entries, n], in a buffer of its own. The bias joins where entries are fewest."""
-    sums, added = [], bias
+    sums: list[Tensor] = []
+    added: Tensor | None = bias
     for group in groups:
         total: Tensor | None = None
         for block in group.blocks:
@@ -208,7 +214,9 @@ def _first_backward(
             elif of_weight is not None and len(weight[0]) == value.shape[1]:
                 of_weight = own.t() @ value
             elif of_weight is not None:
-                of_weight[:, block.columns] = own.t() @ value  # into rows of another length a product is slower than a copy
+                of_weight[:, block.columns] = (
+                    own.t() @ value
+                )  # into rows of another length a product is slower than a copy
         if of_weight is not None and of_bias is None:
             of_bias = own.sum(0, dtype=torch.float32 if own.dtype == torch.bfloat16 else None)
     return of_values, of_weight, of_bias
