@@ -3,8 +3,8 @@ NumPyro where they are installed.
 
     OMP_NUM_THREADS=1 python -m benchmarks loops [--rounds 5] [--json benchmarks/loops.json]
 
-CPU time of this process, medians of rounds in turns. A step is forward, backward and Adam of the deep Kalman filter, and of a plate
-with a label a copy that is summed over, 16 rows; losses and norms of gradients under the same noise are compared first.
+CPU time of this process, medians of rounds in turns. A step is forward, backward and Adam of the deep Kalman filter, and of a
+plate with a label a copy that is summed over, 16 rows; losses and norms of gradients under the same noise are compared first.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.step import TOLERANCE, differs  # first: it sets one thread for all libraries
-
-import torch  # noqa: I001
+import torch
 from torch import Tensor
 
 from benchmarks import contest, machine
@@ -27,11 +25,13 @@ from benchmarks.noise import FixedDraws
 from benchmarks.peers import Contestant
 from benchmarks.peers.loops import Kind, contestants, loop_of
 from benchmarks.peers.trained import Trained
+from benchmarks.step import TOLERANCE, differs  # which sets one thread for all libraries
 from sgdsl import driver
 from sgdsl.base.source import Source
 from sgdsl.runtime.batch import make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.load import load
+from sgdsl.train.pages import kept_pages
 
 SEQUENCE = (Path(__file__).parents[1] / "models" / "loops" / "dkf.sgm").read_text(encoding="utf-8")
 PLATE = """model plate
@@ -75,7 +75,9 @@ def steps(kind: Kind, copies: int) -> dict[str, Contestant]:
     expected = made["emitted"].checked()
     for name, contestant in made.items():
         if differs(found := contestant.checked(), expected):
-            raise SystemExit(f"{kind} of {copies}: {name} has loss and gradient {found}, expected {expected}, to {TOLERANCE}")
+            raise SystemExit(
+                f"{kind} of {copies}: {name} has loss and gradient {found}, expected {expected}, to {TOLERANCE}"
+            )
     return made
 
 
@@ -112,7 +114,8 @@ def main(words: list[str]) -> None:
     found = {"seconds to compile": medians(compiled, options.rounds), "milliseconds a step": {}}
     for kind, copies in ((kind, n) for kind, numbers in STEPPED.items() for n in numbers):
         calls = {name: contestant.step for name, contestant in steps(kind, copies).items()}
-        times = contest.run(calls, options.rounds, None)
+        with kept_pages(torch.device("cpu")):  # as in a run
+            times = contest.run(calls, options.rounds, None)
         found["milliseconds a step"][f"{kind} of {copies}"] = {
             name: {"median": t.median, "rounds": list(t.rounds), "ratio": t.median / times["emitted"].median}
             for name, t in times.items()
