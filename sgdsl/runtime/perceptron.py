@@ -111,12 +111,13 @@ class _Perceptron(torch.autograd.Function):
         if form.rectified:
             g = torch.ops.aten.threshold_backward(g, hidden[-1], 0)
         for i in range(form.layers - 1, 0, -1):
-            if needed[inputs + i]:
+            if needed[inputs + i] or needed[inputs + form.layers + i]:
                 of_weights[i], of_biases[i] = g.t() @ hidden[i - 1], g.sum(0, dtype=ctx.dtypes[inputs + i])
             g = g @ weights[i]
             torch.ops.aten.threshold_backward.grad_input(g, hidden[i - 1], 0, grad_input=g)
+        trained = needed[inputs] or needed[inputs + form.layers]
         of_values, of_weights[0], of_biases[0] = _first_backward(
-            ctx.groups, iter(values), weights[0], g.view(*ctx.lead, -1), needed[: inputs + 1]
+            ctx.groups, iter(values), weights[0], g.view(*ctx.lead, -1), (*needed[:inputs], trained)
         )
         found = (*of_values, *of_weights, *of_biases)
         return None, *(t if t is None else t.to(d) for t, d in zip(found, ctx.dtypes, strict=True))

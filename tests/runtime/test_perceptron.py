@@ -82,6 +82,11 @@ def test_weights_that_stand_still_pass_gradients_to_inputs_alone() -> None:
     assert x.grad is not None
     assert bool(x.grad.abs().sum() > 0)
     assert all(p.grad is None for p in net.parameters())
+    for layer in (net[0], net[2]):
+        bias = layer.bias.requires_grad_()
+        torch.testing.assert_close(
+            torch.autograd.grad(through(net, x).sum(), bias), torch.autograd.grad(net(x).sum(), bias)
+        )
 
 
 def test_a_second_derivative_is_refused() -> None:
