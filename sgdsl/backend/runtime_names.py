@@ -34,7 +34,7 @@ RUNTIME = {
         "shaped", "stacked", "unknown", "where_known",
     ),
     "sgdsl.runtime.levels": ("Copies", "weighted"),
-    "sgdsl.runtime.perceptron": ("Read", "affine", "heads", "through"),
+    "sgdsl.runtime.perceptron": ("Ahead", "Read", "affine", "heads", "through"),
     "sgdsl.runtime.places": ("Over", "Source", "View", "alive", "alive_at", "alive_where", "each_copy", "in_copies", "viewed"),
     "sgdsl.runtime.recurrent": ("GRU", "GRUCell"),
     "sgdsl.runtime.stacked": ("ByCopy", "StackedLayerNorm", "StackedLinear", "alone", "by_copy"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sgdsl.backend import calls
+from sgdsl.backend.ahead import Parts, parts_ahead
 from sgdsl.backend.infer import drawn_text
 from sgdsl.backend.methods import Method
 from sgdsl.backend.step import Step, repr_scope
@@ -37,6 +38,7 @@ class _Loop:
     last: int = 0
     each: dict[str, str] = field(default_factory=dict)
     body: list[str] = field(default_factory=list)
+    ahead: Parts = field(default_factory=dict)
     stored: dict[str, list[str]] = field(default_factory=dict)  # parameters of a factor, as they are kept
 
     def __post_init__(self) -> None:
@@ -79,11 +81,9 @@ class _Loop:
         """Values from outside, split by copy, and the lets that sequences start from."""
         step = self.step
         starts: dict[str, list[str]] = {}
-        for name in self.order:
-            for read in self._reads(step.model.valued(name)):
-                if read not in self.members:
-                    step.let(read)
-                    self._split(read)
+        for read in (r for name in self.order for r in self._reads(step.model.valued(name)) if r not in self.members):
+            step.let(read)
+            self._split(read)
         for let in step.model.lets:
             if let.name in self.members and isinstance(let.value, ir.View):
                 for place, edge in let.value.edges:
@@ -93,6 +93,8 @@ class _Loop:
         for name in self.order:
             inner = ", ".join(dict.fromkeys(starts.get(name, [])))
             step.say(f"{self._kept(step.named.values[name])}: dict[int, Tensor] = {{{inner}}}")
+        nodes = (n for n in step.model.nodes if n.name in self.order)
+        self.ahead = parts_ahead(step, nodes, self.members, self.each, self.outer)
 
     def _split(self, name: str) -> None:
         """A value of every copy as a list with one for each."""
@@ -122,9 +124,8 @@ class _Loop:
 
     def _guarded(self, at: ir.Range | int, lines: Sequence[str]) -> None:
         """Statements of the copies that they are for."""
-        if at == self.first == self.last or (
-            isinstance(at, ir.Range) and (at.first, at.last) == (self.first, self.last)
-        ):
+        first, last = (at, at) if isinstance(at, int) else (at.first, at.last)
+        if (first, last) == (self.first, self.last):
             self.body += lines
             return
         if isinstance(at, int):
@@ -155,7 +156,7 @@ class _Loop:
     def _call(self, method: Method) -> str:
         step, scopes = self.step, self.step.plan.scopes
         level = self.outer(method.level)
-        texts = [self._argument(n) for n in method.reads]
+        texts = [self.ahead.get((method.name, n)) or self._argument(n) for n in method.reads]
         assert not method.partial, "missing cells of what a sequence reads"
         for name in method.lifts:
             below = self.outer(scopes[name])
@@ -235,7 +236,6 @@ class _Loop:
         return {f.id: self._all(f) for n in nodes for f in step.model.pieces("q", n)}
 
     def _all(self, factor: ir.Factor) -> list[str]:
-        """The parameters of all copies of a factor."""
         found, at = [], factor.place[-1]
         for text in self.stored[factor.id]:
             kept = next((v for v, k in self.each.items() if text == f"{k}[{T}]"), None)

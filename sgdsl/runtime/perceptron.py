@@ -1,9 +1,6 @@
 """Linear layers with ReLU between them as one function of their inputs, with its gradient written out: values on their own
-levels come in, features at the level of all go out.
-
-A first layer of several inputs is the sum of a part for each, computed where that input stands and lifted afterwards. Hidden
-values are rectified in place, and the gradient of a weight is written once, not slice by slice and added.
-"""
+levels come in, features at the level of all go out. A first layer is the sum of a part for each input, computed where that one
+stands and lifted afterwards."""
 
 from __future__ import annotations
 
@@ -24,12 +21,22 @@ class Read(NamedTuple):
     """An input of a first layer: `value` [S or 1, entries there, n], or with `classes` int64 [S or 1, entries there], read
     one-hot; `up`: the entry there of each entry of the level, None where it is that level."""
 
-    value: Tensor
+    value: Tensor | Ahead
     up: Tensor | None = None
     classes: int = 0
 
 
-def through(layers: nn.Sequential, *inputs: Tensor | Read, start: int = 0, stop: int | None = None) -> Tensor:
+class Ahead(NamedTuple):
+    """An input whose part of the first layer was computed before: `part` [S or 1, entries, n], of `width` columns."""
+
+    part: Tensor
+    width: int
+
+
+Input = Tensor | Read | Ahead
+
+
+def through(layers: nn.Sequential, *inputs: Input, start: int = 0, stop: int | None = None) -> Tensor:
     """layers[start:stop], the first of them linear and reading its inputs side by side: → [S or 1, entries, n]."""
     todo = list(layers)[start:stop]
     length = 1
@@ -41,7 +48,7 @@ def through(layers: nn.Sequential, *inputs: Tensor | Read, start: int = 0, stop:
     return value
 
 
-def affine(layer: nn.Linear, *inputs: Tensor | Read) -> Tensor:
+def affine(layer: nn.Linear, *inputs: Input) -> Tensor:
     """A linear layer that reads its inputs side by side: → [S or 1, entries, n]."""
     return _applied([layer], False, inputs)
 
@@ -54,23 +61,26 @@ def heads(features: Tensor, *layers: nn.Linear) -> list[Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What is no tensor that a gradient could reach: `ups` and `classes` of the inputs, the number of layers, whether the last
-    one is rectified, the dtype they are computed in."""
+    """What is no tensor that a gradient could reach: `ups` and `classes` of the inputs, columns of those computed `ahead`, the
+    number of layers, whether the last one is rectified, the dtype they are computed in."""
 
     ups: tuple[Tensor | None, ...]
     classes: tuple[int, ...]
+    ahead: tuple[int, ...]
     layers: int
     rectified: bool
     dtype: torch.dtype
 
 
-def _applied(layers: list[nn.Linear], rectified: bool, inputs: tuple[Tensor | Read, ...]) -> Tensor:
-    parts = [part if isinstance(part, Read) else Read(part) for part in inputs]
+def _applied(layers: list[nn.Linear], rectified: bool, inputs: tuple[Input, ...]) -> Tensor:
+    parts = [part if isinstance(part, Read) else Read(part) for part in inputs]  # an Ahead may stand in a Read
+    ahead = tuple(p.value.width if isinstance(p.value, Ahead) else 0 for p in parts)
     dtype, device = layers[0].weight.dtype, layers[0].weight.device.type
     if dtype == torch.float32 and torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
-    form = _Form(tuple(p.up for p in parts), tuple(p.classes for p in parts), len(layers), rectified, dtype)
-    values, weights, biases = (p.value for p in parts), (n.weight for n in layers), (n.bias for n in layers)
+    form = _Form(tuple(p.up for p in parts), tuple(p.classes for p in parts), ahead, len(layers), rectified, dtype)
+    values = (p.value.part if isinstance(p.value, Ahead) else p.value for p in parts)
+    weights, biases = (n.weight for n in layers), (n.bias for n in layers)
     result: Tensor = _Perceptron.apply(form, *values, *weights, *biases)  # type: ignore[no-untyped-call]
     return result
 
@@ -125,13 +135,14 @@ class _Perceptron(torch.autograd.Function):
 
 @dataclass(slots=True)
 class _Block:
-    """Inputs that are read by one product, or one class: [all entries, n], its columns of the weight, and the place and width
-    of each input."""
+    """Inputs that are read by one product, or one class, or what was computed of one: [all entries, n], its columns of the
+    weight, and the place and width of each input."""
 
     value: Tensor
     columns: slice
     members: list[tuple[int, int]]
     classes: int = 0
+    ahead: bool = False
 
 
 @dataclass(slots=True)
@@ -147,20 +158,20 @@ def _groups(form: _Form, values: Sequence[Tensor]) -> list[_Group]:
     """The levels of the inputs, the one with the fewest entries first; narrow neighbours on one level are put together."""
     found: dict[tuple[torch.Size, int], _Group] = {}
     start = 0
-    for i, (value, up, classes) in enumerate(zip(values, form.ups, form.classes, strict=True)):
-        lead, width = value.shape[:2], classes or value.shape[-1]
+    for i, (value, up, classes, ahead) in enumerate(zip(values, form.ups, form.classes, form.ahead, strict=True)):
+        lead, width = value.shape[:2], classes or ahead or value.shape[-1]
         blocks = found.setdefault((lead, id(up)), _Group(up, lead, [])).blocks
         flat = value.flatten() if classes else value.flatten(0, -2).to(form.dtype)
         before = blocks[-1] if blocks else None
         narrow = before is not None and before.columns.stop == start and before.value.shape[-1] + width <= NARROW
-        if before is not None and narrow and not (classes or before.classes):
+        if before is not None and narrow and not (classes or ahead or before.classes or before.ahead):
             before.value, before.columns = (
                 torch.cat([before.value, flat], 1),
                 slice(before.columns.start, start + width),
             )
             before.members.append((i, width))
         else:
-            blocks.append(_Block(flat, slice(start, start + width), [(i, width)], classes))
+            blocks.append(_Block(flat, slice(start, start + width), [(i, width)], classes, ahead > 0))
         start += width
     return sorted(found.values(), key=lambda group: group.lead.numel())
 
@@ -188,6 +199,9 @@ def _add_block(total: Tensor | None, bias: Tensor | None, block: _Block, weight:
         table = weight.t() if bias is None else weight.t() + bias
         part = table.contiguous().index_select(0, block.value)
         return part if total is None else total.add_(part)
+    if block.ahead:
+        base = bias if total is None else total
+        return block.value.clone() if base is None else base.add_(block.value) if base is total else base + block.value
     if total is not None:
         return total.addmm_(block.value, weight.t())
     return block.value @ weight.t() if bias is None else torch.addmm(bias, block.value, weight.t())
@@ -206,10 +220,13 @@ def _first_backward(
         for block in group.blocks:
             value, members = next(values), [i for i, _ in block.members]
             if any(needed[i] for i in members):
-                of_block = (own @ weight[:, block.columns]).view(*group.lead, -1)
-                for i, part in zip(members, of_block.split([w for _, w in block.members], -1), strict=True):
+                of_block = own if block.ahead else own @ weight[:, block.columns]
+                widths = [of_block.shape[1]] if block.ahead else [w for _, w in block.members]
+                for i, part in zip(members, of_block.view(*group.lead, -1).split(widths, -1), strict=True):
                     of_values[i] = part if needed[i] else None
-            if of_weight is not None and block.classes:
+            if of_weight is not None and block.ahead:
+                of_weight[:, block.columns] = 0  # its gradient comes by the part
+            elif of_weight is not None and block.classes:
                 table = torch.ops.aten.embedding_dense_backward(own, value, block.classes, -1, False)
                 of_weight[:, block.columns] = table.t()
             elif of_weight is not None and len(weight[0]) == value.shape[1]:
