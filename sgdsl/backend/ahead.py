@@ -9,6 +9,7 @@ from sgdsl.middle import ir
 from sgdsl.middle.elimination import Scope
 from sgdsl.middle.graphs import factor_expressions, references
 
+WIDE = 128  # columns from which a part of its own costs less than the loop saves
 PLAIN = ("real", "positive", "unit", "binary")  # supports that a network reads as they are
 
 
@@ -38,7 +39,8 @@ def parts_ahead(
                 break
             name = expr.name
             here = outer(step.plan.scopes[name]) == outer(method.level)
-            if here and _is_plain(expr.type) and name not in members and read.count(name) == 1:
+            wide = expr.type.input_width >= WIDE
+            if here and wide and _is_plain(expr.type) and name not in members and read.count(name) == 1:
                 own = [r for r in step.plan.scopes[name] if r not in outer(step.plan.scopes[name])]
                 found[method.name, name] = _part(step, factor, expr, start, own if step.value(name) in each else [])
             start += expr.type.input_width

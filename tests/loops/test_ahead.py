@@ -16,9 +16,9 @@ from sgdsl.runtime.load import load
 
 ROWS = 3
 SEQUENCE = """model sequence
-observed a : real[3]
+observed a : real[130]
 for t in 1..4 {
-    observed x[t] : real[2]
+    observed x[t] : real[128]
     latent   z[t] : real[2]
     p(x[t] | z[t]) = Normal(mlp(4))
 }
@@ -35,9 +35,9 @@ objective { samples = 2 }
 """
 NESTED = """model nested
 for i in 1..3 {
-    observed a[i] : real[3]
+    observed a[i] : real[130]
     for t in 1..4 {
-        observed x[i, t] : real[2]
+        observed x[i, t] : real[128]
         latent   z[i, t] : real[2]
         p(x[i, t] | z[i, t]) = Normal(mlp(4))
     }
@@ -80,9 +80,9 @@ def outcome(text: str, level: int) -> tuple[str, Tensor, tuple[Tensor, ...]]:
     [
         (
             SEQUENCE,
-            ("dense(self.q_z_t_2_4.trunk[0], a, 0)", "each_copy(dense(self.q_z_t_2_4.trunk[0], x_2_4, 5), 2, 4)"),
+            ("dense(self.q_z_t_2_4.trunk[0], a, 0)", "each_copy(dense(self.q_z_t_2_4.trunk[0], x_2_4, 132), 2, 4)"),
         ),
-        (NESTED, ("dense(self.q_z_i_t_2_4.trunk[0], a, 4)", "dense(self.q_z_i_t_2_4.trunk[0], x_i_2_4, 0), 2, 4)")),
+        (NESTED, ("dense(self.q_z_i_t_2_4.trunk[0], a, 130)", "dense(self.q_z_i_t_2_4.trunk[0], x_i_2_4, 0), 2, 4)")),
     ],
     ids=["sequence", "nested"],
 )
