@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from sgdsl.backend.calls import parameter_names
 from sgdsl.backend.methods import Method, relaxed
 from sgdsl.backend.names import Named
 from sgdsl.backend.sequence import run_copies
@@ -40,8 +41,7 @@ def emit_lookup(
             out.statement(f"return {tuple_of(method.constants)}", 16)
             continue
         found = _Lookup(model, plain, named, methods, out, carried=carried, sequence=run_copies)
-        call = found.called(method)
-        out.statement(f"return {call}" if len(method.free) > 1 else f"return ({call},)", 16)
+        out.statement(f"return {found.returned(factor, method)}", 16)
     out.raw("raise KeyError(node)", 8)
 
 
@@ -54,10 +54,21 @@ class _Lookup(Step):
     def say(self, text: str, inside: int = 0) -> None:
         self.out.statement(text, 16 + inside)
 
-    def called(self, method: Method) -> str:
+    def returned(self, factor: ir.Factor, method: Method) -> str:
+        """The parameters; those of a loop inside the factor's loops alone, of w[j] for x[i, j], at all copies of the factor: where
+        they stand between these is lost in their shape."""
         for name in method.reads:
             self.let(name)
-        return self.call(method, "").removeprefix(" = ")
+        call = self.call(method, "").removeprefix(" = ")
+        scopes = self.plan.scopes
+        level, scope = scopes.ordered({*scopes.union(method.reads), *method.copies}), scopes[factor.id]
+        if level == scope[: len(level)]:
+            return call if len(method.free) > 1 else f"({call},)"
+        names = [self.named.locals.new(f"{factor.side}_{factor.id}_{n}") for n in parameter_names(factor)]
+        self.say(f"{', '.join(names)} = {call}")
+        return tuple_of(
+            name if free else self.raised(name, level, scope) for name, free in zip(names, method.free, strict=True)
+        )
 
     def level(self, scope: Scope) -> str:
         """The variable of a level, found when it is first used."""

@@ -1,0 +1,107 @@
+"""Queries of models with loops against their loops written out: each copy's draw, and log p and log q of every node, with
+several copies' labels mixed in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from sgdsl import driver
+from sgdsl.middle import ir
+from sgdsl.oracle.interpret import Reader
+from sgdsl.oracle.keyed import Keyed
+from sgdsl.oracle.loops import Looped, looped
+from sgdsl.oracle.program import build, copies, fill
+
+HERE = Path(__file__).parent / "models"
+MODELS = sorted(HERE.glob("*.sgm"))
+KEYED, SAMPLES = Keyed(0.3), 2
+HOW = ("score", 1.0)  # what queries draw is never relaxed
+Row = dict[str, Tensor]
+
+
+def of(file: Path) -> Looped:
+    checked = driver.check(driver.read(file))
+    compiled = build(driver.emit(checked), "snis")
+    fill(compiled.module, 0.4)
+    return looped(compiled, checked.plan.choices)
+
+
+def written(model: Looped, values: Mapping[str, Tensor], sample: int, row: int) -> Row:
+    """Values by copy, [1, *event] each."""
+    nodes = [n for n in model.compiled.ir.nodes if n.name in values]
+    wide = {n.name: values[n.name].expand(SAMPLES, *values[n.name].shape[1:]) for n in nodes}
+    return {copy: wide[n.name][sample, row][at][None].double() for n in nodes for copy, at in copies(n)}
+
+
+def reader(model: Looped, values: Mapping[str, Tensor], sample: int, row: int) -> Reader:
+    """That of the copies that exist in a row."""
+    counts = tuple(int(values[n].expand(SAMPLES, -1)[sample, row]) for n in model.flats.names)
+    found = model.flat.reader
+    return found.readers[counts] if model.flats.names else found  # type: ignore[attr-defined,no-any-return]
+
+
+def asked(model: Looped, side: ir.Side) -> tuple[Row, Row, list[tuple[str, ...]]]:
+    """Values and masks of one row a pattern of labels on q's side; on p's one with nothing but what is given."""
+    patterns = model.patterns() if side == "q" else [(), ()]
+    rows = [model.row(known, 3 + i) for i, known in enumerate(patterns)]
+    seen = {n.name for n in model.compiled.ir.nodes if n.role != "latent" and (side == "q" or n.role == "given")}
+    values = {n: torch.stack([row[n] for row in rows])[None] for n in rows[0] if n in seen}
+    labels = [n for n in model.compiled.ir.nodes if n.role == "supervised" and n.name in seen]
+    known = {
+        n.name: torch.stack(
+            [torch.tensor([c in p for c, _ in copies(n)]).reshape([r.copies for r in n.axes]) for p in patterns]
+        )
+        for n in labels
+    }
+    return values, known, patterns
+
+
+@pytest.mark.parametrize("side", ["q", "p"])
+@pytest.mark.parametrize("file", MODELS, ids=lambda f: f.stem)
+def test_every_copy_is_drawn_as_written_out(file: Path, side: ir.Side) -> None:
+    """Protects draws: plates whose factors read the copies of one loop of two, sequences both ways, weights of a copy's own,
+    labels kept; and log r, the density of what was drawn."""
+    model = of(file)
+    values, known, patterns = asked(model, side)
+    module = model.compiled.module
+    draw = module.draw_q if side == "q" else module.draw_p
+    drawn = draw(values, known, KEYED, SAMPLES, **({} if side == "q" else {"rows": len(patterns)}))
+    for row, labels in enumerate(patterns):
+        read, at = reader(model, drawn.values, 1, row), written(model, drawn.values, 1, row)
+        log_r = torch.zeros(1).double()
+        for factor in read.model.p if side == "p" else read.model.q:
+            if factor.node in labels:
+                node, place = model.flats.most.copies[factor.node]
+                index = tuple(p - r.first for p, r in zip(place, model.compiled.ir.node(node).axes, strict=True))
+                assert torch.equal(drawn.values[node][1, row][index].double(), values[node][0, row][index].double())
+                continue
+            parameters = {n: p[None] for n, p in read.parameters(factor, at).items()}
+            event = read.model.node(factor.node).type.event
+            found = KEYED.drawn(factor.family, HOW, parameters, (1, 1, *event))[0].double()
+            found = found + read.model.node(factor.node).type.first * (factor.family == "Categorical")
+            torch.testing.assert_close(at[factor.node], found.detach(), rtol=1e-12, atol=1e-12)
+            log_r = log_r + read.log_prob(factor, at).detach()
+        torch.testing.assert_close(drawn.log_r[1, row], log_r[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("file", MODELS, ids=lambda f: f.stem)
+def test_log_p_and_log_q_are_those_of_all_copies(file: Path) -> None:
+    """Protects `log_p`, `log_q` and `log_labels`: of every node the sum over the copies that exist."""
+    model = of(file)
+    values, known, patterns = asked(model, "q")
+    module = model.compiled.module
+    drawn = module.draw_q(values, known, KEYED, SAMPLES).values
+    log_p, log_q, labels = module.log_p(drawn), module.log_q(drawn), module.log_labels(drawn, known)
+    for row, pattern in enumerate(patterns):
+        read, at = reader(model, drawn, 0, row), written(model, drawn, 0, row)
+        for found, factors, some in ((log_p, read.model.p, None), (log_q, read.model.q, None), (labels, read.model.q, pattern)):
+            wanted = {name: torch.zeros(1).double() for name in found}
+            for factor in (f for f in factors if some is None or f.node in some):
+                wanted[model.flats.most.copies[factor.node][0]] += read.log_prob(factor, at).detach()
+            for name, value in wanted.items():
+                torch.testing.assert_close(found[name].expand(SAMPLES, -1)[0, row], value[0], rtol=1e-12, atol=1e-12)
