@@ -55,7 +55,7 @@ class _Lookup(Step):
         self.out.statement(text, 16 + inside)
 
     def returned(self, factor: ir.Factor, method: Method) -> str:
-        """The parameters; those of a loop inside the factor's loops alone, of w[j] for x[i, j], at all copies of the factor: where
+        """The parameters; those of the inner of two loops, of w[j] for x[i, j], at all copies of the factor: where
         they stand between these is lost in their shape."""
         for name in method.reads:
             self.let(name)

@@ -99,7 +99,11 @@ def test_log_p_and_log_q_are_those_of_all_copies(file: Path) -> None:
     log_p, log_q, labels = module.log_p(drawn), module.log_q(drawn), module.log_labels(drawn, known)
     for row, pattern in enumerate(patterns):
         read, at = reader(model, drawn, 0, row), written(model, drawn, 0, row)
-        for found, factors, some in ((log_p, read.model.p, None), (log_q, read.model.q, None), (labels, read.model.q, pattern)):
+        for found, factors, some in (
+            (log_p, read.model.p, None),
+            (log_q, read.model.q, None),
+            (labels, read.model.q, pattern),
+        ):
             wanted = {name: torch.zeros(1).double() for name in found}
             for factor in (f for f in factors if some is None or f.node in some):
                 wanted[model.flats.most.copies[factor.node][0]] += read.log_prob(factor, at).detach()
