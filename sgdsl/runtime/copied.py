@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
 from sgdsl.runtime.batch import DUMMIES, Batch
+from sgdsl.runtime.densities_moments import Moments, moments
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.networks import where_known
 from sgdsl.runtime.placed import Carried as Carried
@@ -51,12 +51,12 @@ class Copied:
         counts = {c.count: self.values[c.count] for c in self.model.RANGES.values() if c.count in self.values}
         self.batch = placed(self.model, self.total, counts, torch.get_default_dtype(), one.device)
 
-    def draw(self, order: tuple[str, ...], draws: Draws) -> tuple[Tensor, dict[str, Parameters]]:
-        """Every node of an order, clamped where known; the log density of what was drawn, [S, rows], and the parameters."""
+    def draw(self, order: tuple[str, ...], draws: Draws) -> tuple[Tensor, dict[str, Moments]]:
+        """Every node of an order, clamped where known; the log density of what was drawn, [S, rows], and the moments."""
         together = {n: c for c in self.model.CARRIED[self.side] for n in c.nodes}
         counts = {c.count for c in self.model.RANGES.values()}
         done: set[str] = set()
-        parameters: dict[str, Parameters] = {}
+        found: dict[str, Moments] = {}
         log_r = torch.zeros(1, self.total, device=self.batch_device())
         for node in order:
             if node in done:
@@ -71,11 +71,11 @@ class Copied:
             if counts & set(members):
                 self.put()
             for name in members:
-                found, log_prob = self.log_prob(name)
-                parameters |= self.together(name, found)
+                parameters, log_prob = self.log_prob(name)
+                found[name] = self.moments(name, parameters)
                 if not self._is_known(name):
                     log_r = log_r + log_prob
-        return log_r.reshape(self.size), parameters
+        return log_r.reshape(self.size), found
 
     def batch_device(self) -> torch.device:
         return next((v.device for v in self.values.values()), torch.device("cpu"))
@@ -98,7 +98,8 @@ class Copied:
     def _draw_piece(self, node: str, piece: str, draws: Draws) -> Tensor:
         info, family = self.model.NODES[node], self._pieces(node)[piece]
         size = self._size(node, piece)
-        return self.model._sample(family, info, self._parameters(node, piece), draws, (1, size))
+        drawn = self.model._sample(family, info, self._parameters(node, piece), draws, (1, size))
+        return drawn.expand(1, size, *info.event)
 
     def _parameters(self, node: str, piece: str) -> Parameters:
         """The parameters of a piece; those that read nothing of a copy are the same for all in their row."""
@@ -154,23 +155,16 @@ class Copied:
             total = total + log_prob.reshape(1, self.total, -1).sum(-1)
         return parameters, total
 
-    def together(self, node: str, pieces: Mapping[str, Parameters]) -> dict[str, Parameters]:
-        """The parameters of all copies of a node, [S, rows, copies, …] each; none where its pieces are of several families."""
-        if len(set(self._pieces(node).values())) > 1:
-            return {}
-        found = next(iter(pieces.values()))
-        if len(pieces) > 1:
-            columns = zip(*pieces.values(), strict=True)
-            found = tuple(viewed(self._whole(node), *self._alike(node, column)) for column in columns)
-        entries = self._size(node, node)
-        return {node: tuple(self.spread(node, p) if _is_at(p, entries) else p for p in found)}
-
-    def _alike(self, node: str, column: tuple[Tensor | float, ...]) -> list[Tensor]:
-        """One parameter of each piece, in one shape a copy."""
-        rest = max((tuple(p.shape[2:]) for p in column if isinstance(p, Tensor)), key=len, default=())
-        sizes = [self._size(node, piece) for piece in self._pieces(node)]
-        wide = [torch.as_tensor(p, device=self.batch_device()) for p in column]
-        return [p.expand(1, size, *rest).to(torch.get_default_dtype()) for p, size in zip(wide, sizes, strict=True)]
+    def moments(self, node: str, pieces: Mapping[str, Parameters]) -> Moments:
+        """The moments of all copies of a node, [S, rows, copies, …, *event] each, from the parameters of each piece."""
+        info, found = self.model.NODES[node], []
+        for piece, family in self._pieces(node).items():
+            value = self.values[node] if piece == node else viewed(self.batch.views[piece], self.values[node])
+            found.append(moments(info, family, pieces[piece], value))
+        mean, variance = (
+            found[0][i] if len(found) == 1 else viewed(self._whole(node), *(m[i] for m in found)) for i in (0, 1)
+        )
+        return self.spread(node, mean), self.spread(node, variance)
 
     def _weight(self, node: str, piece: str) -> Tensor:
         """Which copies of a piece are there and were drawn, [1, entries]."""
@@ -188,11 +182,6 @@ class Copied:
         if mask is not None:
             there &= ~mask
         return there if piece == node else there[:, self.batch.views[piece]]
-
-
-def _is_at(parameter: Tensor | float, entries: int) -> TypeGuard[Tensor]:
-    """Whether a parameter has a value for each entry."""
-    return isinstance(parameter, Tensor) and parameter.dim() > 1 and parameter.shape[:2] == (1, entries)
 
 
 def _lifted(parameter: Tensor | float, entries: int) -> Tensor | float:

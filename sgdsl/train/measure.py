@@ -14,6 +14,7 @@ from sgdsl.runtime.batch import NodeInfo, make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
 from sgdsl.train.bind import Table
+from sgdsl.train.copies import copies_of
 from sgdsl.train.feed import read
 
 CHUNK = 500  # rows at a time, at most
@@ -78,7 +79,10 @@ def hidden(model: Queries, table: Table, index: Tensor, noise: torch.Generator |
     for name, info in model.NODES.items():
         if info.partial and name not in found:
             missing = -1 if info.integer else torch.nan
-            found[name] = torch.full((1, len(index), *info.event), missing, device=index.device, dtype=_dtype(info))
+            copies = copies_of(info, model.RANGES)
+            found[name] = torch.full(
+                (1, len(index), *copies, *info.event), missing, device=index.device, dtype=_dtype(info)
+            )
     return found
 
 

@@ -15,6 +15,7 @@ from sgdsl.middle import ir
 from sgdsl.oracle.interpret import Reader
 from sgdsl.oracle.keyed import Keyed
 from sgdsl.oracle.loops import Looped, looped
+from sgdsl.oracle.noise import class_logits
 from sgdsl.oracle.program import build, copies, fill
 
 HERE = Path(__file__).parent / "models"
@@ -109,3 +110,27 @@ def test_log_p_and_log_q_are_those_of_all_copies(file: Path) -> None:
                 wanted[model.flats.most.copies[factor.node][0]] += read.log_prob(factor, at).detach()
             for name, value in wanted.items():
                 torch.testing.assert_close(found[name].expand(SAMPLES, -1)[0, row], value[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("file", MODELS, ids=lambda f: f.stem)
+def test_moments_of_p_are_those_of_every_copy(file: Path) -> None:
+    """Protects what edits, traversals and imputed cells are made of: mean and variance of each copy that exists."""
+    model = of(file)
+    values, known, patterns = asked(model, "q")
+    module = model.compiled.module
+    drawn = module.draw_q(values, known, KEYED, SAMPLES).values
+    for node in (n for n in model.compiled.ir.nodes if n.role != "given"):
+        mean, variance = (m.detach().expand(SAMPLES, *m.shape[1:]) for m in module.moments_at(node.name, drawn))
+        for row in range(len(patterns)):
+            read, at = reader(model, drawn, 1, row), written(model, drawn, 1, row)
+            for copy, place in ((c, p) for c, p in copies(node) if any(n.name == c for n in read.model.nodes)):
+                factor = read.model.factor("p", copy)
+                parameters = {n: p.detach() for n, p in read.parameters(factor, at).items()}
+                if factor.family == "Categorical":
+                    wanted = class_logits(parameters).softmax(-1)
+                else:
+                    assert factor.family == "Normal"
+                    wanted = parameters["loc"].expand_as(at[copy])
+                    found = variance[1, row][place]
+                    torch.testing.assert_close(found, parameters["scale"].square().expand_as(at[copy])[0])
+                torch.testing.assert_close(mean[1, row][place], wanted.expand(1, *mean[1, row][place].shape)[0])
