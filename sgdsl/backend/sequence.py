@@ -13,7 +13,8 @@ from sgdsl.backend.step import Step, repr_scope
 from sgdsl.middle import ir
 from sgdsl.middle.digraph import digraph
 from sgdsl.middle.elimination import Scope
-from sgdsl.middle.graphs import factor_reads, let_reads, looks_ahead, same_place
+from sgdsl.middle.graphs import factor_reads, let_reads
+from sgdsl.middle.turns import directions, is_view, near
 
 T = "t"  # the place in an emitted loop
 
@@ -41,9 +42,9 @@ class _Loop:
 
     def __post_init__(self) -> None:
         model = self.step.model
-        own = [v for v in model.values if v.name in self.members and not _is_view(v)]
+        own = [v for v in model.values if v.name in self.members and not is_view(v)]
         place = {v.name: i for i, v in enumerate(own)}
-        edges = [(r, v.name) for v in own for r in (same_place(model, n) for n in self._reads(v)) if r in place]
+        edges = [(r, v.name) for v in own for r in near(model, "q", v) if r in place]
         self.order = digraph(place, edges).order(place.__getitem__)
         ranges = [v.axes[-1] for v in own]
         self.first, self.last = min(r.first for r in ranges), max(r.last for r in ranges)
@@ -105,7 +106,7 @@ class _Loop:
 
     def emit(self) -> None:
         """The loop itself."""
-        step, backward = self.step, looks_ahead(self.step.model, self.members)
+        step, backward = self.step, -1 in directions(self.step.model, "q", self.members)
         for name in self.order:
             value = step.model.valued(name)
             if isinstance(value, ir.Let):
@@ -244,7 +245,3 @@ class _Loop:
                 self.step.say(f"{kept} = in_copies({self.each[kept]}, {at.first}, {at.last})")
             found.append(kept or text)
         return found
-
-
-def _is_view(value: ir.Node | ir.Let) -> bool:
-    return isinstance(value, ir.Let) and isinstance(value.value, ir.View)

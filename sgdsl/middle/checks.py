@@ -12,6 +12,7 @@ from sgdsl.middle.copies import Copies
 from sgdsl.middle.coverage import alike, doubled, missing
 from sgdsl.middle.digraph import Digraph
 from sgdsl.middle.graphs import Lets
+from sgdsl.middle.turns import unordered
 from sgdsl.middle.used import called
 
 NEEDS_Q = ("supervised", "latent")
@@ -57,6 +58,10 @@ def _check_copies(model: ir.Model, sink: Sink) -> bool:
     for side, factors in (("p", model.p), ("q", model.q)):
         graph, of = copies.factors(factors, lets)
         acyclic &= not _check_cycle(graph, "E0401", side, {name: f.span for name, f in of.items()}, sink)
+    if acyclic:
+        for refused in unordered(model, graphs.let_graph(model)):
+            sink.add(refused)
+            acyclic = False
     for factor in model.q:
         axis = alike(factor, model)
         if axis is not None and factor.made is None:

@@ -13,22 +13,21 @@ from sgdsl.runtime.levels import Copies, Entries, Level, Listed, list_entries, m
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Values of a level `of`, which cover the places first … last of the asked axis. `places[range]`: for each range in `of` the
+    """Values of a level `of`, which cover the places first … last of each asked axis. `places[range]`: for each range in `of` the
     range that its place is taken from and what is added, ("", n) for the fixed place n."""
 
     of: tuple[str, ...]
     places: Mapping[str, tuple[str, int]]
-    first: int
-    last: int
+    covers: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Values at the level `at` from `sources`; `asked`: the range whose place, with what is added, tells which of several."""
+    """Values at the level `at` from `sources`; `asked`: the ranges whose places, with what is added, tell which of several."""
 
     at: tuple[str, ...]
     sources: tuple[Source, ...]
-    asked: tuple[str, int] = ("", 0)
+    asked: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +44,12 @@ def view_index(view: View, levels: Mapping[tuple[str, ...], Entries], ranges: Ma
     """For each entry of the view's level, its entry among those of all sources, one behind the other, int64."""
     at = levels[view.at]
     found = torch.zeros_like(at.row)
-    asked = _place(view.asked, at, ranges)
+    asked = [_place(a, at, ranges) for a in view.asked]
     start = 0
     for source in view.sources:
         of = levels[source.of]
-        there = (asked >= source.first) & (asked <= source.last) if len(view.sources) > 1 else None
+        inside = [(a >= first) & (a <= last) for a, (first, last) in zip(asked, source.covers, strict=True)]
+        there = torch.stack(inside).all(0) if inside else None
         digit = dict(at.digit)
         for name, place in source.places.items():
             own = _place(place, at, ranges) - ranges[name].first

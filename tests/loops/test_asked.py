@@ -129,7 +129,7 @@ def test_moments_of_p_are_those_of_every_copy(file: Path) -> None:
                 if factor.family == "Categorical":
                     wanted = class_logits(parameters).softmax(-1)
                 else:
-                    assert factor.family == "Normal"
+                    assert factor.family in ("Normal", "Laplace")
                     wanted = parameters["loc"].expand_as(at[copy])
                     found = variance[1, row][place]
                     torch.testing.assert_close(found, parameters["scale"].square().expand_as(at[copy])[0])
