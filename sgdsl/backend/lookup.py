@@ -31,7 +31,7 @@ def emit_lookup(
     where = ", batch: Batch = FLAT" if model.axes else ""
     out.raw(f"def parameters_{side}(self, node: str, v: Values{where}) -> Parameters:", 4)
     out.raw(f'"""The parameters of {side}(node | …), in the order of its family."""', 8)
-    if carried:
+    if carried or any(isinstance(let.value, ir.View) and let.value.edges for let in model.lets):
         out.raw("rows = batch.rows", 8)
     out.raw("match node:", 8)
     for factor in model.p if side == "p" else model.q:

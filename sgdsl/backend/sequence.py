@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from sgdsl.backend import calls
 from sgdsl.backend.infer import drawn_text
 from sgdsl.backend.methods import Method
+from sgdsl.backend.places import T, guard
 from sgdsl.backend.step import Step, repr_scope
 from sgdsl.middle import ir
 from sgdsl.middle.digraph import digraph
 from sgdsl.middle.elimination import Scope
 from sgdsl.middle.graphs import factor_reads, let_reads
 from sgdsl.middle.turns import directions, is_view, near
-
-T = "t"  # the place in an emitted loop
 
 
 def run_copies(step: Step, members: frozenset[str]) -> dict[str, list[str]]:
@@ -128,14 +127,7 @@ class _Loop:
         ):
             self.body += lines
             return
-        if isinstance(at, int):
-            test = f"{T} == {at}"
-        elif at.last == self.last:
-            test = f"{T} >= {at.first}"
-        elif at.first == self.first:
-            test = f"{T} <= {at.last}"
-        else:
-            test = f"{at.first} <= {T} <= {at.last}"
+        test = guard(at, self.first, self.last)
         self.body += [f"if {test}:", *(f"    {line}" for line in lines)]
 
     def _argument(self, name: str) -> str:
@@ -147,11 +139,22 @@ class _Loop:
             if isinstance(lag, int):
                 return self.at(value.value.source.name, str(lag))
             place = f"{T} {'-' if lag.offset < 0 else '+'} {abs(lag.offset)}" if lag.offset else T
-            return self.at(value.value.source.name, place)
+            return self._ahead(value, lag, place) if lag.offset > 0 else self.at(value.value.source.name, place)
         if name in self.members:
             return self.at(name)
         variable = step.value(name)
         return f"{self.each[variable]}[{T}]" if variable in self.each else variable
+
+    def _ahead(self, view: ir.Let, lag: ir.Lag, place: str) -> str:
+        """A copy ahead; of a loop `1..n` a row's last copy reads what stands behind the last of all."""
+        step, count = self.step, self.step.model.axis(lag.range.axis).count
+        assert isinstance(view.value, ir.View)
+        source = view.value.source.name
+        if count is None:
+            return self.at(source, place)
+        scope = self.outer(step.plan.scopes[source])
+        number = f"{step.value(count)}[0]" + (f"[{step.level(scope)}.row]" if scope else "")
+        return f"ahead({self._kept(step.named.values[source])}, {place}, {number}, {lag.range.last})"
 
     def _call(self, method: Method) -> str:
         step, scopes = self.step, self.step.plan.scopes

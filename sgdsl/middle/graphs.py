@@ -170,10 +170,14 @@ def _is_elsewhere(at: ir.Lag | int, place: ir.Range | int) -> bool:
 
 
 def counted(model: ir.Model, let: ir.Let) -> str | None:
-    """The node that says how many copies a reduction takes together."""
-    if not isinstance(let.value, ir.Over):
-        return None
-    return model.axis(model.valued(let.value.source.name).axes[-1].axis).count
+    """The node that says how many copies a reduction takes together, or behind which copy one that looks ahead is at the end."""
+    match let.value:
+        case ir.Over(_, source, _, _):
+            return model.axis(model.valued(source.name).axes[-1].axis).count
+        case ir.View(_, (*_, ir.Lag(found, offset)), _, _, _) if offset > 0:
+            return model.axis(found.axis).count
+        case _:
+            return None
 
 
 def factor_graph(factors: Iterable[ir.Factor], model: ir.Model, lets: Lets) -> Digraph:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from sgdsl.base.diagnostics import Sink
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import estimators, ir, samples
+from sgdsl.middle.alive import alive_levels
 from sgdsl.middle.doubly import check_doubly
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs, factor_reads
@@ -235,6 +236,7 @@ def _levels(
     found += [tuple(c for c in t.scope if c != t.node) for t in terms]
     factors = [(f, {r.name for r in factor_copies(f)}) for f in (*model.p, *model.q)]
     found += [scopes.ordered({*scopes.union(factor_reads(f)), *copies}) for f, copies in factors]
+    found += [level for scope in tuple(found) for level in alive_levels(model, scopes, scope)]
     return _ordered({s for s in found if s}, maker)
 
 

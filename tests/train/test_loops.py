@@ -251,6 +251,7 @@ q(w"""
         "v": random.normal(size=(40, 4, 2)),
         "y": random.integers(-1, 3, (40, 4)),
     }
+    assert "[i, j])" in text
     found = dry_run(program(text), data, data)
     assert found.memory.activations > 0
     assert found.memory.evaluation > 0
