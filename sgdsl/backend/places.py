@@ -1,16 +1,22 @@
-"""Places in an emitted loop: a range or a copy comes in, the test for it as text goes out."""
+"""Places in an emitted loop: statements of a range of copies come in, the same under a test of the place go out."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from sgdsl.middle import ir
 
 T = "t"  # the place in an emitted loop
 
 
-def guard(at: ir.Range | int, first: int, last: int) -> str:
-    """Whether the place of a loop from `first` to `last` is one of these, as text."""
+def guarded(at: ir.Range | int, first: int, last: int, lines: Sequence[str]) -> list[str]:
+    """Statements of the copies that they are for, in a loop from `first` to `last`."""
+    if at == first == last or (isinstance(at, ir.Range) and (at.first, at.last) == (first, last)):
+        return [*lines]
     if isinstance(at, int):
-        return f"{T} == {at}"
-    if at.last == last:
-        return f"{T} >= {at.first}"
-    return f"{T} <= {at.last}" if at.first == first else f"{at.first} <= {T} <= {at.last}"
+        test = f"{T} == {at}"
+    elif at.last == last:
+        test = f"{T} >= {at.first}"
+    else:
+        test = f"{T} <= {at.last}" if at.first == first else f"{at.first} <= {T} <= {at.last}"
+    return [f"if {test}:", *(f"    {line}" for line in lines)]

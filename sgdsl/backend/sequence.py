@@ -3,13 +3,12 @@ goes out. All densities stay outside."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sgdsl.backend import calls
 from sgdsl.backend.infer import drawn_text
 from sgdsl.backend.methods import Method
-from sgdsl.backend.places import T, guard
+from sgdsl.backend.places import T, guarded
 from sgdsl.backend.step import Step, repr_scope
 from sgdsl.middle import ir
 from sgdsl.middle.digraph import digraph
@@ -88,8 +87,10 @@ class _Loop:
             if let.name in self.members and isinstance(let.value, ir.View):
                 for place, edge in let.value.edges:
                     step.let(edge.name)
-                    start = f"{place}: {step.whole(edge.name)}"
-                    starts.setdefault(let.value.source.name, []).append(start)
+                    source = let.value.source.name
+                    scope = self.outer(step.plan.scopes[source])
+                    start = step.raised(step.whole(edge.name), step.plan.scopes[edge.name], scope)
+                    starts.setdefault(source, []).append(f"{place}: {start}")
         for name in self.order:
             inner = ", ".join(dict.fromkeys(starts.get(name, [])))
             step.say(f"{self._kept(step.named.values[name])}: dict[int, Tensor] = {{{inner}}}")
@@ -98,10 +99,12 @@ class _Loop:
         """A value of every copy as a list with one for each."""
         variable = self.step.value(name)
         own = [n for n in self.step.plan.scopes[name] if n in self._own_ranges()]
-        if own and variable not in self.each:
-            self.each[variable] = self.step.named.locals.new(f"{variable}_each")
-            found = self.step.plan.scopes.ranges[own[0]]
-            self.step.say(f"{self.each[variable]} = each_copy({variable}, {found.first}, {found.last})")
+        masked = self.step.model.valued(name).type.partial
+        for text in (variable, *([self.step.named.derived["present", name]] if masked else [])):
+            if own and text not in self.each:
+                self.each[text] = self.step.named.locals.new(f"{text}_each")
+                found = self.step.plan.scopes.ranges[own[0]]
+                self.step.say(f"{self.each[text]} = each_copy({text}, {found.first}, {found.last})")
 
     def emit(self) -> None:
         """The loop itself."""
@@ -110,25 +113,15 @@ class _Loop:
             value = step.model.valued(name)
             if isinstance(value, ir.Let):
                 method = step.methods["let", name]
-                self._guarded(value.axes[-1], [f"{self.at(name)} = {self._call(method)}"])
+                self.body += guarded(value.axes[-1], self.first, self.last, [f"{self.at(name)} = {self._call(method)}"])
             else:
                 for factor in step.model.pieces("q", name):
                     at = factor.place[-1]
-                    self._guarded(at, self._draw(factor, value))
+                    self.body += guarded(at, self.first, self.last, self._draw(factor, value))
         span = f"range({self.last}, {self.first - 1}, -1)" if backward else f"range({self.first}, {self.last + 1})"
         step.say(f"for {T} in {span}:")
         for line in self.body:
             step.say(line.lstrip(), 4 + len(line) - len(line.lstrip()))
-
-    def _guarded(self, at: ir.Range | int, lines: Sequence[str]) -> None:
-        """Statements of the copies that they are for."""
-        if at == self.first == self.last or (
-            isinstance(at, ir.Range) and (at.first, at.last) == (self.first, self.last)
-        ):
-            self.body += lines
-            return
-        test = guard(at, self.first, self.last)
-        self.body += [f"if {test}:", *(f"    {line}" for line in lines)]
 
     def _argument(self, name: str) -> str:
         """What a method reads, at the place of the loop."""
@@ -158,9 +151,10 @@ class _Loop:
 
     def _call(self, method: Method) -> str:
         step, scopes = self.step, self.step.plan.scopes
-        level = self.outer(method.level)
+        level = self.outer(scopes.ordered({*scopes.union(method.reads), *method.copies}))
         texts = [self._argument(n) for n in method.reads]
-        assert not method.partial, "missing cells of what a sequence reads"
+        masks = (step.named.derived["present", n] for n in method.partial)
+        texts += [f"{self.each[mask]}[{T}]" if mask in self.each else mask for mask in masks]
         for name in method.lifts:
             below = self.outer(scopes[name])
             if below != level:
