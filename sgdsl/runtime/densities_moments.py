@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sgdsl.runtime.facts import NodeInfo
-
 from sgdsl.runtime.densities_unit import continuous_bernoulli_moments
+from sgdsl.runtime.facts import NodeInfo
 
 Parameter = Tensor | float
 
