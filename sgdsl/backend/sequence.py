@@ -19,18 +19,19 @@ from sgdsl.middle.turns import directions, is_view, near
 
 def run_copies(step: Step, members: frozenset[str]) -> dict[str, list[str]]:
     """The loop, and the values of all copies behind it; the parameters of each factor of q."""
-    found = _Loop(step, members)
+    found = Loop(step, members)
     found.prepare()
     found.emit()
     return found.gather()
 
 
 @dataclass(slots=True)
-class _Loop:
+class Loop:
     """`order`: nodes and lets as one copy computes them, from the place `first` to `last`; `each`: what holds copies by place."""
 
     step: Step
     members: frozenset[str]
+    side: ir.Side = "q"
     order: tuple[str, ...] = ()
     first: int = 0
     last: int = 0
@@ -42,7 +43,7 @@ class _Loop:
         model = self.step.model
         own = [v for v in model.values if v.name in self.members and not is_view(v)]
         place = {v.name: i for i, v in enumerate(own)}
-        edges = [(r, v.name) for v in own for r in near(model, "q", v) if r in place]
+        edges = [(r, v.name) for v in own for r in near(model, self.side, v) if r in place]
         self.order = digraph(place, edges).order(place.__getitem__)
         ranges = [v.axes[-1] for v in own]
         self.first, self.last = min(r.first for r in ranges), max(r.last for r in ranges)
@@ -51,7 +52,7 @@ class _Loop:
         """What one copy needs."""
         if isinstance(value, ir.Let):
             return let_reads(value)
-        return tuple(dict.fromkeys(n for f in self.step.model.pieces("q", value.name) for n in factor_reads(f)))
+        return tuple(dict.fromkeys(n for f in self.step.model.pieces(self.side, value.name) for n in factor_reads(f)))
 
     # --- names ------------------------------------------------------------------------------------------------
 
@@ -108,14 +109,14 @@ class _Loop:
 
     def emit(self) -> None:
         """The loop itself."""
-        step, backward = self.step, -1 in directions(self.step.model, "q", self.members)
+        step, backward = self.step, -1 in directions(self.step.model, self.side, self.members)
         for name in self.order:
             value = step.model.valued(name)
             if isinstance(value, ir.Let):
                 method = step.methods["let", name]
                 self.body += guarded(value.axes[-1], self.first, self.last, [f"{self.at(name)} = {self._call(method)}"])
             else:
-                for factor in step.model.pieces("q", name):
+                for factor in step.model.pieces(self.side, name):
                     at = factor.place[-1]
                     self.body += guarded(at, self.first, self.last, self._draw(factor, value))
         span = f"range({self.last}, {self.first - 1}, -1)" if backward else f"range({self.first}, {self.last + 1})"

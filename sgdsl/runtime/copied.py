@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdsl.runtime.batch import DUMMIES, Batch
+from sgdsl.runtime.batch import Batch
 from sgdsl.runtime.densities_moments import Moments, moments
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.networks import where_known
@@ -119,26 +119,28 @@ class Copied:
         self.values[node] = drawn
 
     def _draw_in_turn(self, carried: Carried, draws: Draws) -> None:
-        """Copies that need one another, place by place; each place's parameters are found from what is drawn so far."""
-        for node in carried.nodes:
-            info = self.model.NODES[node]
-            size = self._size(node, node)
-            fill = info.first if info.classes else DUMMIES.get(info.support, 0.0)
-            kind = torch.int64 if info.integer else torch.get_default_dtype()
-            start = torch.full((1, size, *info.event), fill, dtype=kind, device=self.batch_device())
-            self._keep(node, start)
-        ranges = [self.model.RANGES[self.model.NODES[n].loops[-1]] for n in carried.nodes]
-        places = range(min(r.first for r in ranges), max(r.last for r in ranges) + 1)
-        for place in places[:: carried.step]:
-            for node, r in zip(carried.nodes, ranges, strict=True):
-                if r.first <= place <= r.last and not self._is_known(node):
-                    self._draw_place(node, place - r.first, r.number, draws)
+        """Copies that need one another, place by place; only the copies of a place are evaluated for it."""
+        of = {piece: node for node in carried.nodes for piece in self._pieces(node)}
 
-    def _draw_place(self, node: str, copy: int, copies: int, draws: Draws) -> None:
-        before = self.values[node]
-        self._draw_node(node, draws)
-        here = torch.arange(before.shape[1], device=before.device) % copies == copy
-        self.values[node] = where_known(here, self.values[node], before)
+        def draw(piece: str, place: int, parameters: Parameters) -> Tensor:
+            node = of[piece]
+            info = self.model.NODES[node]
+            r, number = self.model.RANGES[info.loops[-1]], self._size(node, node)
+            size, copy = number // r.number, place - r.first
+            label: Tensor | None = None
+            if node in self.known:
+                label = self.values[node].unflatten(1, (-1, r.number))[:, :, copy]
+            if label is not None and self._is_known(node):
+                return label
+            lifted = tuple(_lifted(p, size) for p in parameters)
+            drawn = self.model._sample(self._pieces(node)[piece], info, lifted, draws, (1, size))
+            drawn = drawn.expand(1, size, *info.event)
+            if label is None:
+                return drawn
+            return where_known(self.known[node].unflatten(0, (-1, r.number))[:, copy], label.to(drawn.dtype), drawn)
+
+        turns = self.model.in_turn_q if self.side == "q" else self.model.in_turn_p
+        self.values |= turns(carried.nodes[0], self.values, self.batch, draw)
 
     def log_prob(self, node: str) -> tuple[dict[str, Parameters], Tensor]:
         """The parameters of each piece, and log p or log q of all copies that were drawn, [1, S · rows]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,9 @@ from sgdsl.runtime.grouping import Grouping
 from sgdsl.runtime.levels import Copies
 from sgdsl.runtime.masks import over_present
 from sgdsl.runtime.networks import unknown, where_known
+from sgdsl.runtime.placed import Drawn as Drawn
 from sgdsl.runtime.placed import Parameters as Parameters
+from sgdsl.runtime.placed import Turn as Turn
 from sgdsl.runtime.placed import Values as Values
 from sgdsl.runtime.places import Over, View
 
@@ -55,16 +57,6 @@ DENSITIES: Mapping[str, Callable[..., Tensor]] = {
 
 
 FLAT = Batch({}, {}, {}, 0, torch.float32)  # of a model without loops
-
-
-class Drawn(NamedTuple):
-    """`values[node]` [S, rows, *event], in loops [S, rows, copies, …, *event]; `log_r` [S, rows]: log density of what was drawn;
-    `parameters` by node, of a model without loops; `moments` by node, of one with loops."""
-
-    values: dict[str, Tensor]
-    log_r: Tensor
-    parameters: dict[str, Parameters]
-    moments: dict[str, Moments]
 
 
 class Queries(nn.Module):
@@ -111,6 +103,14 @@ class Queries(nn.Module):
     def log_q(self, values: Values) -> dict[str, Tensor]:
         """log q of each inferred node at fully given values, [S or 1, rows]."""
         return self._log_probs(self.ORDER_Q, "q", values)
+
+    def in_turn_p(self, first: str, v: Values, batch: Batch, draw: Turn) -> dict[str, Tensor]:
+        """All copies of nodes of p that need one another, the first by name, drawn place by place: [1, entries, …] each."""
+        raise KeyError(first)
+
+    def in_turn_q(self, first: str, v: Values, batch: Batch, draw: Turn) -> dict[str, Tensor]:
+        """The same of q."""
+        raise KeyError(first)
 
     def moments_q(self, node: str, drawn: Drawn) -> Moments:
         """Mean and variance of q of a node at values drawn along q, in the shape of its value; of a finite node the

