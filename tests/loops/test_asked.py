@@ -32,7 +32,7 @@ def of(file: Path) -> Looped:
     checked = driver.check(driver.read(file))
     compiled = build(driver.emit(checked), "snis")
     fill(compiled.module, 0.4)
-    return looped(compiled, checked.plan.choices)
+    return looped(compiled, checked.plan)
 
 
 def written(model: Looped, values: Mapping[str, Tensor], sample: int, row: int) -> Row:

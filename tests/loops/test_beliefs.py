@@ -71,7 +71,7 @@ def of(text: str) -> Looped:
     checked = driver.check(source)
     compiled = build(driver.emit(checked), "snis")
     fill(compiled.module, 0.4)
-    return looped(compiled, checked.plan.choices)
+    return looped(compiled, checked.plan)
 
 
 def noise(seed: int) -> Draws:
