@@ -3,36 +3,36 @@ goes out. All densities stay outside."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sgdsl.backend import calls
 from sgdsl.backend.ahead import Parts, parts_ahead
 from sgdsl.backend.infer import drawn_text
 from sgdsl.backend.methods import Method
+from sgdsl.backend.places import T, guarded
 from sgdsl.backend.step import Step, repr_scope
 from sgdsl.middle import ir
 from sgdsl.middle.digraph import digraph
 from sgdsl.middle.elimination import Scope
-from sgdsl.middle.graphs import factor_reads, let_reads, looks_ahead, same_place
-
-T = "t"  # the place in an emitted loop
+from sgdsl.middle.graphs import factor_reads, let_reads
+from sgdsl.middle.turns import directions, is_view, near
 
 
 def run_copies(step: Step, members: frozenset[str]) -> dict[str, list[str]]:
     """The loop, and the values of all copies behind it; the parameters of each factor of q."""
-    found = _Loop(step, members)
+    found = Loop(step, members)
     found.prepare()
     found.emit()
     return found.gather()
 
 
 @dataclass(slots=True)
-class _Loop:
+class Loop:
     """`order`: nodes and lets as one copy computes them, from the place `first` to `last`; `each`: what holds copies by place."""
 
     step: Step
     members: frozenset[str]
+    side: ir.Side = "q"
     order: tuple[str, ...] = ()
     first: int = 0
     last: int = 0
@@ -43,9 +43,9 @@ class _Loop:
 
     def __post_init__(self) -> None:
         model = self.step.model
-        own = [v for v in model.values if v.name in self.members and not _is_view(v)]
+        own = [v for v in model.values if v.name in self.members and not is_view(v)]
         place = {v.name: i for i, v in enumerate(own)}
-        edges = [(r, v.name) for v in own for r in (same_place(model, n) for n in self._reads(v)) if r in place]
+        edges = [(r, v.name) for v in own for r in near(model, self.side, v) if r in place]
         self.order = digraph(place, edges).order(place.__getitem__)
         ranges = [v.axes[-1] for v in own]
         self.first, self.last = min(r.first for r in ranges), max(r.last for r in ranges)
@@ -54,7 +54,7 @@ class _Loop:
         """What one copy needs."""
         if isinstance(value, ir.Let):
             return let_reads(value)
-        return tuple(dict.fromkeys(n for f in self.step.model.pieces("q", value.name) for n in factor_reads(f)))
+        return tuple(dict.fromkeys(n for f in self.step.model.pieces(self.side, value.name) for n in factor_reads(f)))
 
     # --- names ------------------------------------------------------------------------------------------------
 
@@ -88,8 +88,10 @@ class _Loop:
             if let.name in self.members and isinstance(let.value, ir.View):
                 for place, edge in let.value.edges:
                     step.let(edge.name)
-                    start = f"{place}: {step.whole(edge.name)}"
-                    starts.setdefault(let.value.source.name, []).append(start)
+                    source = let.value.source.name
+                    scope = self.outer(step.plan.scopes[source])
+                    start = step.raised(step.whole(edge.name), step.plan.scopes[edge.name], scope)
+                    starts.setdefault(source, []).append(f"{place}: {start}")
         for name in self.order:
             inner = ", ".join(dict.fromkeys(starts.get(name, [])))
             step.say(f"{self._kept(step.named.values[name])}: dict[int, Tensor] = {{{inner}}}")
@@ -100,43 +102,29 @@ class _Loop:
         """A value of every copy as a list with one for each."""
         variable = self.step.value(name)
         own = [n for n in self.step.plan.scopes[name] if n in self._own_ranges()]
-        if own and variable not in self.each:
-            self.each[variable] = self.step.named.locals.new(f"{variable}_each")
-            found = self.step.plan.scopes.ranges[own[0]]
-            self.step.say(f"{self.each[variable]} = each_copy({variable}, {found.first}, {found.last})")
+        masked = self.step.model.valued(name).type.partial
+        for text in (variable, *([self.step.named.derived["present", name]] if masked else [])):
+            if own and text not in self.each:
+                self.each[text] = self.step.named.locals.new(f"{text}_each")
+                found = self.step.plan.scopes.ranges[own[0]]
+                self.step.say(f"{self.each[text]} = each_copy({text}, {found.first}, {found.last})")
 
     def emit(self) -> None:
         """The loop itself."""
-        step, backward = self.step, looks_ahead(self.step.model, self.members)
+        step, backward = self.step, -1 in directions(self.step.model, self.side, self.members)
         for name in self.order:
             value = step.model.valued(name)
             if isinstance(value, ir.Let):
                 method = step.methods["let", name]
-                self._guarded(value.axes[-1], [f"{self.at(name)} = {self._call(method)}"])
+                self.body += guarded(value.axes[-1], self.first, self.last, [f"{self.at(name)} = {self._call(method)}"])
             else:
-                for factor in step.model.pieces("q", name):
+                for factor in step.model.pieces(self.side, name):
                     at = factor.place[-1]
-                    self._guarded(at, self._draw(factor, value))
+                    self.body += guarded(at, self.first, self.last, self._draw(factor, value))
         span = f"range({self.last}, {self.first - 1}, -1)" if backward else f"range({self.first}, {self.last + 1})"
         step.say(f"for {T} in {span}:")
         for line in self.body:
             step.say(line.lstrip(), 4 + len(line) - len(line.lstrip()))
-
-    def _guarded(self, at: ir.Range | int, lines: Sequence[str]) -> None:
-        """Statements of the copies that they are for."""
-        first, last = (at, at) if isinstance(at, int) else (at.first, at.last)
-        if (first, last) == (self.first, self.last):
-            self.body += lines
-            return
-        if isinstance(at, int):
-            test = f"{T} == {at}"
-        elif at.last == self.last:
-            test = f"{T} >= {at.first}"
-        elif at.first == self.first:
-            test = f"{T} <= {at.last}"
-        else:
-            test = f"{at.first} <= {T} <= {at.last}"
-        self.body += [f"if {test}:", *(f"    {line}" for line in lines)]
 
     def _argument(self, name: str) -> str:
         """What a method reads, at the place of the loop."""
@@ -147,17 +135,29 @@ class _Loop:
             if isinstance(lag, int):
                 return self.at(value.value.source.name, str(lag))
             place = f"{T} {'-' if lag.offset < 0 else '+'} {abs(lag.offset)}" if lag.offset else T
-            return self.at(value.value.source.name, place)
+            return self._ahead(value, lag, place) if lag.offset > 0 else self.at(value.value.source.name, place)
         if name in self.members:
             return self.at(name)
         variable = step.value(name)
         return f"{self.each[variable]}[{T}]" if variable in self.each else variable
 
+    def _ahead(self, view: ir.Let, lag: ir.Lag, place: str) -> str:
+        """A copy ahead; of a loop `1..n` a row's last copy reads what stands behind the last of all."""
+        step, count = self.step, self.step.model.axis(lag.range.axis).count
+        assert isinstance(view.value, ir.View)
+        source = view.value.source.name
+        if count is None:
+            return self.at(source, place)
+        scope = self.outer(step.plan.scopes[source])
+        number = f"{step.value(count)}[0]" + (f"[{step.level(scope)}.row]" if scope else "")
+        return f"ahead({self._kept(step.named.values[source])}, {place}, {number}, {lag.range.last})"
+
     def _call(self, method: Method) -> str:
         step, scopes = self.step, self.step.plan.scopes
-        level = self.outer(method.level)
+        level = self.outer(scopes.ordered({*scopes.union(method.reads), *method.copies}))
         texts = [self.ahead.get((method.name, n)) or self._argument(n) for n in method.reads]
-        assert not method.partial, "missing cells of what a sequence reads"
+        masks = (step.named.derived["present", n] for n in method.partial)
+        texts += [f"{self.each[mask]}[{T}]" if mask in self.each else mask for mask in masks]
         for name in method.lifts:
             below = self.outer(scopes[name])
             if below != level:
@@ -244,7 +244,3 @@ class _Loop:
                 self.step.say(f"{kept} = in_copies({self.each[kept]}, {at.first}, {at.last})")
             found.append(kept or text)
         return found
-
-
-def _is_view(value: ir.Node | ir.Let) -> bool:
-    return isinstance(value, ir.Let) and isinstance(value.value, ir.View)

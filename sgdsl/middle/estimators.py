@@ -131,6 +131,9 @@ def _written(
             wrong = "copies of a loop are not summed in part" if node.axes and not wrong else wrong
         case "gumbel" | "straight_through":
             wrong = "" if size and family.name in ("Categorical", "Bernoulli") else finite
+            apart = len(model.pieces("q", node.name)) > 1 or any(node.name in members for members in graphs.carried)
+            if not wrong and (apart or (together and node.type.one_hot)):
+                wrong = f"{together or 'a line of its own'} tells its copies apart: relaxed values are not read so yet"
         case _:
             wrong = "a Delta has no log-probability to score" if family.name == "Delta" else ""
     if not wrong:

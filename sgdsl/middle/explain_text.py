@@ -31,6 +31,8 @@ def page_text(page: Page) -> str:
     lines += ["", *_table(page.terms)]
     for pattern in page.patterns:
         lines += ["", pattern.title, *(f"    {line}".rstrip() for line in _pattern(pattern, page.samples, width))]
+    for title, words in page.partly:
+        lines += ["", title, *(f"    {line}" for line in _filled(words))]
     lines += ["", *page.made] if page.made else []
     lines += ["", "other models", *(f"    {line}" for line in page.others)] if page.others else []
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from sgdsl.base.diagnostics import Sink
 from sgdsl.catalog.settings import resolve
 from sgdsl.middle import estimators, ir, samples
+from sgdsl.middle.alive import alive_levels
 from sgdsl.middle.doubly import check_doubly
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs, factor_reads
@@ -163,7 +164,7 @@ def _terms(model: ir.Model, graphs: Graphs, scopes: Scopes) -> tuple[Term, ...]:
 
 def shared(model: ir.Model, scopes: Scopes, scope: Scope) -> Scope:
     """A level of loops on which the weight of an entry is a product of what is outside and inside of each loop: with all that
-    q of its inner nodes, and labels that depend on them, read; with k, where a loop `1..k` stands beside enumerated nodes."""
+    q of its inner nodes, and labels of these loops that depend on them, read; with k, where `1..k` stands beside such nodes."""
     found: set[str] = set()
     todo = set(scope)
     while todo:
@@ -177,7 +178,7 @@ def shared(model: ir.Model, scopes: Scopes, scope: Scope) -> Scope:
         counts = {model.axis(scopes.ranges[r].axis).count for r in found if r in scopes.ranges}
         outer = {v for v in found | read if v not in scopes.ranges and not scopes.depth(v)}
         read |= {k for k in counts if k and k in scopes.listed([k]) and outer - {k}} if outer else set()
-        todo = {c for c in read if c not in scopes.ranges or c in found} - found
+        todo = {c for c in read - found if c not in scopes.ranges and {r.name for r in model.node(c).axes} <= found}
     return scopes.ordered(found)
 
 
@@ -241,6 +242,8 @@ def _levels(
     found += [tuple(c for c in t.scope if c != t.node) for t in terms]
     factors = [(f, {r.name for r in factor_copies(f)}) for f in (*model.p, *model.q)]
     found += [scopes.ordered({*scopes.union(factor_reads(f)), *copies}) for f, copies in factors]
+    found += [level for scope in found for level in alive_levels(model, scopes, scope)]
+    found += [tuple(r.name for r in n.axes) for n in model.nodes if n.role == "supervised" and len(n.axes) > 1]  # masks
     return _ordered({s for s in found if s}, maker)
 
 

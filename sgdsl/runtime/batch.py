@@ -173,7 +173,7 @@ def make_levels(
         node: _listed(model, node, values, known, rows, dtype, device)
         for node in {n for level in model.LEVELS for n in level if n not in ranges}
     }
-    counts = {over.count: values[over.count][0] for over in model.OVERS.values() if over.count in values}
+    counts = {r.count: values[r.count][0] for r in ranges.values() if r.count in values}
     return stand(model.LEVELS, model.VIEWS, model.OVERS, rows, listed, ranges, counts, device)
 
 
