@@ -34,7 +34,8 @@ from sgdsl.train.multi_mnist import SEED, canvases, counts_by_ink
 
 MODELS = Path(__file__).parents[1] / "models"
 SETTINGS = {
-    "objective.alpha": "500", "train.batch": "32", "train.labelled": "12", "train.schedule": "cosine",
+    "objective.alpha": "100", "objective.supervision_rate": "0.5", "train.batch": "32", "train.labelled": "16",
+    "train.clip": "300", "train.schedule": "cosine",
 }  # fmt: skip
 SHOWN = 12  # canvases of the picture
 MEASURED = 1000  # canvases that are taken apart
