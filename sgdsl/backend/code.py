@@ -231,8 +231,7 @@ class Code:
                 text = self.expression(expr.args[0])
                 return f"{text}.{name}({dims[0] if len(dims) == 1 else dims})" if dims else text
             case "last":
-                text = self.expression(expr.args[0])
-                return text + "".join(f".select({d}, -1)" for d in ([dims[0]] if expr.axis is not None else dims))
+                return self.expression(expr.args[0]) + "".join(f".select({d}, -1)" for d in dims)
             case "stack":
                 return f"stacked({', '.join(self._tensors(expr.args))})"
             case "concat":
@@ -242,9 +241,10 @@ class Code:
             case "dot":
                 a, b = self._aligned(expr.args)
                 return f"({a} * {b}).sum(-1)"
-            case "crop" | "paste" | "reshape":
+            case "crop" | "paste" | "reshape" | "centre":
                 args = ", ".join(strip(self.tensor(a)) for a in expr.args)
-                return f"{expr.function}({args}, {sizes(expr.shape[1:])})"
+                size = "" if expr.function == "centre" else f", {sizes(expr.shape[1:])}"
+                return f"{expr.function}({args}{size})"
             case "zeros":
                 return f"constant(self, 0.0, {sizes(expr.shape)})"
         raise AssertionError(f"no text for the function {expr.function}")

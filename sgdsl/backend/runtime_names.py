@@ -40,7 +40,7 @@ RUNTIME = {
     "sgdsl.runtime.stacked": ("ByCopy", "StackedLayerNorm", "StackedLinear", "alone", "by_copy"),
     "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),
     "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "split"),
-    "sgdsl.runtime.patches": ("crop", "paste", "reshape"),
+    "sgdsl.runtime.patches": ("centre", "crop", "paste", "reshape"),
     "sgdsl.runtime.queries": ("FLAT", "Parameters", "Queries", "Values"),
     "sgdsl.runtime.used": ("SubModel",),
 }  # fmt: skip
