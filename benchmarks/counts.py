@@ -1,7 +1,7 @@
 """Counting digits on canvases: the model of one digit is trained, then the counting model that uses it; count accuracy, how well
 canvases are taken apart, and a picture of it go out.
 
-    python -m benchmarks counts [--epochs 4] [--json benchmarks/counts.json] [--picture docs/pictures/counts.png]
+    python -m benchmarks counts [--epochs 6] [--json benchmarks/counts.json] [--picture docs/pictures/counts.png]
 
 Both are trained by the command line, in a folder of their own, or taken from `--folder` where they are done; beside them what
 the ink alone tells, fitted on as many labels.
@@ -134,7 +134,7 @@ def draw(model: Queries, picture: Path) -> None:
 def main(words: list[str]) -> None:
     """Trains, evaluates, writes."""
     parser = argparse.ArgumentParser("python -m benchmarks counts", description=__doc__)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--folder", type=Path, help="where the runs are, or go; else a temporary folder")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--picture", type=Path)
