@@ -14,7 +14,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -27,7 +26,7 @@ from torch.nn import functional as F
 
 from benchmarks.trainers import machine
 from sgdsl.library import load
-from sgdsl.runtime.draws import Means
+from sgdsl.runtime.means import Means
 from sgdsl.runtime.queries import Queries
 from sgdsl.train.dataset import Array
 from sgdsl.train.multi_mnist import SEED, canvases, counts_by_ink
@@ -86,32 +85,38 @@ class Parts:
     y: Tensor
 
 
-def take_apart(model: Queries, x: Tensor, known: Mapping[str, Tensor]) -> Parts:
-    """By the modes of q; `known`: counts that are told, [1, n]."""
-    n = len(x)
-    drawn = model.draw_q({"x": x[None], **known}, {}, Means(torch.Generator()), 1).values
-    k = drawn["k"][0]
+@torch.no_grad()
+def take_apart(model: Queries, x: Tensor) -> Parts:
+    """By the modes of q."""
+    drawn = model.draw_q({"x": x[None]}, {}, Means(torch.Generator()), 1).values
     flat = {name: drawn[name].reshape(1, -1, *drawn[name].shape[3:]) for name in ("size", "place", "y", "z")}
-    with torch.no_grad():
-        at = model.let_at(flat["size"], flat["place"])
-        painted = model.let_shown(F.one_hot(flat["y"].long(), 10).float(), flat["z"], at)[0].reshape(n, -1, SIDE, SIDE)
+    at = model.let_at(flat["size"], flat["place"])
+    painted = model.let_shown(F.one_hot(flat["y"].long(), 10).float(), flat["z"], at)[0].reshape(len(x), -1, SIDE, SIDE)
+    k = drawn["k"][0]
     live = torch.arange(1, painted.shape[1] + 1) <= k[:, None]
     return Parts(k, painted * live[..., None, None], SIDE / 2 * (drawn["place"][0] / 2).tanh(), drawn["y"][0])
 
 
+def paired(truth: Array, painted: Array) -> tuple[list[int], Array]:
+    """For each of the true middles [k, 2] a copy of its own, by the least sum of distances, and how far it is, [k]."""
+    apart = np.linalg.norm(truth[:, None] - painted[None], axis=-1)
+    each = range(len(truth))
+    copies = min(permutations(each), key=lambda order: float(apart[each, order].sum()))
+    return list(copies), apart[each, copies]
+
+
 def found(model: Queries) -> dict[str, float]:
-    """Of held-out canvases whose count is told rightly: the share of digits that a copy is painted on, by the pairs of digits and
-    copies with the least distance in all, that of those that it also names, and the median distance in pixels."""
+    """Of held-out canvases whose count is told rightly: the share of digits that a copy is painted on, the share that it names
+    too, and the median distance in pixels."""
     unseen = canvases(10_000, SEED)[1]
-    parts = take_apart(model, binary(unseen.x[:MEASURED]), {})
+    parts = take_apart(model, binary(unseen.x[:MEASURED]))
     far, named = [], []
     for row in np.flatnonzero(parts.k.numpy() == unseen.k[:MEASURED]):
         k = unseen.k[row]
         truth = SIDE / 2 * np.tanh(unseen.at[row, :k, 1:] / 2)
-        apart = np.linalg.norm(truth[:, None] - parts.middle[row, :k].numpy()[None], axis=-1)
-        copies = min(permutations(range(k)), key=lambda order: sum(apart[range(k), order]))
-        far += list(apart[range(k), copies])
-        named += list(parts.y[row].numpy()[list(copies)] == unseen.y[row, :k])
+        copies, apart = paired(truth, parts.middle[row, :k].numpy())
+        far += list(apart)
+        named += list(parts.y[row].numpy()[copies] == unseen.y[row, :k])
     near = np.array(far) < NEAR
     return {
         "digits found": float(near.mean()),
@@ -124,7 +129,7 @@ def draw(model: Queries, picture: Path) -> None:
     """Held-out canvases, what p makes of them, and what each copy paints."""
     unseen = canvases(10_000, SEED)[1]
     x = binary(unseen.x[:SHOWN])
-    painted = take_apart(model, x, {}).painted
+    painted = take_apart(model, x).painted
     columns = torch.cat([x, painted.sum(1, keepdim=True).clamp(0, 1), painted], 1)
     tiles = F.pad(columns, (1, 1, 1, 1), value=0.4)
     sheet = tiles.permute(1, 2, 0, 3).reshape(-1, SHOWN * (SIDE + 2))
