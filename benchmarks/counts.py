@@ -110,16 +110,18 @@ def found(model: Queries) -> dict[str, float]:
     too, and the median distance in pixels."""
     unseen = canvases(10_000, SEED)[1]
     parts = take_apart(model, binary(unseen.x[:MEASURED]))
-    far, named = [], []
+    counts, far, named = [], [], []
     for row in np.flatnonzero(parts.k.numpy() == unseen.k[:MEASURED]):
         k = unseen.k[row]
         truth = SIDE / 2 * np.tanh(unseen.at[row, :k, 1:] / 2)
         copies, apart = paired(truth, parts.middle[row, :k].numpy())
+        counts += [k] * k
         far += list(apart)
         named += list(parts.y[row].numpy()[copies] == unseen.y[row, :k])
     near = np.array(far) < NEAR
     return {
         "digits found": float(near.mean()),
+        **{f"digits found, of {k}": float(near[np.array(counts) == k].mean()) for k in (1, 2, 3)},
         "digits found and named": float((near & np.array(named)).mean()),
         "pixels off, median": float(np.median(far)),
     }
