@@ -43,13 +43,13 @@ SIDE = 50  # of a canvas
 
 
 def train(folder: Path, model: Path, out: str, settings: dict[str, str]) -> float:
-    """A run by the command line, unless it is there; the seconds that it took."""
-    done = folder / out / "result.json"
-    if not done.exists():
+    """A run by the command line, unless one is there that was trained to its end; the seconds that training took."""
+    record = folder / out / "run.json"
+    if not record.exists() or json.loads(record.read_text())["status"] != "done":
         options = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
         command = [sys.executable, "-m", "sgdsl", "run", str(model), "--out", out, *options]
         subprocess.run(command, cwd=folder, check=True)
-    seconds: float = json.loads((folder / out / "run.json").read_text())["seconds"]
+    seconds: float = json.loads(record.read_text())["seconds"]
     return seconds
 
 
@@ -66,12 +66,23 @@ def binary(x: Array) -> Tensor:
     return (torch.rand(grey.shape, generator=torch.Generator().manual_seed(SEED)) < grey).float()
 
 
-def accuracy(model: Queries) -> float:
-    """The share of held-out canvases whose count q(k | x) tells."""
+@torch.no_grad()
+def accuracy(model: Queries, x: Tensor, k: Array) -> float:
+    """The share of canvases whose count q(k | x) tells."""
+    told = model.parameters_q("k", {"x": x[None]})[0].argmax(-1)[0] + 1
+    return float((told.numpy() == k).mean())
+
+
+def measured(model: Queries) -> dict[str, float]:
+    """On held-out canvases."""
     unseen = canvases(10_000, SEED)[1]
-    with torch.no_grad():
-        told = model.parameters_q("k", {"x": binary(unseen.x)[None]})[0].argmax(-1)[0] + 1
-    return float((told.numpy() == unseen.k).mean())
+    return {
+        "accuracy": accuracy(model, binary(unseen.x), unseen.k),
+        "accuracy on grey levels": accuracy(model, torch.from_numpy(np.asarray(unseen.x)).float() / 255, unseen.k),
+        "ink alone": ink(1000),
+        **found(model),
+        "canvases": len(unseen.k),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,18 +162,8 @@ def main(words: list[str]) -> None:
         digit = train(folder, MODELS / "mnist.sgm", "runs/mnist", {"data.labels": "1.0", "train.epochs": "60"})
         settings = SETTINGS | {"train.epochs": str(options.epochs)}
         seconds = train(folder, MODELS / "loops" / "multi_mnist.sgm", "runs/counts", settings)
-        result = json.loads((folder / "runs" / "counts" / "result.json").read_text())
         model = load(str(folder / "runs" / "counts")).module
-        told = {
-            "accuracy": accuracy(model),
-            "ink alone": ink(1000),
-            **found(model),
-            "accuracy on grey levels": 1 - result["scores"]["k"]["value"],
-            "canvases": result["scores"]["k"]["rows"],
-            "labels": 1000,
-            "seconds of the digit": round(digit),
-            "seconds": round(seconds),
-        }
+        told = measured(model) | {"labels": 1000, "seconds of the digit": round(digit), "seconds": round(seconds)}
         print(json.dumps(told, indent=2))
         if options.json:
             options.json.write_text(json.dumps({**machine(), "settings": settings, **told}, indent=2) + "\n")
