@@ -31,7 +31,6 @@ from sgdsl.backend.inputs import input_form
 from sgdsl.backend.layers import Layer, before_cells, layers, recurrence, runs_of
 from sgdsl.backend.names import SubModel
 from sgdsl.middle import ir
-from sgdsl.middle.ir import Shape
 from sgdsl.middle.stacks import numbers_of
 
 
@@ -95,7 +94,7 @@ class Code:
         return f"{self.by_copy(ranges)}.own({parameter}{f', {len(ranges)}' if len(ranges) > 1 else ''})"
 
     def _through(
-        self, parts: Sequence[ir.Part], features: list[Feature], sequence: str, state: str = "", copies: Shape = ()
+        self, parts: Sequence[ir.Part], features: list[Feature], sequence: str, state: str = "", copies: ir.Shape = ()
     ) -> list[Feature]:
         """`state`: what a recurrent cell among the parts starts from."""
         runs = runs_of(parts)
@@ -154,9 +153,10 @@ class Code:
         """An input of a network, in its input form; `steps`: each step along its first dimension on its own."""
         if isinstance(expr, ir.Ref):
             return input_form(self.inputs[expr.name], steps)
-        text, rank = self.expression(expr), len(expr.shape)
-        width = math.prod(expr.shape[steps:])
-        return Feature(flat_value(text, rank - steps), width, 0, "", expr.shape if rank == 3 and not steps else ())
+        text, width, rank = self.expression(expr), math.prod(expr.shape[steps:]), len(expr.shape)
+        if rank == 3 and not steps:
+            return Feature(text, width, 0, "", expr.shape)
+        return Feature(flat_value(text, rank - steps), width)
 
     def expression(self, expr: ir.Expr) -> str:
         """The text of a value, [S or 1, entries, *expr.shape]; a constant is a Python number."""
@@ -231,8 +231,7 @@ class Code:
                 text = self.expression(expr.args[0])
                 return f"{text}.{name}({dims[0] if len(dims) == 1 else dims})" if dims else text
             case "last":
-                text = self.expression(expr.args[0])
-                return text + "".join(f".select({d}, -1)" for d in ([dims[0]] if expr.axis is not None else dims))
+                return self.expression(expr.args[0]) + "".join(f".select({d}, -1)" for d in dims)
             case "stack":
                 return f"stacked({', '.join(self._tensors(expr.args))})"
             case "concat":
@@ -242,9 +241,10 @@ class Code:
             case "dot":
                 a, b = self._aligned(expr.args)
                 return f"({a} * {b}).sum(-1)"
-            case "crop" | "paste" | "reshape":
+            case "crop" | "paste" | "reshape" | "centre":
                 args = ", ".join(strip(self.tensor(a)) for a in expr.args)
-                return f"{expr.function}({args}, {sizes(expr.shape[1:])})"
+                size = "" if expr.function == "centre" else f", {sizes(expr.shape[1:])}"
+                return f"{expr.function}({args}{size})"
             case "zeros":
                 return f"constant(self, 0.0, {sizes(expr.shape)})"
         raise AssertionError(f"no text for the function {expr.function}")

@@ -41,7 +41,7 @@ RUNTIME = {
     "sgdsl.runtime.turns": ("ahead", "each_copy", "in_copies"),
     "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),
     "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "split"),
-    "sgdsl.runtime.patches": ("crop", "paste", "reshape"),
+    "sgdsl.runtime.patches": ("centre", "crop", "paste", "reshape"),
     "sgdsl.runtime.queries": ("FLAT", "Parameters", "Queries", "Turn", "Values"),
     "sgdsl.runtime.used": ("SubModel",),
 }  # fmt: skip

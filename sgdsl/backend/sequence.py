@@ -1,5 +1,5 @@
-"""Sequences in a step: nodes and lets whose copies need one another come in; a short loop that makes values and q's parameters
-goes out. All densities stay outside."""
+"""Sequences in a step: nodes and lets whose copies need one another come in; a loop that makes values and q's parameters goes
+out. All densities stay outside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sgdsl.backend import calls
 from sgdsl.backend.ahead import Parts, parts_ahead
-from sgdsl.backend.infer import drawn_text
+from sgdsl.backend.infer import drawn_text, label_text
 from sgdsl.backend.methods import Method
 from sgdsl.backend.places import T, guarded
 from sgdsl.backend.step import Step, repr_scope
@@ -189,8 +189,7 @@ class Loop:
             else f"{step.level(scope)}.up({text}{', ' + repr_scope(level) if level else ''})"
             for text, free in zip(kept, method.free, strict=True)
         ]
-        entries = f"{step.level(scope)}.entries" if scope else "rows"
-        drawn = drawn_text(step, factor, node, texts, entries)
+        drawn = drawn_text(step, factor, node, texts, f"{step.level(scope)}.entries" if scope else "rows")
         if node.role == "supervised":
             known, label = self._label(node, scope)
             drawn = f"where_known({known}, {label}, {drawn})"
@@ -214,9 +213,10 @@ class Loop:
 
     def _label(self, node: ir.Node, scope: Scope) -> tuple[str, str]:
         """The mask and the label of one copy at the level of its draw."""
-        step, r = self.step, node.axes[-1]
-        known, label = step.named.derived["known", node.name], step.named.derived["label", node.name]
-        for variable, text in ((known, f"{known}[None]"), (label, f'batch.values["{node.name}"]')):
+        step, r, derived = self.step, node.axes[-1], self.step.named.derived
+        known, label = derived["known", node.name], derived["label", node.name]
+        whole = label_text(step, node, f'batch.values["{node.name}"]')
+        for variable, text in ((known, f"{known}[None]"), (label, whole)):
             if variable not in self.each:
                 self.each[variable] = step.named.locals.new(f"{variable}_each")
                 step.say(f"{self.each[variable]} = each_copy({text}, {r.first}, {r.last})")
