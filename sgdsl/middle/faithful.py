@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sgdsl.base.diagnostics import Diagnostic
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Graphs
-from sgdsl.middle.ordering import UNKNOWN
+from sgdsl.middle.moral import UNKNOWN
 from sgdsl.middle.separation import add_ancestors, blanket, unfaithful
 
 LISTED = 4  # missing parents with their reasons in one note
