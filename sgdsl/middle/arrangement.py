@@ -120,13 +120,18 @@ class _Arranger:
         each other one alone."""
         left, found = list(names), []
         sequences, tied = self.singles.sequences, self.singles.tied
-        groups = [(a, frozenset(names)) for a in sorted(sequences, key=lambda a: -sequences[a])]
-        for axis, members in (*groups, *tied.items()):
+        groups = [(a, frozenset(names)) for a in sorted(sequences, key=self._level)]
+        for axis, members in (*groups, *sorted(tied.items(), key=lambda group: self._level(group[0]))):
             group = [n for n in left if n in members and self._has(n, axis) and axis not in fixed]
             for axes in dict.fromkeys(self._axes(n) for n in group):
                 found.append(_Unit(tuple(n for n in group if self._axes(n) == axes), axis))
             left = [n for n in left if n not in group]
         return [*found, *(_Unit((n,)) for n in left)]
+
+    def _level(self, axis: str) -> int:
+        """How many loops stand around an axis."""
+        found = (i for n in self.of for i, r in enumerate(self.singles.model.node(n).axes) if r.axis == axis)
+        return max(found, default=0)
 
     def _axes(self, name: str) -> frozenset[str]:
         return frozenset(r.axis for r in self.singles.model.node(name).axes)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, product
 
 from sgdsl.middle import ir
+from sgdsl.middle.moral import UNKNOWN
 from sgdsl.middle.readings import Beyond, Near, Reader, Reading
 from sgdsl.middle.singles import Places, Singles
 
@@ -25,7 +26,7 @@ class Twofold(Exception):
 @dataclass(frozen=True, slots=True)
 class Piece:
     """`place`: short places, first and last, for each axis of the node, and whether it is said by its number: one place that
-    reads no other copy of the node; `why`: for each reading."""
+    reads no drawn copy at another one; `why`: for each reading."""
 
     node: ir.Node
     place: tuple[tuple[int, int, bool], ...]
@@ -140,8 +141,9 @@ class _Folder:
         loops = list(zip(self.node.axes, runs, strict=True))
         chosen = [x for x in readings if all(x in run.near for r, run in loops if _is_near(x, r.axis))]
         middle = tuple((run.first + run.last) // 2 for run in runs)
-        others = all(x.node != self.node for x in chosen)
-        place = tuple((run.first, run.last, others and run.first == run.last and r.copies > 1) for r, run in loops)
+        place = tuple(
+            (run.first, run.last, run.first == run.last and r.copies > 1 and _is_alone(chosen, r.axis)) for r, run in loops
+        )
         return Piece(self.node, place, tuple(chosen), tuple(self._why(x, middle, place) for x in chosen))
 
     def _why(self, reading: Reading, places: Places, said: Sequence[tuple[int, int, bool]]) -> str:
@@ -177,6 +179,12 @@ class _Folder:
 
 def _is_near(reading: Reading, axis: str) -> bool:
     return any(isinstance(a, Near) and a.axis == axis for a in reading.at)
+
+
+def _is_alone(readings: Iterable[Reading], axis: str) -> bool:
+    """Whether no drawn copy at another place is read."""
+    drawn = (x for x in readings if x.node.role in UNKNOWN)
+    return all(a == Near(axis, 0) for x in drawn for a in x.at if a.axis == axis)
 
 
 def moved(index: str, offset: int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from sgdsl.middle import ir
+from sgdsl.middle.moral import UNKNOWN
 from sgdsl.middle.singles import Places, Singles
 
 FURTHEST = 2  # as far as a reference goes
@@ -129,7 +130,7 @@ class Reader:
         axis = other.axes[depth].axis
         here = self._position(axis)
         whole = self._all(other, depth)
-        only = self._fixed(pairs, here, depth, whole)
+        only = self._fixed(pairs, here, depth, whole) if other.role not in UNKNOWN else []
         yield from ((Only(axis, p), [q for q in pairs if q[1][depth] == p]) for p in only)
         left = [q for q in pairs if q[1][depth] not in only]
         far = {later: self._is_far(left, here, depth, whole, later) for later in (False, True)}

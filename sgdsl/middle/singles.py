@@ -75,15 +75,14 @@ class Singles:
         return [v for v, one in self.of.items() if one.node.name in names]
 
     @cached_property
-    def sequences(self) -> dict[str, int]:
-        """The axes on which a copy reads others in p, with how many nodes have them: a plate is none."""
-        found = {}
+    def sequences(self) -> frozenset[str]:
+        """The axes on which a copy reads others in p: a plate is none."""
+        found = set()
         for u, v in self.p.edges:
-            for r in self.of[u].node.axes:
-                there = self.of[v].at(r.axis)
-                if there is not None and there != self.of[u].at(r.axis):
-                    found[r.axis] = sum(r.axis in (s.axis for s in n.axes) for n in self.model.nodes)
-        return found
+            for r, place in zip(self.of[u].node.axes, self.of[u].places, strict=True):
+                if self.of[v].at(r.axis) not in (None, place):
+                    found.add(r.axis)
+        return frozenset(found)
 
     @cached_property
     def tied(self) -> dict[str, frozenset[str]]:

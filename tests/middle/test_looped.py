@@ -1,0 +1,188 @@
+"""Recognition made through loops against networkx's d-separation on the loops written out: plates, sequences, two levels."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+
+import networkx as nx
+import pytest
+
+from sgdsl import driver
+from sgdsl.base.diagnostics import DiagnosticError
+from sgdsl.base.source import Source
+from sgdsl.middle import ir
+from sgdsl.middle.copies import Copies
+from sgdsl.middle.graphs import factor_graph, let_graph
+from sgdsl.middle.unrolled import unrolled
+
+
+class Dice(random.Random):
+    def some(self, names: list[str], likely: float) -> list[str]:
+        return [n for n in names if self.random() < likely]
+
+
+@dataclass
+class Written:
+    """A random model as it is written: one loop of 2 to 9 copies, sometimes with one inside it; a plate, or a sequence that
+    reads one or two places back."""
+
+    dice: Dice
+    copies: int
+    inner: int
+    lag: int
+    likely: float
+    own: str  # weights of each copy's own
+
+    def head(self, name: str) -> str:
+        index = {"g": "", "s": "", "a": "[i]", "x": "[i]", "d": "[i, j]"}
+        return name + index[name[0]]
+
+    def around(self, name: str, low: int, high: int, lines: list[str]) -> list[str]:
+        """Lines of a node, in its loops."""
+        if name[0] == "d":
+            lines = [f"for j in 1..{self.inner} {{", *lines, "}"]
+        return lines if name[0] in "gs" else [f"for i in {low}..{high} {{", *lines, "}"]
+
+    def factor(self, name: str, given: list[str]) -> str:
+        own = self.own if name[0] in "adx" else ""
+        parents = f" | {', '.join(given)}" if given else ""
+        return f"p({self.head(name)}{parents}) = Normal" + (f"(mlp(2){own})" if given else "")
+
+    def lines(self, name: str, role: str, before: list[str], beside: list[str]) -> list[str]:
+        """A node with its factor: `before` may be read at its place, `beside` at earlier places of a sequence."""
+        found = self.around(name, 1, self.copies, [f"{role} {self.head(name)} : real"])
+        if role == "given":
+            return found
+        given = self.dice.some([self.head(n) for n in before], self.likely)
+        back = [self.head(n).replace("i", f"i - {k}") for n in beside for k in range(1, self.lag + 1)]
+        back = self.dice.some(back, 0.35) if self.copies > self.lag else []
+        if not back:
+            return [*found, *self.around(name, 1, self.copies, [self.factor(name, given)])]
+        found += self.around(name, 1, self.lag, [self.factor(name, given)])
+        return [*found, *self.around(name, self.lag + 1, self.copies, [self.factor(name, [*given, *back])])]
+
+
+def random_program(seed: int) -> str:
+    """Without q; a datum in the loop, and in a plate sometimes one outside that reads all copies."""
+    dice = Dice(seed)
+    copies, inner, lag = dice.choice((2, 3, 4, 9)), dice.choice((0, 0, 2, 3)), dice.choice((0, 0, 1, 1, 2))
+    made = Written(dice, copies, inner, lag, dice.uniform(0.25, 0.6), "[i]" if not lag and dice.random() < 0.2 else "")
+    outer = [f"g{n}" for n in range(dice.randint(0, 2))]
+    plate = [f"a{n}" for n in range(dice.randint(1, 3))]
+    deep = [f"d{n}" for n in range(dice.randint(1, 2))] if inner else []
+    lines, before = ["model r"], list[str]()
+    for name in (*outer, *plate, *deep):
+        level = deep if name in deep else plate
+        role = dice.choice(("latent", "latent", "observed", "supervised", "given"))
+        lines += made.lines(name, role, before, level if name not in outer else [])
+        before.append(name)
+    unknown = [
+        n for n in (*outer, *plate) if f"latent {n}" in "\n".join(lines) or f"supervised {n}" in "\n".join(lines)
+    ]
+    seen = dict.fromkeys((*dice.some([*outer, *plate], 0.5), *unknown[:1]))
+    lines += made.around("x", 1, copies, ["observed x[i] : real", made.factor("x", [made.head(n) for n in seen])])
+    if not lag and dice.random() < 0.4:
+        lines += ["observed s : real", made.factor("s", dice.some([*outer, *plate, *deep], 0.6))]
+    return "\n".join(lines) + "\n"
+
+
+def right_program(seed: int) -> str:
+    """The first of a seed that can be made: that something is unknown and reaches the data, and no copies need one another
+    along two loops, as all of d[i, j] behind one datum would."""
+    for again in count():
+        text = random_program(seed + 1000 * again)
+        try:
+            checked = driver.check(Source("r.sgm", text))
+        except DiagnosticError as error:
+            if {d.code for d in error.diagnostics if d.severity == "error"} <= {"E0405", "E0428"}:
+                continue
+            raise
+        if checked.model.made:
+            return text
+    raise AssertionError
+
+
+def written_out(model: ir.Model) -> tuple[nx.DiGraph, nx.DiGraph, dict[str, str]]:
+    """p and q over all copies, and the role of each."""
+    flat = unrolled(model).model
+    lets = let_graph(flat)
+    graphs = []
+    for factors in (flat.p, flat.q):
+        graph = factor_graph(factors, flat, lets)
+        found = nx.DiGraph(list(graph.edges))
+        found.add_nodes_from(graph)
+        graphs.append(found)
+    return graphs[0], graphs[1], {n.name: n.role for n in flat.nodes}
+
+
+@pytest.mark.parametrize("seed", range(90))
+def test_what_is_made_through_loops_is_faithful(seed: int) -> None:
+    """The joint q of all copies asserts no independence that the posterior of the model written out lacks, also of loops that
+    were shortened to find it: every copy is separated from all that is drawn before it, given what it reads."""
+    text = right_program(seed)
+    p, q, roles = written_out(driver.check(Source("r.sgm", text)).model)
+    before = {v for v, role in roles.items() if role in ("observed", "given")}
+    for v in nx.lexicographical_topological_sort(q):
+        if v in before:
+            continue
+        reads = set(q.predecessors(v))
+        rest = before - reads
+        assert not rest or nx.is_d_separator(p, {v}, rest, reads), (v, reads, text)
+        before.add(v)
+
+
+def needed(model: ir.Model) -> Iterator[tuple[str, bool]]:
+    """Each parent behind a bar, and whether some copy needs what it stands for, given all that the others stand for. Not the
+    index of a loop, and not the own copy beside all of them."""
+    copies = Copies(model)
+    lets = copies.lets()
+    p, _ = copies.factors(model.p, lets)
+    short = nx.DiGraph(list(p.edges))
+    short.add_nodes_from(p)
+
+    def stands_for(name: str, at: Mapping[str, int]) -> set[str]:
+        found = copies.copy(name, at)
+        return {found} if found in p else lets.ancestors(found) & set(p)
+
+    for factor in (f for f in model.q if f.made is not None and not f.made.prior):
+        node = model.node(factor.node)
+        found: dict[str, bool] = {}
+        for at in copies.each(factor.axes):
+            ends = zip(factor.place, node.axes, strict=True)
+            here = copies.named(
+                node, (copies.axes[r.axis].short[w] if isinstance(w, int) else at[w.name] for w, r in ends)
+            )
+            sets = {g: stands_for(g, at) for g in factor.given if g not in {r.name for r in factor.axes}}
+            for name, own in sets.items():
+                others = [s for g, s in sets.items() if g != name]
+                alone = own.difference(*others)
+                found.setdefault(name, any(own < s for s in others))
+                found[name] |= bool(alone) and not nx.is_d_separator(short, {here}, alone, set().union(*others) - alone)
+        yield from ((f"{factor.text}: {name}", need) for name, need in found.items())
+
+
+def test_parents_are_not_made_for_nothing() -> None:
+    """q stays small: of hundreds of parents in 40 random models nearly all are needed. Not all: what one copy needs, all read."""
+    found = [n for seed in range(160, 200) for n in needed(driver.check(Source("r.sgm", right_program(seed))).model)]
+    assert len(found) > 200
+    assert sum(not need for _, need in found) <= len(found) / 100
+
+
+@pytest.mark.parametrize("seed", range(220, 240))
+def test_the_lines_that_are_made_can_stand_in_the_file(seed: int) -> None:
+    """What `sgdsl explain` prints compiles to the same module when it is pasted behind the file."""
+    text = right_program(seed)
+    made = driver.compile_source(Source("r.sgm", text))
+    pasted = driver.compile_source(Source("r.sgm", text + "\n".join(made.model.made) + "\n"))
+    assert pasted.text == made.text
+    assert not pasted.model.made
+
+
+def test_random_models_cover_the_forms() -> None:
+    """The tests above would protect little if they met one form only."""
+    made = "\n".join(line for seed in range(60) for line in driver.check(Source("r", right_program(seed))).model.made)
+    forms = ("let pooled", "let each[i, j]", "let earlier[", "let later[", "[i - 1]", "[i - 2]", ", i)", "q(d0[i, j]")
+    assert not [form for form in forms if form not in made]
