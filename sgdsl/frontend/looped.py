@@ -42,8 +42,8 @@ def write_loops(
         made |= {shown[0]: factor for _, shown in found}
         lines += found
     written = tuple(_written(lines))
-    place = draft.auto.span or next((draft.nodes[f.node].span for f in factors), draft.model.span)
-    return _with(tree, written, place), written, made
+    places = {name: draft.auto.span or node.span for name, node in draft.nodes.items()}
+    return _with(tree, written, places, next((places[f.node] for f in factors), draft.model.span)), written, made
 
 
 def _unsaid(draft: Draft, name: str, why: str) -> Refused:
@@ -158,24 +158,26 @@ def _written(lines: Iterable[Line]) -> Iterator[str]:
             yield "    " * depth + "}"
 
 
-def _with(tree: syntax.File, lines: Sequence[str], place: Span) -> syntax.File:
-    """The tree with lines, at the line `q auto` or at the end."""
+def _with(tree: syntax.File, lines: Sequence[str], places: Mapping[str, Span], place: Span) -> syntax.File:
+    """The tree with lines, at the line `q auto` or at the end; factors at the `places` of their nodes, lets at the other."""
     if not lines:
         return tree
     source = Source("made", "\n".join(("model made", *lines, "")))
     sink = Sink(source)
-    statements = [_moved(s, place) for s in parse(source, sink).statements]
+    statements = [_moved(s, places, place) for s in parse(source, sink).statements]
     assert not sink.found, sink.found
     at = next((i for i, s in enumerate(tree.statements) if isinstance(s, syntax.Auto)), len(tree.statements))
     return replace(tree, statements=(*tree.statements[:at], *statements, *tree.statements[at:]))
 
 
-def _moved(part: Any, place: Span) -> Any:
+def _moved(part: Any, places: Mapping[str, Span], place: Span) -> Any:
     """A part of a syntax tree, all of it at one place."""
     if isinstance(part, Span):
         return place
     if isinstance(part, tuple):
-        return tuple(_moved(p, place) for p in part)
+        return tuple(_moved(p, places, place) for p in part)
+    if isinstance(part, syntax.Factor):
+        place = places[part.node.text]
     if is_dataclass(part) and not isinstance(part, type):
-        return replace(part, **{f.name: _moved(getattr(part, f.name), place) for f in fields(part) if f.init})
+        return replace(part, **{f.name: _moved(getattr(part, f.name), places, place) for f in fields(part) if f.init})
     return part

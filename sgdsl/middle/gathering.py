@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from sgdsl.middle import ir
 from sgdsl.middle.folding import Piece, moved
+from sgdsl.middle.moral import UNKNOWN
 from sgdsl.middle.readings import MOST_PLACES, Beyond, Every, Near, Only, Reading
 from sgdsl.middle.singles import Singles
 
@@ -23,13 +24,18 @@ class Gatherer:
     lets: list[ir.Gathered] = field(default_factory=list)
     known: dict[tuple[object, ...], str] = field(default_factory=dict)
 
-    def made(self, piece: Piece) -> ir.Made:
-        """A piece as a line of the file. Adds lets."""
+    def made(self, pieces: Sequence[Piece]) -> list[ir.Made]:
+        """The pieces of a node as lines of the file. Adds lets."""
+        return [self._made(piece, any(map(_is_carried, pieces))) for piece in pieces]
+
+    def _made(self, piece: Piece, carried: bool) -> ir.Made:
+        """`carried`: drawn copy by copy; missing cells are then read beforehand."""
         line = _Line(self.singles, piece, self)
         found: dict[str, list[str]] = {}
         for group in _groups(piece.readings):
             for text, readings in line.texts(group):
-                found.setdefault(text, []).extend(line.reasons(readings))
+                partial = carried and any(r.node.type.partial for r in readings)
+                found.setdefault(line.feature(readings[0]) if partial else text, []).extend(line.reasons(readings))
         for r, place in zip(piece.node.axes, line.place, strict=True):
             if isinstance(place, ir.Range) and self._is_told(r, piece) and r.copies <= MOST_PLACES:
                 found[r.axis] = [f"tells the copies of `{piece.node.name}` apart"]
@@ -89,8 +95,14 @@ class Gatherer:
     def _is_wide(self, text: str) -> bool:
         """Whether a step of a sequence should read a feature of it."""
         name = text.partition("[")[0]
-        nodes = {n.name: n for n in self.singles.model.nodes}
-        return text.startswith("stack(") or (name in nodes and len(nodes[name].type.event) > 1)
+        nodes = {n.name: n.type for n in self.singles.model.nodes}
+        return text.startswith("stack(") or (name in nodes and (len(nodes[name].event) > 1 or nodes[name].partial))
+
+    def feature(self, node: ir.Node, depth: int) -> str:
+        """A let of a node's copies, those in the loops further in than `depth` side by side."""
+        index, stars = _names(node.axes[:depth]), ["*"] * (len(node.axes) - depth)
+        text = _indexed(node.name, [*index, *stars])
+        return self._let("each", node.axes[:depth], (f"stack({text})" if stars else text,))
 
     def _let(self, kind: str, axes: Axes, reads: tuple[str, ...]) -> str:
         key = kind, axes, reads
@@ -148,6 +160,14 @@ class _Line:
         outside = not before and own.isdisjoint(r.axis for r in reading.node.axes)
         return text.partition("[")[0] if outside else text
 
+    def feature(self, reading: Reading) -> str:
+        """In place of copies themselves a feature of them; a summary is one."""
+        depth = _depth(reading)
+        if depth < len(reading.at) and reading.at[depth] != Every(reading.node.axes[depth].axis, "stack"):
+            ((text, _),) = self.texts((reading,))
+            return text
+        return _indexed(self.gatherer.feature(reading.node, depth), [self._index(reading, i) for i in range(depth)])
+
     def _index(self, reading: Reading, i: int) -> str:
         match reading.at[i]:
             case Near(axis, offset):
@@ -169,6 +189,13 @@ class _Line:
         return [
             f"{r.node.name} is {whys[r]}" if whys[r].startswith("a ") else f"{r.node.name} {whys[r]}" for r in readings
         ]
+
+
+def _is_carried(piece: Piece) -> bool:
+    """Whether drawn copies at other places are read."""
+    axes = {r.axis for r in piece.node.axes}
+    drawn = (r for r in piece.readings if r.node.role in UNKNOWN)
+    return any(a.axis in axes and a != Near(a.axis, 0) for r in drawn for a in r.at)
 
 
 def _depth(reading: Reading) -> int:

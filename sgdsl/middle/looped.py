@@ -52,7 +52,7 @@ def propose(model: ir.Model, taken: Iterable[str], after: bool = False) -> Propo
         if isinstance(pieces, str):
             refused[name] = pieces
         else:
-            factors += [gatherer.made(piece) for piece in pieces]
+            factors += gatherer.made(pieces)
     factors += [ir.Made(name, (), prior=True) for name in found.barren]
     return Proposed(tuple(gatherer.lets), tuple(factors), refused)
 
