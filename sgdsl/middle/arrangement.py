@@ -205,7 +205,8 @@ class _Arranger:
         while unit not in seen:
             seen.add(unit)
             borders = list(self._borders(set(self._at(unit.names, fixed))))
-            tied = (u for u in free if u not in seen and any(self._ties(b, u, fixed) for b in borders))
+            made = (u for u in free if u not in seen and not self.written.issuperset(u.names))
+            tied = (u for u in made if any(self._ties(b, u, fixed) for b in borders))
             unit = next(tied, unit)
         return unit
 

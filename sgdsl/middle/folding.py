@@ -142,7 +142,8 @@ class _Folder:
         chosen = [x for x in readings if all(x in run.near for r, run in loops if _is_near(x, r.axis))]
         middle = tuple((run.first + run.last) // 2 for run in runs)
         place = tuple(
-            (run.first, run.last, run.first == run.last and r.copies > 1 and _is_alone(chosen, r.axis)) for r, run in loops
+            (run.first, run.last, run.first == run.last and r.copies > 1 and _is_alone(chosen, r.axis))
+            for r, run in loops
         )
         return Piece(self.node, place, tuple(chosen), tuple(self._why(x, middle, place) for x in chosen))
 
@@ -154,23 +155,8 @@ class _Folder:
             return "read at the other places"
         here = dict(zip((r.axis for r in self.node.axes), places, strict=True))
         far = lambda c: sum(abs(p - here.get(r.axis, p)) for r, p in self._axes(c))  # noqa: E731
-        why = blanket[min(found, key=far)]
-        return self._relative(
-            why, {a: p for (a, p), (_, _, alone) in zip(here.items(), said, strict=True) if not alone}
-        )
-
-    def _relative(self, why: str, here: Mapping[str, int]) -> str:
-        """With `z[t + 1]` for a copy by its number."""
-
-        def said(match: re.Match[str]) -> str:
-            one = self.singles.of.get(match[0])
-            if one is None:
-                return match[0]
-            axes = zip((r.axis for r in one.node.axes), one.places, strict=True)
-            index = [moved(a, p - here[a]) if a in here else str(self.singles.copies.axes[a].place[p]) for a, p in axes]
-            return f"{one.node.name}[{', '.join(index)}]"
-
-        return re.sub(r"\w+\[[-0-9, ]+\]", said, why)
+        loops = {a: p for (a, p), (_, _, alone) in zip(here.items(), said, strict=True) if not alone}
+        return relative(blanket[min(found, key=far)], loops, self.singles)
 
     def _axes(self, copy: str) -> Iterator[tuple[ir.Range, int]]:
         one = self.singles.of[copy]
@@ -185,6 +171,20 @@ def _is_alone(readings: Iterable[Reading], axis: str) -> bool:
     """Whether no drawn copy at another place is read."""
     drawn = (x for x in readings if x.node.role in UNKNOWN)
     return all(a == Near(axis, 0) for x in drawn for a in x.at if a.axis == axis)
+
+
+def relative(why: str, here: Mapping[str, int], singles: Singles) -> str:
+    """Words about copies as they are seen from a place: `z[t + 1]` for a copy by its number."""
+
+    def said(match: re.Match[str]) -> str:
+        one = singles.of.get(match[0])
+        if one is None:
+            return match[0]
+        axes = zip((r.axis for r in one.node.axes), one.places, strict=True)
+        index = [moved(a, p - here[a]) if a in here else str(singles.copies.axes[a].place[p]) for a, p in axes]
+        return f"{one.node.name}[{', '.join(index)}]"
+
+    return re.sub(r"\w+\[[-0-9, ]+\]", said, why)
 
 
 def moved(index: str, offset: int) -> str:

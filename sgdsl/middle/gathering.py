@@ -210,7 +210,9 @@ def _groups(readings: Sequence[Reading]) -> list[list[Reading]]:
     for group in groups:
         depth = _depth(group[0])
         if 0 < depth < len(group[0].at) and isinstance(plate := group[0].at[depth], Every) and plate.how == "plate":
-            alone = [g for g in groups if g[0].at == (plate,) and g[0].node.axes == group[0].node.axes[depth : depth + 1]]
+            alone = [
+                g for g in groups if g[0].at == (plate,) and g[0].node.axes == group[0].node.axes[depth : depth + 1]
+            ]
             group += [r for g in alone for r in g]
             groups = [g for g in groups if g not in alone]
     return groups

@@ -176,7 +176,10 @@ class Reader:
             loops = {r.axis: r for r in self.node.axes}
             if any(a.axis in loops and loops[a.axis].copies > MOST_PLACES for a in inner):
                 raise Crossed
-            yield (*at[: first + 1], *(Every(a.axis, "stack" if a.axis in loops else _how(self.singles, a.axis)) for a in inner))
+            yield (
+                *at[: first + 1],
+                *(Every(a.axis, "stack" if a.axis in loops else _how(self.singles, a.axis)) for a in inner),
+            )
         else:
             yield (*at[: first + 1], *(every(self.singles, a.axis) for a in inner))
 

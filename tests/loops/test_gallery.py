@@ -102,7 +102,7 @@ def test_lamps_learn_without_a_line_of_q(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     rows, kinds = 240, 6
     kind = random.integers(0, kinds, rows)
-    reading = (3 * random.normal(size=(kinds, 5, 12)))[kind] + random.normal(size=(rows, 5, 12))
+    reading = random.normal(size=(kinds, 5, 12))[kind] + 0.3 * random.normal(size=(rows, 5, 12))
     reading[random.random(reading.shape) < 0.3] = np.nan
     age = np.exp(0.3 * kind + 0.1 * random.normal(size=rows))
     data = {
@@ -110,7 +110,7 @@ def test_lamps_learn_without_a_line_of_q(tmp_path: Path) -> None:
         "kind": np.where(random.random(rows) < 0.5, kind, -1), "age": np.where(random.random(rows) < 0.5, age, np.nan),
     }  # fmt: skip
     path = next(p for p in GALLERY if p.stem == "lamps")
-    found = sgdsl.fit(sgdsl.compile(path), data, out=tmp_path / "run", quiet=True, epochs=10, batch=40, seed=0)
+    found = sgdsl.fit(sgdsl.compile(path), data, out=tmp_path / "run", quiet=True, epochs=20, batch=40, lr=3e-3, seed=0)
     epochs = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert epochs[-1]["bound"]["unlabelled"] > epochs[0]["bound"]["unlabelled"] + 20
     told = np.asarray(found.posterior(reading, site=data["site"])["kind"])

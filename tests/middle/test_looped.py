@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import networkx as nx
 import pytest
 
 from sgdsl import driver
-from sgdsl.base.diagnostics import DiagnosticError
+from sgdsl.base.diagnostics import Diagnostic, DiagnosticError
 from sgdsl.base.source import Source
 from sgdsl.middle import ir
 from sgdsl.middle.copies import Copies
 from sgdsl.middle.graphs import factor_graph, let_graph
+from sgdsl.middle.singles import Singles
 from sgdsl.middle.unrolled import unrolled
+
+ROOT = Path(__file__).parents[2]
 
 
 class Dice(random.Random):
@@ -179,6 +184,139 @@ def test_the_lines_that_are_made_can_stand_in_the_file(seed: int) -> None:
     pasted = driver.compile_source(Source("r.sgm", text + "\n".join(made.model.made) + "\n"))
     assert pasted.text == made.text
     assert not pasted.model.made
+
+
+def notes(text: str) -> list[Diagnostic]:
+    found = driver.remarks(driver.check(Source("r.sgm", text)))
+    assert {(d.code, d.severity) for d in found} <= {("N0501", "note")}
+    return list(found)
+
+
+def lacking(model: ir.Model) -> set[str]:
+    """The nodes with a copy that is not separated from what is drawn before it, given what it reads."""
+    p, q, roles = written_out(model)
+    of = unrolled(model).copies
+    place = {n.name: i for i, n in enumerate(model.nodes)}
+    before = {v for v, role in roles.items() if role in ("observed", "given")}
+    found = set()
+    for v in nx.lexicographical_topological_sort(q, lambda v: (place[of[v][0]], of[v][1])):
+        if v in before:
+            continue
+        reads = set(q.predecessors(v))
+        if before - reads and not nx.is_d_separator(p, {v}, before - reads, reads):
+            found.add(of[v][0])
+        before.add(v)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(240, 300))
+def test_a_parent_that_is_left_out_is_noted(seed: int) -> None:
+    """The made lines, written in the file, have no note; without one of their parents exactly the nodes have one of which some
+    copy lacks it."""
+    dice, text = Dice(seed), right_program(seed)
+    lines = [line for line in driver.check(Source("r.sgm", text)).model.made if not line.strip().startswith("#")]
+    assert notes(text + "\n".join(lines) + "\n") == []
+    several = [i for i, line in enumerate(lines) if line.strip().startswith("q(") and " | " in line]
+    if not several:
+        return
+    i = dice.choice(several)
+    head, parents = lines[i].split(") = ")[0].split(" | ")
+    given = re.split(r", (?![^\[]*\])", parents)
+    given.remove(dice.choice(given))
+    lines[i] = f"{head} | {', '.join(given)}) = Normal(mlp(2))" if given else f"{head}) = Normal"
+    text += "\n".join(lines) + "\n"
+    assert {d.message.split("`")[1].split("[")[0] for d in notes(text)} == lacking(
+        driver.check(Source("r.sgm", text)).model
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "hint"),
+    [
+        ("z[t - 1], h) =", "h) =", "`z[t]` depends on `z[t - 1]`", "write `q(z[t] | h, z[t - 1]) = Normal(mlp(64))`"),
+        ("z[t - 1], h) =", "z[t - 1], x[t]) =", "`z[t]` depends on `x[t + 1]` and later", "leave q of this node out"),
+        ("q(z[1] | h)", "q(z[1] | x[1])", "`z[1]` depends on `x[2]` and later", "leave q of this node out"),
+    ],
+)
+def test_what_a_written_sequence_assumes(old: str, new: str, message: str, hint: str) -> None:
+    """A note says what is missing as the file would name it, and a line to write where one can say it."""
+    text = (ROOT / "models/loops/dkf.sgm").read_text(encoding="utf-8")
+    assert notes(text) == []
+    (note,) = notes(text.replace(old, new))
+    assert note.message.startswith(f"in the posterior {message}, and this factor does not read")
+    assert hint in note.hint
+
+
+def test_long_loops_are_inverted_as_short_ones() -> None:
+    """10,000 copies cost what 20 do: as many single copies are looked at, and the lines are the same but for the ends."""
+    text = (ROOT / "tests/middle/explain/made.sgm").read_text(encoding="utf-8")
+    made = []
+    for terms in (20, 10_000):
+        model = driver.check(Source("m.sgm", text.replace("TERMS  = 6", f"TERMS = {terms}"))).model
+        lines = [line.replace(str(terms + 1), "T + 1").replace(str(terms), "T") for line in model.made]
+        made.append((len(Singles(model, Copies(model)).of), lines))
+    assert made[0] == made[1]
+
+
+REFUSED = """model m
+observed s : real
+for i in 1..3 {
+for j in 1..3 {
+latent z[i, j] : real
+p(z[i, j]) = Normal
+}
+}
+p(s | z) = Normal(mlp(4))
+"""
+
+
+def test_what_cannot_be_said_is_refused() -> None:
+    """Copies that need one another along two loops, with the place, the reason and the way out."""
+    with pytest.raises(DiagnosticError) as raised:
+        driver.check(Source("m.sgm", REFUSED + "q auto\n"))
+    (found,) = raised.value.diagnostics
+    assert found.code == "E0428"
+    assert found.notes == ("its copies depend on one another along two loops, and draws run along one",)
+    assert "`q(z[i, j] | …) = …`" in found.hint
+
+
+PLATE = """model m
+observed s : real
+latent g : real
+p(g) = Normal
+for i in 1..4 {
+observed x[i] : real
+supervised y[i] : class(3)
+latent z[i] : real
+p(y[i]) = Categorical
+p(z[i] | g) = Normal(mlp(4))
+p(x[i] | z[i], y[i]) = Normal(mlp(4))
+}
+p(s | g) = Normal(mlp(4))
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "q"),
+    [
+        ("", ["q(g | s, pooled)", "q(y[i] | x[i], g)", "q(z[i] | x[i], g, y[i])"]),
+        ("q auto(after)\n", ["q(g | s, pooled)", "q(z[i] | x[i], g)", "q(y[i] | x[i], z[i])"]),
+        ("for i in 1..4 {\nq(y[i] | x[i]) = Categorical(mlp(4))\n}\n", ["q(g | s, pooled)", "q(z[i] | x[i], y[i], g)"]),
+        ("q(g | s) = Normal(mlp(4))\n", ["q(y[i] | x[i], g)", "q(z[i] | x[i], g, y[i])"]),
+    ],
+)
+def test_a_plate_stays_a_plate(lines: str, q: list[str]) -> None:
+    """What ties copies together is drawn before them, so that they are drawn and summed apart: z[i] does not read z[j]; a
+    label comes before the latents of its copy, with `after` behind them; written factors stay as they are."""
+    model = driver.check(Source("m.sgm", PLATE + lines)).model
+    assert [line.strip().split(" = ")[0] for line in model.made if line.strip().startswith("q(")] == q
+
+
+def test_weights_of_each_copy_are_read_apart() -> None:
+    """Where p has weights for each copy, a mean would lose whose reading it is: all stand side by side, in their places."""
+    text = PLATE.replace("Normal(mlp(4))\n}", "Normal(mlp(4)[i])\n}")
+    q = [f.text.split(" = ")[0] for f in driver.check(Source("m.sgm", text)).model.q]
+    assert q == ["q(g | s, x)", "q(y[i] | x[i], g, i)", "q(z[i] | x[i], g, y[i], i)"]
 
 
 def test_random_models_cover_the_forms() -> None:
