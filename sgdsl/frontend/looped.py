@@ -64,8 +64,8 @@ def _let_lines(let: ir.Gathered, draft: Draft) -> Iterator[Line]:
     match let.kind:
         case "each":
             yield loops, (f"let {name} = {_feature(let.reads, draft)}({reads})",)
-        case "mean":
-            yield loops, (f"let {name} = mean({reads})",)
+        case "mean" | "last":
+            yield loops, (f"let {name} = {let.kind}({reads})",)
         case _:
             r, step = let.axes[-1], 1 if let.kind == "later" else -1
             start = r.last + 1 if step == 1 else r.first - 1
@@ -119,7 +119,7 @@ def _index(index: Sequence[str]) -> str:
 
 def _feature(reads: Sequence[str], draft: Draft) -> str:
     """The network of one copy's feature."""
-    return f"conv(32, 64) >> mlp({FEATURE})" if _has_map(reads, draft) else f"mlp({FEATURE})"
+    return f"(conv(32, 64) >> mlp({FEATURE}))" if _has_map(reads, draft) else f"mlp({FEATURE})"
 
 
 def _network(made: ir.Made, draft: Draft) -> str:

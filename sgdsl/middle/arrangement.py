@@ -200,13 +200,14 @@ class _Arranger:
 
     def _untied(self, unit: _Unit, free: Sequence[_Unit], fixed: Fixed) -> _Unit:
         """The unit; or another one first, which is then drawn after it, where its own elimination would tie copies of that one
-        together: recognition of a plate stays a plate."""
+        together: recognition of a plate stays a plate, of a chain a chain."""
         seen: set[_Unit] = set()
         while unit not in seen:
             seen.add(unit)
             borders = list(self._borders(set(self._at(unit.names, fixed))))
+            along = self.singles.sequences & self._axes(unit.names[0])
             made = (u for u in free if u not in seen and not self.written.issuperset(u.names))
-            tied = (u for u in made if any(self._ties(b, u, fixed) for b in borders))
+            tied = (u for u in made if any(self._ties(b, u, along, fixed) for b in borders))
             unit = next(tied, unit)
         return unit
 
@@ -223,19 +224,18 @@ class _Arranger:
             yield border
             copies = copies - part
 
-    def _ties(self, border: set[str], unit: _Unit, fixed: Fixed) -> bool:
-        """Whether a border joins copies of a plate."""
+    def _ties(self, border: set[str], unit: _Unit, along: frozenset[str], fixed: Fixed) -> bool:
+        """Whether a border joins copies of a unit that stand apart on other axes than those `along` which the border runs."""
         for name in unit.names:
             copies = sorted(border.intersection(self._at((name,), fixed)))
-            if any(self._apart(a, b) and b not in self.moral.near[a] for a, b in combinations(copies, 2)):
+            if any(self._apart(a, b, along) and b not in self.moral.near[a] for a, b in combinations(copies, 2)):
                 return True
         return False
 
-    def _apart(self, a: str, b: str) -> bool:
-        """Whether two copies of a node stand at different places of a plate."""
+    def _apart(self, a: str, b: str, along: frozenset[str]) -> bool:
         one, other = self.singles.of[a], self.singles.of[b]
         places = zip(one.node.axes, one.places, other.places, strict=True)
-        return any(p != q and r.axis not in self.singles.sequences for r, p, q in places)
+        return any(p != q and r.axis not in along for r, p, q in places)
 
 
 def _names(item: Item) -> Iterator[str]:

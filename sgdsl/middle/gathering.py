@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sgdsl.middle import ir
 from sgdsl.middle.folding import Piece, moved
 from sgdsl.middle.moral import UNKNOWN
-from sgdsl.middle.readings import MOST_PLACES, Beyond, Every, Near, Only, Reading
+from sgdsl.middle.readings import MOST_PLACES, At, Beyond, Every, Near, Only, Reading
 from sgdsl.middle.singles import Singles
 
 Axes = tuple[ir.Range, ...]
@@ -58,10 +58,18 @@ class Gatherer:
         if isinstance(at, Every) and at.how == "plate":
             each = self._let("each", axes, tuple(inner))
             return self._let("mean", axes[:-1], (f"{each}[{', '.join((*_names(axes[:-1]), '*'))}]",))
-        kind = "earlier" if isinstance(at, Beyond) and not at.later else "later"
+        counted = isinstance(at, Every) and self.is_counted(at)
+        kind = "earlier" if counted or (isinstance(at, Beyond) and not at.later) else "later"
         if any(map(self._is_wide, inner)):
             inner = [f"{self._let('each', axes, tuple(inner))}[{', '.join(_names(axes))}]"]
-        return self._let(kind, axes, tuple(inner))
+        found = self._let(kind, axes, tuple(inner))
+        if counted:
+            return self._let("last", axes[:-1], (f"{found}[{', '.join((*_names(axes[:-1]), '*'))}]",))
+        return found
+
+    def is_counted(self, at: At) -> bool:
+        """Whether the copies of an axis are as many as a node says: what is behind them is then not passed."""
+        return self.singles.model.axis(at.axis).count is not None
 
     def inside(self, readings: Sequence[Reading], depth: int) -> list[str]:
         """What a let in the loops of the axes before `depth` reads of some nodes."""
@@ -74,7 +82,7 @@ class Gatherer:
         match at.how:
             case "stack":
                 return [f"stack({self.starred(r, depth, _names(axes))})" for r in readings]
-            case "sequence":
+            case "sequence" if not self.is_counted(at):
                 first = readings[0].node.axes[depth].first
                 return [f"{self.summed(readings, depth)}[{', '.join((*_names(axes), str(first)))}]"]
             case _:
@@ -107,7 +115,7 @@ class Gatherer:
     def _let(self, kind: str, axes: Axes, reads: tuple[str, ...]) -> str:
         key = kind, axes, reads
         if key not in self.known:
-            self.known[key] = self._unique("pooled" if kind == "mean" else kind)
+            self.known[key] = self._unique({"mean": "pooled", "last": "whole"}.get(kind, kind))
             loops = tuple(ir.Range(r.axis, r.axis, r.first, r.last) for r in axes)
             self.lets.append(ir.Gathered(self.known[key], kind, loops, reads))
         return self.known[key]
@@ -149,7 +157,7 @@ class _Line:
         name = self.gatherer.summed(readings, depth)
         if isinstance(at, Beyond):
             before.append(self._near(at.axis, at.offset))
-        elif isinstance(at, Every) and at.how == "sequence":
+        elif isinstance(at, Every) and at.how == "sequence" and not self.gatherer.is_counted(at):
             before.append(str(readings[0].node.axes[depth].first))
         return [(_indexed(name, before), readings)]
 

@@ -22,8 +22,8 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """A let that the compiler makes for q. `kind`: "each", a network of what it reads, "mean", of the copies that it reads,
-    "later" and "earlier", carried along the innermost of its `axes`; `reads`: as written."""
+    """A let that the compiler makes for q. `kind`: "each", a network of what it reads, "mean" and "last", of the copies that it
+    reads, "later" and "earlier", carried along the innermost of its `axes`; `reads`: as written."""
 
     name: str
     kind: str

@@ -116,7 +116,13 @@ class Reader:
         axis = other.axes[depth].axis
         places = {p[depth] for _, p in pairs}
         ends = self.singles.copies.axes[axis].short
-        if len(places) <= FURTHEST and places < set(self._all(other, depth)) and places <= set(ends.values()):
+        counted = self.singles.model.axis(axis).count is not None
+        if (
+            not counted
+            and len(places) <= FURTHEST
+            and places < set(self._all(other, depth))
+            and places <= set(ends.values())
+        ):
             yield from ((Only(axis, p), [q for q in pairs if q[1][depth] == p]) for p in sorted(places))
         else:
             yield every(self.singles, axis), pairs
@@ -129,6 +135,9 @@ class Reader:
     def _shared(self, other: ir.Node, pairs: Pairs, depth: int) -> Iterator[tuple[At, Pairs]]:
         axis = other.axes[depth].axis
         here = self._position(axis)
+        if self.singles.model.axis(axis).count is not None:
+            yield from self._alive(other, pairs, depth)
+            return
         whole = self._all(other, depth)
         only = self._fixed(pairs, here, depth, whole) if other.role not in UNKNOWN else []
         yield from ((Only(axis, p), [q for q in pairs if q[1][depth] == p]) for p in only)
@@ -145,6 +154,18 @@ class Reader:
         for offset in range(-FURTHEST, FURTHEST + 1):
             if offset == 0 or not far[offset > 0]:
                 yield Near(axis, offset), [q for q in left if q[1][depth] == q[0][here] + offset]
+
+    def _alive(self, other: ir.Node, pairs: Pairs, depth: int) -> Iterator[tuple[At, Pairs]]:
+        """In a loop `1..k`: the own copy, those before it, and where it reads later ones, all that are there."""
+        axis = other.axes[depth].axis
+        here = self._position(axis)
+        later = [q for q in pairs if q[1][depth] > q[0][here]]
+        earlier = [q for q in pairs if q[1][depth] < q[0][here]]
+        yield Near(axis, 0), [q for q in pairs if q[1][depth] == q[0][here]]
+        if later:
+            yield every(self.singles, axis), [*earlier, *later]
+        else:
+            yield Beyond(axis, False, -1), earlier
 
     def _fixed(self, pairs: Pairs, here: int, depth: int, whole: range) -> list[int]:
         """Places that every copy reads, where it reads no others that are far from it."""
