@@ -19,8 +19,8 @@ class Early(Exception):
     """A reading names copies that are drawn after the reader."""
 
 
-class Twofold(Exception):
-    """Copies need one another along two loops."""
+class Outward(Exception):
+    """Copies need one another along two loops, or along an outer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,12 @@ class Piece:
 
 
 def fold(singles: Singles, node: ir.Node, blankets: Blankets, order: Mapping[str, int]) -> list[Piece]:
-    """`order`: when each copy is drawn, -1 what is known from the start. Raises Crossed, Early, Twofold."""
+    """`order`: when each copy is drawn, -1 what is known from the start. Raises Crossed, Early, Outward."""
     folder = _Folder(singles, node, blankets, order, Reader(singles, node, tuple(blankets)))
     readings = folder.readings()
-    if len({axis for reading in readings for axis in folder.carried(reading)}) > 1:
-        raise Twofold
+    carried = {axis for reading in readings for axis in folder.carried(reading)}
+    if len(carried) > 1 or carried - singles.sequences - {r.axis for r in node.axes[-1:]}:
+        raise Outward
     runs = [folder.runs(readings, j) for j in range(len(node.axes))]
     return [folder.piece(readings, chosen) for chosen in product(*runs)]
 

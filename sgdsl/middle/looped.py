@@ -11,7 +11,7 @@ from sgdsl.middle import ir
 from sgdsl.middle.arrangement import drawing_order
 from sgdsl.middle.copies import Copies
 from sgdsl.middle.digraph import Digraph
-from sgdsl.middle.folding import Blankets, Early, Piece, Twofold, fold
+from sgdsl.middle.folding import Blankets, Early, Outward, Piece, fold
 from sgdsl.middle.gathering import Gatherer
 from sgdsl.middle.moral import UNKNOWN
 from sgdsl.middle.readings import Crossed
@@ -69,8 +69,8 @@ def folded(found: Inverted) -> dict[str, list[Piece] | str]:
             pieces[name] = fold(found.singles, node, blankets, found.order)
         except Crossed:
             pieces[name] = "it depends on copies along an outer loop, each by its place in an inner one that is long"
-        except Twofold:
-            pieces[name] = "its copies depend on one another along two loops, and draws run along one"
+        except Outward:
+            pieces[name] = "its copies depend on one another along an outer loop, and draws run along the innermost one"
         except Early:
             pieces[name] = "its copies depend on one another in no order that a loop could draw them in"
     return pieces
