@@ -276,7 +276,9 @@ def test_what_cannot_be_said_is_refused() -> None:
         driver.check(Source("m.sgm", REFUSED + "q auto\n"))
     (found,) = raised.value.diagnostics
     assert found.code == "E0428"
-    assert found.notes == ("its copies depend on one another along an outer loop, and draws run along the innermost one",)
+    assert found.notes == (
+        "its copies depend on one another along an outer loop, and draws run along the innermost one",
+    )
     assert "`q(z[i, j] | …) = …`" in found.hint
 
 
