@@ -23,7 +23,7 @@ from sgdsl.train.state import State
 from sgdsl.train.used import load_used
 
 WARM, TIMED = 2, 4  # steps before, and of, the measurement of a step
-ROWS, STEPS, RATE = 64, 2000, 1e-3  # of the classifier that sees labels alone: the most steps
+ROWS, STEPS, RATE = 64, 1000, 1e-3  # of the classifier that sees labels alone: the most steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def whole(path: Path, settings: tuple[str, ...], budget: float, out: Path) -> Tr
 
 def by_labels_alone(path: Path, settings: tuple[str, ...], nodes: tuple[str, ...], budget: float) -> Trained:
     """The recognition networks of the model, trained to predict the labels of the labelled rows and nothing else: Adam, 64 rows
-    a step, until the budget or 2,000 steps are over."""
+    a step, until the budget or 1,000 steps are over."""
     program = compiled(path, settings)
     with reproducible(settings_of(program)):
         model, state, job, ready = started(program)
