@@ -21,7 +21,7 @@ from PIL import Image
 
 from benchmarks.trainers import machine
 from sgdsl.library import load
-from sgdsl.runtime.draws import Means
+from sgdsl.runtime.means import Means
 from sgdsl.train.multi_mnist import SEED, canvases, counts_by_ink
 
 MODELS = Path(__file__).parents[1] / "models"

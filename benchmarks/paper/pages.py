@@ -74,19 +74,21 @@ def _curves(experiment: Experiment, kept: Kept, path: Path) -> None:
 
 
 def _pictures(experiment: Experiment, kept: Kept, folder: Path) -> None:
-    """Of the run with most labels."""
-    most = [c for c in kept.found if c.method == "model" and c.seed == 0 and c.labels == list(experiment.labels)[-1]]
+    """Of the run with most labels among those that are in the folder."""
     path = DOCS / "pictures" / f"paper-{experiment.name}-rows.png"
-    if not most or not (folder / "runs" / most[0].folder).exists():
+    order = list(experiment.labels)
+    there = [c for c in kept.found if (c.method, c.seed) == ("model", 0) and (folder / "runs" / c.folder).exists()]
+    if not there:
         return
-    run = folder / "runs" / most[0].folder
+    most = max(there, key=lambda c: order.index(c.labels))
+    run = folder / "runs" / most.folder
     match experiment.name:
         case "counts":
             counts.decompositions(run, path)
         case "faces":
-            _lamps(load(run), most[0], path)
+            _lamps(load(run), most, path)
         case _:
-            _digits(load(run), most[0], path)
+            _digits(load(run), most, path)
 
 
 def _digits(run: Run, cell: Cell, path: Path) -> None:
