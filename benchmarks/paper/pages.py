@@ -21,6 +21,12 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "experiments.md"
 PART = "<!-- measured: {} -->\n"
 END = "<!-- end -->"
+CAPTIONS = {
+    "mnist": "Held-out digits, then with each digit set",
+    "svhn": "Held-out house numbers, then with each digit set",
+    "faces": "Held-out faces, then under other lamps",
+    "counts": "Canvases, what the model makes of them, and each thing on them",
+}
 SHOWN = 6  # rows of a sheet
 LAMPS = ((0, 0), (-60, 0), (-25, 20), (25, 20), (60, 0), (0, 60))  # azimuth and elevation
 
@@ -32,10 +38,16 @@ def write(results: Path, folder: Path) -> None:
         path = results / f"{name}.json"
         if path.exists():
             kept = Kept.read(path)
-            text = _replaced(text, name, markdown(name, kept))
             _curves(experiment, kept, DOCS / "pictures" / f"paper-{name}.png")
             _pictures(experiment, kept, folder)
+            text = _replaced(text, name, "\n\n".join([markdown(name, kept), *_shown(name)]))
     PAGE.write_text(text)
+
+
+def _shown(name: str) -> list[str]:
+    """The pictures that are there."""
+    files = {f"paper-{name}.png": "Errors over labels", f"paper-{name}-rows.png": CAPTIONS[name]}
+    return [f"![{words}](pictures/{file})" for file, words in files.items() if (DOCS / "pictures" / file).exists()]
 
 
 def _replaced(text: str, name: str, table: str) -> str:

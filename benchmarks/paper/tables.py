@@ -36,15 +36,23 @@ def values(found: Found, score: str, labels: str, method: str) -> list[float]:
 
 def _head(kept: Kept) -> str:
     sources = sorted({c.source for c in kept.found})
-    budgets = sorted({c.budget for c in kept.found if c.trained})
     seeds = sorted({c.seed for c in kept.found})
     machine = kept.machine
-    steps = [row["steps"] for c, row in kept.found.items() if c.method == "model"]
-    seconds = " and ".join(f"{b:g}" for b in budgets)
     return (
-        f"{'; '.join(sources)}. {len(seeds)} label seed{'s' * (len(seeds) > 1)}; {seconds} s of CPU time a training, which is "
-        f"{_range(steps)} steps of the model;\n{machine['processor']}, one thread, torch {machine['packages']['torch']}."
+        f"{'; '.join(sources)}. {len(seeds)} label seed{'s' * (len(seeds) > 1)}; {_spent(kept.found)};\n"
+        f"{machine['processor']}, one thread, torch {machine['packages']['torch']}."
     )
+
+
+def _spent(found: Found) -> str:
+    """The budget, and what the trainings of the model took of it: an epoch may be longer."""
+    budgets = " and ".join(f"{b:g}" for b in sorted({c.budget for c in found if c.trained}))
+    trained = [row for c, row in found.items() if c.method == "model"]
+    model = "the model was not trained"
+    if trained:
+        seconds = _range([round(row["training"]) for row in trained])
+        model = f"{_range([row['steps'] for row in trained])} steps of the model took {seconds} s"
+    return f"a budget of {budgets} s of CPU time a training, {model}" if budgets else model
 
 
 def _range(numbers: Sequence[int]) -> str:
