@@ -96,7 +96,7 @@ def _pictures(experiment: Experiment, kept: Kept, folder: Path) -> None:
     run = folder / "runs" / most.folder
     match experiment.name:
         case "counts":
-            counts.decompositions(run, path)
+            counts.draw(load(run).module, path)
         case "faces":
             _lamps(load(run), most, path)
         case _:
