@@ -17,6 +17,7 @@ QUESTIONS = {
     "data": "the share of an epoch that goes into batches",
     "pages": "a step with and without the pages of memory kept",
     "groups": "errors of the bound with weights by group and with one joint weight",
+    "paper": "the experiments of Siddharth et al. (2017) beside their baselines",
     "counts": "the counting model on canvases of digits, beside the ink alone",
     "best": "test error of the best gallery model at 100 labels of 50,000 rows, over label seeds",
     "loops": "time to compile and of a step against the number of copies",

@@ -84,7 +84,8 @@ def poses(run: Folder, file: Path) -> None:
     loaded = load(str(run.path))
     dataset, table = loaded.rows()
     rows = torch.from_numpy(np.asarray(dataset.test[:SHOWN]))
-    model, x = loaded.module, read(table.columns["x"], rows, None)[None]
+    model: Any = loaded.module
+    x = read(table.columns["x"], rows, None)[None]
     with torch.no_grad():
         at = model.parameters_q("at", {"x": x})[0]
         seen = model.let_seen(x, at)

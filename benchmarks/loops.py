@@ -1,9 +1,10 @@
-"""Loops: a plate and a sequence of more and more copies come in; CPU time to compile, and of a step, go out.
+"""Loops: a plate and a sequence of more and more copies come in; CPU time to compile, and of a step, go out, beside Pyro and
+NumPyro where they are installed.
 
-    python -m benchmarks loops [--rounds 5] [--json benchmarks/loops.json]
+    OMP_NUM_THREADS=1 python -m benchmarks loops [--rounds 5] [--json benchmarks/loops.json]
 
-CPU time of this process, medians of rounds in turns; the step is that of the deep Kalman filter, and of a plate with a label a
-copy that is summed over, 16 rows.
+CPU time of this process, medians of rounds in turns. A step is forward, backward and Adam of the deep Kalman filter, and of a
+plate with a label a copy that is summed over, 16 rows; losses and norms of gradients under the same noise are compared first.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.trainers import machine
+from benchmarks import contest, machine
+from benchmarks.noise import FixedDraws
+from benchmarks.peers import Contestant
+from benchmarks.peers.loops import Kind, contestants, loop_of
+from benchmarks.peers.trained import Trained
+from benchmarks.step import TOLERANCE, differs  # which sets one thread for all libraries
 from sgdsl import driver
 from sgdsl.base.source import Source
 from sgdsl.runtime.batch import make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.load import load
+from sgdsl.train.pages import kept_pages
 
 SEQUENCE = (Path(__file__).parents[1] / "models" / "loops" / "dkf.sgm").read_text(encoding="utf-8")
 PLATE = """model plate
@@ -41,7 +48,7 @@ for i in 1..3 {
 """
 ROWS = 16
 COMPILED = {"plate": (3, 100, 10_000), "sequence": (3, 100, 1000)}
-STEPPED = {"plate": (10, 100, 1000), "sequence": (20, 200)}
+STEPPED: dict[Kind, tuple[int, ...]] = {"plate": (10, 100, 1000), "sequence": (20, 200)}
 
 
 def program(kind: str, copies: int) -> str:
@@ -49,18 +56,29 @@ def program(kind: str, copies: int) -> str:
     return PLATE.replace("1..3", f"1..{copies}") if kind == "plate" else SEQUENCE.replace("T = 20", f"T = {copies}")
 
 
-def step(text: str, copies: int) -> Callable[[], None]:
-    """A forward and backward pass of a compiled text."""
-    model = load(driver.compile_source(Source("loops.sgm", text)).text, "loops").Model()
+def steps(kind: Kind, copies: int) -> dict[str, Contestant]:
+    """The emitted step and those of the libraries, from the same weights."""
+    torch.manual_seed(0)
+    model = load(driver.compile_source(Source("loops.sgm", program(kind, copies))).text, "loops").Model()
     values: dict[str, Tensor] = {"x": torch.randn(ROWS, copies, 8)}
+    state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
+    loop = loop_of(kind, copies, values["x"].numpy(), state)
     if "c" in model.NODES:
         values["c"] = torch.zeros(ROWS, copies, dtype=torch.int64)
-    draws = Draws(torch.Generator().manual_seed(0))
+    draws, fixed = Draws(torch.Generator().manual_seed(0)), FixedDraws()
 
-    def run() -> None:
-        model(make_batch(model, values), draws).objective.sum().backward()
+    def loss(noise: Draws) -> Tensor:
+        found: Tensor = -model(make_batch(model, values), noise).objective.sum()
+        return found
 
-    return run
+    made = {"emitted": Trained(model.parameters(), lambda: loss(draws), lambda: loss(fixed)), **contestants(loop)}
+    expected = made["emitted"].checked()
+    for name, contestant in made.items():
+        if differs(found := contestant.checked(), expected):
+            raise SystemExit(
+                f"{kind} of {copies}: {name} has loss and gradient {found}, expected {expected}, to {TOLERANCE}"
+            )
+    return made
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -93,13 +111,16 @@ def main(words: list[str]) -> None:
         for kind, numbers in COMPILED.items()
         for n in numbers
     }
-    stepped = {f"{kind} of {n}": step(program(kind, n), n) for kind, numbers in STEPPED.items() for n in numbers}
-    found = {
-        "seconds to compile": medians(compiled, options.rounds),
-        "seconds a step": medians(stepped, options.rounds),
-    }
+    found = {"seconds to compile": medians(compiled, options.rounds), "milliseconds a step": {}}
+    for kind, copies in ((kind, n) for kind, numbers in STEPPED.items() for n in numbers):
+        calls = {name: contestant.step for name, contestant in steps(kind, copies).items()}
+        with kept_pages(torch.device("cpu")):  # as in a run
+            times = contest.run(calls, options.rounds, None)
+        found["milliseconds a step"][f"{kind} of {copies}"] = {
+            name: {"median": t.median, "rounds": list(t.rounds), "ratio": t.median / times["emitted"].median}
+            for name, t in times.items()
+        }
     print(json.dumps(found, indent=2))
     if options.json:
-        options.json.write_text(
-            json.dumps({**machine(), "rounds": options.rounds, "rows": ROWS, **found}, indent=2) + "\n"
-        )
+        record = {"machine": machine.describe(), "rounds": options.rounds, "rows": ROWS, **found}
+        options.json.write_text(json.dumps(record, indent=1) + "\n")

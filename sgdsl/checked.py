@@ -13,14 +13,16 @@ from sgdsl.base.diagnostics import Diagnostic, DiagnosticError, Sink
 from sgdsl.base.source import Source
 from sgdsl.frontend import check as frontend_check
 from sgdsl.frontend import syntax
+from sgdsl.frontend.draft import Draft
+from sgdsl.frontend.looped import write_loops
 from sgdsl.frontend.lower import lower
-from sgdsl.frontend.made import write_made
+from sgdsl.frontend.made import lacks, write_made
 from sgdsl.frontend.parse import parse
 from sgdsl.frontend.planned import planned_at
 from sgdsl.frontend.read import read_source, read_used
 from sgdsl.frontend.report import Refused, report
 from sgdsl.frontend.uses import options
-from sgdsl.middle import checks, faithful, graphs, ir, networks, optimise, plan, recognition, sides
+from sgdsl.middle import checks, faithful, graphs, ir, looped, networks, optimise, plan, recognition, sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,11 @@ def _check(source: Source, overrides: Sequence[str], above: tuple[tuple[str, Sou
     sink.barrier()
     draft = replace(lower(tree, source, sink, overrides), uses=uses)
     sink.barrier()
-    made = recognition.propose(draft.roles, draft.parents("p"), draft.parents("q"), draft.auto.after)
-    draft = write_made(draft, made, sink)
+    if draft.axes and lacks(draft):
+        draft = _made_through_loops(tree, draft, overrides, sink)
+    else:
+        made = recognition.propose(draft.roles, draft.parents("p"), draft.parents("q"), draft.auto.after)
+        draft = write_made(draft, made, sink)
     sink.barrier()
     model = frontend_check.check(draft, sink)
     sink.barrier()
@@ -70,6 +75,20 @@ def _check(source: Source, overrides: Sequence[str], above: tuple[tuple[str, Sou
     networks.check_norms(model, dags, sink)
     sink.barrier()
     return Checked(source, tree, model, dags, step, tuple(sink.found))
+
+
+def _made_through_loops(tree: syntax.File, draft: Draft, overrides: Sequence[str], sink: Sink) -> Draft:
+    """The draft of the file with the lines that q lacks in it."""
+    aside = Sink(draft.source)
+    model = frontend_check.check(draft, aside)
+    aside.barrier()
+    taken = (v.name for v in (*model.values, *model.nets, *model.uses, *model.axes))
+    found = looped.propose(model, (*taken, *draft.consts), draft.auto.after)
+    tree, lines, made = write_loops(tree, draft, found.lets, found.factors, found.refused, sink)
+    sink.barrier()
+    again = lower(tree, draft.source, aside, overrides)
+    aside.barrier()
+    return replace(again, uses=draft.uses, made=made, lines=lines)
 
 
 def _used_models(

@@ -22,7 +22,7 @@ def baseline_method(factor: ir.Factor, plan: Plan, named: Named, nets: Nets, typ
     """`baseline_v`: the factor's parents in, the bound they predict out, [S or 1, entries]; without parents one number."""
     reads, attribute = tuple(factor.given), f"q_{factor.node}_baseline"
     level, lifts = level_of(reads, plan)
-    code = Code(inputs_of(reads, lifts, plan, named, types), nets, "net", plan.is_split("baseline", factor.node))
+    code = Code(inputs_of(reads, lifts, plan, named, types), nets, "net", plan.is_fused("baseline", factor.node))
     partial = zero_missing(code)
     if reads:
         refs = tuple(ir.Ref(n, types[n], types[n].event) for n in reads)
@@ -30,7 +30,7 @@ def baseline_method(factor: ir.Factor, plan: Plan, named: Named, nets: Nets, typ
         predictor = ir.Stage("mlp", (WIDTH,), OPTIONS, (width,), (WIDTH,))
         features = code.features(ir.Network((predictor,), refs), "trunk")
         code.modules["value"] = f"nn.Linear({WIDTH}, 1)"
-        text = f"{affine('net.value', features, code.split)}[..., 0]"
+        text = f"{affine('net.value', features, code.fused)}[..., 0]"
     else:
         code.modules["value"] = "nn.Parameter(torch.zeros(()))"
         text = "free(net.value)"

@@ -15,9 +15,9 @@ from sgdsl.backend.features import (
     Input,
     affine,
     after,
+    applied,
     called,
     conv_output,
-    flat,
     flat_value,
     joined,
     lone,
@@ -31,19 +31,18 @@ from sgdsl.backend.inputs import input_form
 from sgdsl.backend.layers import Layer, before_cells, layers, recurrence, runs_of
 from sgdsl.backend.names import SubModel
 from sgdsl.middle import ir
-from sgdsl.middle.ir import Shape
 from sgdsl.middle.stacks import numbers_of
 
 
 @dataclass(slots=True)
 class Code:
     """The body of one method, and the modules it owns: `owner` is where they live, `whole`: the one network is the owner;
-    `split`: first layers are computed a part an input; `copies`: what tells the copies of a range apart, by its name."""
+    `fused`: dense layers are one function; `copies`: what tells the copies of a range apart, by its name."""
 
     inputs: dict[str, Input]
     nets: dict[str, tuple[str, tuple[ir.Part, ...]]]
     owner: str
-    split: bool
+    fused: bool
     whole: bool = False
     body: list[str] = field(default_factory=list)
     modules: dict[str, str] = field(default_factory=dict)
@@ -95,7 +94,7 @@ class Code:
         return f"{self.by_copy(ranges)}.own({parameter}{f', {len(ranges)}' if len(ranges) > 1 else ''})"
 
     def _through(
-        self, parts: Sequence[ir.Part], features: list[Feature], sequence: str, state: str = "", copies: Shape = ()
+        self, parts: Sequence[ir.Part], features: list[Feature], sequence: str, state: str = "", copies: ir.Shape = ()
     ) -> list[Feature]:
         """`state`: what a recurrent cell among the parts starts from."""
         runs = runs_of(parts)
@@ -105,9 +104,8 @@ class Code:
         for run in runs:
             if isinstance(run, str):
                 module, inner = self.nets[run]
-                declared = Code(
-                    self.inputs, self.nets, "self", self.split, False, self.body, {}, self.counts, uses=self.uses
-                )
+                body, counts = self.body, self.counts
+                declared = Code(self.inputs, self.nets, "self", self.fused, False, body, {}, counts, uses=self.uses)
                 features = declared._through(inner, features, module, state)
                 continue
             for here in before_cells(layers(run, copies)):
@@ -135,10 +133,11 @@ class Code:
             width, shape = conv_output(run, maps, at)
             features = [Feature(text, width, 0, up, () if at < end else shape), *(f for f in features if not f.map)]
         if at < end:
-            if len(features) == 1 and features[0].plain:
-                text = self.assign(called(path, flat(features[0]), start + at, start + end, whole and at == 0))
+            fused = self.fused and run[at].text.startswith("nn.Linear(")
+            if fused or (len(features) == 1 and features[0].plain):
+                text = self.assign(applied(path, features, start + at, start + end, whole and at == 0, fused))
             else:
-                h = self.assign(affine(f"{path}[{start + at}]", features, self.split))
+                h = self.assign(affine(f"{path}[{start + at}]", features, False))
                 text = self.assign(called(path, h, start + at + 1, start + end, False)) if at + 1 < end else h
             features = [after(run[at:end], text)]
         return features
@@ -154,9 +153,10 @@ class Code:
         """An input of a network, in its input form; `steps`: each step along its first dimension on its own."""
         if isinstance(expr, ir.Ref):
             return input_form(self.inputs[expr.name], steps)
-        text, rank = self.expression(expr), len(expr.shape)
-        width = math.prod(expr.shape[steps:])
-        return Feature(flat_value(text, rank - steps), width, 0, "", expr.shape if rank == 3 and not steps else ())
+        text, width, rank = self.expression(expr), math.prod(expr.shape[steps:]), len(expr.shape)
+        if rank == 3 and not steps:
+            return Feature(text, width, 0, "", expr.shape)
+        return Feature(flat_value(text, rank - steps), width)
 
     def expression(self, expr: ir.Expr) -> str:
         """The text of a value, [S or 1, entries, *expr.shape]; a constant is a Python number."""
@@ -231,8 +231,7 @@ class Code:
                 text = self.expression(expr.args[0])
                 return f"{text}.{name}({dims[0] if len(dims) == 1 else dims})" if dims else text
             case "last":
-                text = self.expression(expr.args[0])
-                return text + "".join(f".select({d}, -1)" for d in ([dims[0]] if expr.axis is not None else dims))
+                return self.expression(expr.args[0]) + "".join(f".select({d}, -1)" for d in dims)
             case "stack":
                 return f"stacked({', '.join(self._tensors(expr.args))})"
             case "concat":
@@ -242,9 +241,10 @@ class Code:
             case "dot":
                 a, b = self._aligned(expr.args)
                 return f"({a} * {b}).sum(-1)"
-            case "crop" | "paste" | "reshape":
+            case "crop" | "paste" | "reshape" | "centre":
                 args = ", ".join(strip(self.tensor(a)) for a in expr.args)
-                return f"{expr.function}({args}, {sizes(expr.shape[1:])})"
+                size = "" if expr.function == "centre" else f", {sizes(expr.shape[1:])}"
+                return f"{expr.function}({args}{size})"
             case "zeros":
                 return f"constant(self, 0.0, {sizes(expr.shape)})"
         raise AssertionError(f"no text for the function {expr.function}")

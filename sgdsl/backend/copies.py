@@ -10,8 +10,9 @@ from sgdsl.backend.writer import Writer, quoted, tuple_of
 from sgdsl.middle import ir
 from sgdsl.middle.chains import Reading
 from sgdsl.middle.elimination import Message, Scope, is_upto
-from sgdsl.middle.graphs import Graphs, carried, looks_ahead
+from sgdsl.middle.graphs import Graphs, carried
 from sgdsl.middle.scopes import Scopes
+from sgdsl.middle.turns import directions
 
 
 def emit_loops(out: Writer, model: ir.Model, graphs: Graphs, scopes: Scopes, messages: Sequence[Message]) -> None:
@@ -47,9 +48,10 @@ def _reading(reading: Reading) -> str:
     return f"Reading({quoted(reading.node)}, {quoted(where)}, {reading.offset})"
 
 
-def _source(of: Scope, places: Mapping[str, tuple[str, int]], first: int, last: int) -> str:
+def _source(of: Scope, places: Mapping[str, tuple[str, int]], covers: Sequence[tuple[int, int]] = ()) -> str:
     shown = ", ".join(f"{quoted(k)}: ({quoted(r)}, {n})" for k, (r, n) in places.items())
-    return f"Source({_scope(of)}, {{{shown}}}, {first}, {last})"
+    ends = f", {tuple_of(map(str, covers))}" if covers else ""
+    return f"Source({_scope(of)}, {{{shown}}}{ends})"
 
 
 def _place(at: ir.Lag | ir.Range | int) -> tuple[str, int]:
@@ -75,7 +77,7 @@ def _views(model: ir.Model, scopes: Scopes) -> Iterator[tuple[str, str]]:
         if factor.piece:
             node = model.node(factor.node)
             places = {r.name: _place(at) for r, at in zip(node.axes, factor.place, strict=True)}
-            source = _source(scopes[node.name], places, node.axes[-1].first, node.axes[-1].last)
+            source = _source(scopes[node.name], places)
             yield factor.id, f"View({_scope(scopes[factor.id])}, ({source},))"
     for node in model.nodes:
         for side in ("q", "p"):
@@ -87,24 +89,34 @@ def _views(model: ir.Model, scopes: Scopes) -> Iterator[tuple[str, str]]:
 def _view(model: ir.Model, scopes: Scopes, let: ir.Let, view: ir.View) -> str:
     source = model.valued(view.source.name)
     places = {r.name: _place(at) for r, at in zip(source.axes, view.at, strict=True)}
-    sources = [_source(scopes[source.name], places, source.axes[-1].first, source.axes[-1].last)]
+    if not view.edges:
+        return f"View({_scope(scopes[let.name])}, ({_source(scopes[source.name], places)},))"
+    sources = [_source(scopes[source.name], places, [_ends(source.axes[-1])])]
     for place, edge in view.edges:
         outer = {r.name: places[r.name] for r in model.valued(edge.name).axes}
-        sources.append(_source(scopes[edge.name], outer, place, place))
-    asked, offset = _place(view.at[-1])
-    return f"View({_scope(scopes[let.name])}, {tuple_of(sources)}, ({quoted(asked)}, {offset}))"
+        sources.append(_source(scopes[edge.name], outer, [_ends(place)]))
+    return f"View({_scope(scopes[let.name])}, {tuple_of(sources)}, ({_asked(_place(view.at[-1]))},))"
 
 
 def _whole(scopes: Scopes, node: ir.Node, pieces: tuple[ir.Factor, ...]) -> str:
+    """All copies of a node from its pieces, which differ in the places of some of its loops."""
+    apart = [d for d in range(len(node.axes)) if len({_ends(piece.place[d]) for piece in pieces}) > 1]
     sources = []
     for piece in pieces:
-        at = piece.place[-1]
-        first, last = (at.first, at.last) if isinstance(at, ir.Range) else (at, at)
         places = {
             own.name: (r.name, 0) for r, own in zip(node.axes, piece.place, strict=True) if isinstance(own, ir.Range)
         }
-        sources.append(_source(scopes[piece.id], places, first, last))
-    return f"View({_scope(scopes[node.name])}, {tuple_of(sources)}, ({quoted(node.axes[-1].name)}, 0))"
+        sources.append(_source(scopes[piece.id], places, [_ends(piece.place[d]) for d in apart]))
+    asked = tuple_of(_asked((node.axes[d].name, 0)) for d in apart)
+    return f"View({_scope(scopes[node.name])}, {tuple_of(sources)}, {asked})"
+
+
+def _ends(place: ir.Range | int) -> tuple[int, int]:
+    return (place.first, place.last) if isinstance(place, ir.Range) else (place, place)
+
+
+def _asked(place: tuple[str, int]) -> str:
+    return f"({quoted(place[0])}, {place[1]})"
 
 
 def _pieces(model: ir.Model, side: ir.Side) -> str:
@@ -122,7 +134,7 @@ def _carried(model: ir.Model, graphs: Graphs, side: ir.Side) -> str:
     found = []
     for members in carried(model, graphs.lets, side):
         nodes = [n for n in graphs.order(side) if n in members]
-        step = -1 if looks_ahead(model, members) else 1
+        step = -1 if -1 in directions(model, side, members) else 1
         found += [f"Carried({tuple_of(map(quoted, nodes))}, {step})"] if nodes else []
     return tuple_of(found)
 

@@ -47,7 +47,7 @@ def _member(code: Code, number: int, expert: ir.Expert, family: FamilyRow) -> Me
         code.inputs,
         code.nets,
         f"{code.owner}.{part}",
-        code.split,
+        code.fused,
         body=code.body,
         counts=code.counts,
         copies=code.copies,

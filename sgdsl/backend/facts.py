@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sgdsl.backend.calls import runtime_family
 from sgdsl.backend.copies import emit_loops
+from sgdsl.backend.once import emit_once
 from sgdsl.backend.writer import Writer, quoted, tuple_of
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Graphs
@@ -31,6 +32,7 @@ def emit_facts(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan) -> None
     out.statement(f"ORDER_Q = {tuple_of(quoted(n) for n in plan.draws)}", 4)
     if plan.groups:
         _grouping(out, plan.groups, plan.scopes.ranges)
+    emit_once(out, model, plan)
     emit_loops(out, model, graphs, plan.scopes, plan.messages)
     out.raw(f"samples = {plan.samples}", 4)
     out.raw("alpha = 0.0", 4)

@@ -51,21 +51,30 @@ class Feature:
         return not (self.classes or self.up or self.cast)
 
 
-def affine(layer: str, features: Sequence[Feature], split: bool) -> str:
-    """A linear layer on inputs that may stand on different levels. `split`: each input's part is computed on its own
+def affine(layer: str, features: Sequence[Feature], fused: bool) -> str:
+    """A linear layer on inputs that may stand on different levels. `fused`: each input's part is computed on its own
     level; else they are lifted and put together."""
     if len(features) == 1 and features[0].plain:
         return f"{layer}({flat(features[0])})"
-    if not split:
+    if not fused:
         return f"dense({layer}, {joined(features)}, 0) + {layer}.bias"
-    terms, start = [], 0
-    for f in features:
-        text = (
-            f"look_up({layer}, {f.text}, {start}, {f.classes})" if f.classes else f"dense({layer}, {flat(f)}, {start})"
-        )
-        terms.append(f"lift({text}, {f.up})" if f.up else text)
-        start += f.width
-    return " + ".join([*terms, f"{layer}.bias"])
+    return f"affine({layer}, {', '.join(map(part, features))})"
+
+
+def applied(path: str, features: Sequence[Feature], start: int, stop: int, whole: bool, fused: bool) -> str:
+    """Layers start … stop of a sequence; `fused`: the first is linear, and they are one function of several inputs."""
+    if not fused:
+        return called(path, flat(features[0]), start, stop, whole)
+    bounds = "" if whole else f", start={start}, stop={stop}"
+    return f"through({path}, {', '.join(map(part, features))}{bounds})"
+
+
+def part(feature: Feature) -> str:
+    """An input as `affine` and `through` read it."""
+    if not (feature.up or feature.classes):
+        return flat(feature)
+    up = f", {feature.up}" if feature.up else ""
+    return f"Read({flat(feature)}{up}{f', classes={feature.classes}' if feature.classes else ''})"
 
 
 def flat(feature: Feature) -> str:

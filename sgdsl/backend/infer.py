@@ -20,6 +20,7 @@ def infer(step: Step, factor: ir.Factor, term: Term | None) -> None:
     entry = step.entry(factor, at)
     if step.carry(factor.node):
         parameters = step.sequenced(factor, at, lifted=not entry)
+        _relax(step, factor, parameters)
     else:
         parameters = step.parameters(factor, at, lifted=not entry)
         _value(step, factor, parameters)
@@ -66,18 +67,37 @@ def draw(step: Step, factor: ir.Factor, node: ir.Node, parameters: list[str], sc
     if node.role != "supervised":
         step.say(f"{value} = {drawn}")
     else:
-        label = f'batch.values["{node.name}"]'
-        label = f'viewed(batch.views["{factor.id}"], {label})' if factor.piece else label
-        own = step.loops(factor.id)
-        label = label if scope == own else f"{step.level(scope)}.up({label}{', ' + repr_scope(own) if own else ''})"
-        if relaxed(step.plan, node.name) and node.type.one_hot:
-            shift = f", {node.type.first}" if node.type.first else ""
-            label = f"one_hot({label}, {node.type.values}{shift})"
-        known = step.named.derived["label", factor.id]
-        step.say(f"{known} = {label}")
+        known = _label(step, factor, node, scope)
         step.say(f"{value} = where_known({step.known(factor.id, scope)}, {known}, {drawn})")
     if relaxed(step.plan, node.name):
         _soften(step, factor, node, parameters[0], entries)
+
+
+def label_text(step: Step, node: ir.Node, label: str) -> str:
+    """A label as networks read the node's draws: of a relaxed class one-hot."""
+    if not (relaxed(step.plan, node.name) and node.type.one_hot):
+        return label
+    return f"one_hot({label}, {node.type.values}{f', {node.type.first}' if node.type.first else ''})"
+
+
+def _label(step: Step, factor: ir.Factor, node: ir.Node, scope: Scope) -> str:
+    """The variable of a node's labels at the level of its draws."""
+    label = f'batch.values["{node.name}"]'
+    label = f'viewed(batch.views["{factor.id}"], {label})' if factor.piece else label
+    own = step.loops(factor.id)
+    label = label if scope == own else f"{step.level(scope)}.up({label}{', ' + repr_scope(own) if own else ''})"
+    known = step.named.derived["label", factor.id]
+    step.say(f"{known} = {label_text(step, node, label)}")
+    return known
+
+
+def _relax(step: Step, factor: ir.Factor, parameters: list[str]) -> None:
+    """The probabilities of a relaxed node whose copies were drawn one by one."""
+    node, scope = step.model.node(factor.node), step.plan.scopes[factor.id]
+    if relaxed(step.plan, node.name):
+        if node.role == "supervised":
+            _label(step, factor, node, scope)
+        _soften(step, factor, node, parameters[0], f"{step.level(scope)}.entries")
 
 
 def _soften(step: Step, factor: ir.Factor, node: ir.Node, logits: str, entries: str) -> None:

@@ -56,9 +56,11 @@ def factor_method(
     reads = factor_reads(factor)
     copies = dict.fromkeys((*(r.name for r in factor_copies(factor)), *(prior.copies if prior else ())))
     level, lifts = level_of(reads, plan, tuple(copies))
+    if once := plan.once(factor.side, factor.id):
+        lifts = tuple(name for name in reads if name not in once.varying)
     inputs = inputs_of(reads, lifts, plan, named, types)
     told_apart = {name: named.derived["copy", name] for name in copies}
-    code = Code(inputs, nets, "net", plan.is_split(factor.side, factor.id), copies=told_apart, uses=named.uses)
+    code = Code(inputs, nets, "net", plan.is_fused(factor.side, factor.id), copies=told_apart, uses=named.uses)
     partial = zero_missing(code)
     match factor.parameters[0].source:
         case ir.Product() | ir.Mixture() as source:
@@ -106,8 +108,8 @@ def let_method(let: ir.Let, plan: Plan, named: Named, nets: Nets, types: Mapping
     whole = isinstance(let.value, ir.Apply) and not any(_owns(e) for e in let.value.network.inputs)
     told_apart = {name: named.derived["copy", name] for name in copies}
     inputs = inputs_of(reads, lifts, plan, named, types)
-    split = plan.is_split("let", let.name)
-    code = Code(inputs, nets, f"self.{attribute}", split, whole, copies=told_apart, uses=named.uses)
+    fused = plan.is_fused("let", let.name)
+    code = Code(inputs, nets, f"self.{attribute}", fused, whole, copies=told_apart, uses=named.uses)
     partial = zero_missing(code)
     if isinstance(let.value, ir.Ref):
         text = code.inputs[let.value.name].lifted

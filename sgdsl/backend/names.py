@@ -22,7 +22,7 @@ MODULE_WORDS = frozenset(
     register_state_dict_pre_hook requires_grad_ samples set_extra_state set_submodule share_memory state_dict to
     to_empty train
     training type xpu zero_grad running_mean
-    NAME NODES LEVELS ORDER_P ORDER_Q GROUPS RANGES VIEWS OVERS READINGS PIECES CARRIED""".split()  # noqa: SIM905
+    NAME NODES LEVELS ORDER_P ORDER_Q GROUPS RANGES VIEWS OVERS READINGS PIECES CARRIED VARYING""".split()  # noqa: SIM905
 )
 STEP_WORDS = frozenset(
     """self torch math nn F Tensor batch draws samples rows alpha bound terms objective score gain f log_w log_v

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from sgdsl.backend.code import Code
-from sgdsl.backend.features import Feature, affine, padded, size_of, sizes, strip
+from sgdsl.backend.features import Feature, affine, flat, padded, size_of, sizes, strip
 from sgdsl.backend.layers import deconv_head, linear
 from sgdsl.catalog.families import FamilyRow
 from sgdsl.middle import ir
@@ -17,7 +17,20 @@ from sgdsl.middle.stacks import has_copies, numbers_of
 def parameters(code: Code, trunk: ir.Network | None, family: FamilyRow, written: Sequence[ir.Parameter]) -> list[str]:
     """The texts of a family's parameters; their modules join those of `code`."""
     features = code.features(trunk, "trunk") if trunk else []
-    return [_parameter(code, trunk, family, p, features) for p in written]
+    names = [p.name for p in written if isinstance(p.source, ir.Head)]
+    together = code.fused and len(names) > 1 and _is_dense(trunk, features)
+    heads = dict(zip(names, map(code.fresh, names), strict=True)) if together else {}
+    if heads:
+        layers = ", ".join(f"{code.owner}.{name}" for name in heads)
+        code.body.append(f"{', '.join(heads.values())} = heads({flat(features[0])}, {layers})")
+    return [_parameter(code, trunk, family, p, features, heads) for p in written]
+
+
+def _is_dense(network: ir.Network | None, features: Sequence[Feature]) -> bool:
+    """Whether heads are linear layers of one value, the same for all copies."""
+    last = network.parts[-1] if network and network.parts else None
+    convolved = isinstance(last, ir.Stage) and last.kind == "deconv"
+    return len(features) == 1 and features[0].plain and not (features[0].by or convolved)
 
 
 def constants(factor: ir.Factor, texts: Sequence[str]) -> tuple[str, ...]:
@@ -47,9 +60,15 @@ def is_number(source: ir.ParameterSource) -> bool:
 
 
 def _parameter(
-    code: Code, network: ir.Network | None, family: FamilyRow, parameter: ir.Parameter, trunk: list[Feature]
+    code: Code,
+    network: ir.Network | None,
+    family: FamilyRow,
+    parameter: ir.Parameter,
+    trunk: list[Feature],
+    heads: Mapping[str, str],
 ) -> str:
-    """The text of one parameter, mapped to its domain, in the family's own parameterisation."""
+    """The text of one parameter, mapped to its domain, in the family's own parameterisation. `heads`: the variables of those
+    that were computed together."""
     row = family.parameter(parameter.name)
     other = next((i for i in family.instead if i[0] == parameter.name), None)
     domain = row.domain if row else "probability"
@@ -60,7 +79,7 @@ def _parameter(
             text = _closed(code, parameter, parameter.source.expr, domain)
             return f"{other[2]}({text})" if other else text
         case ir.Head():
-            raw = _head(code, parameter, network, trunk)
+            raw = _head(code, parameter, network, trunk, heads.get(parameter.name, ""))
         case ir.Own():
             features = code.features(parameter.source.network, f"{parameter.name}_trunk")
             raw = _head(code, parameter, parameter.source.network, features)
@@ -112,7 +131,10 @@ def _closed(code: Code, parameter: ir.Parameter, expr: ir.Expr, domain: str) -> 
             return text
 
 
-def _head(code: Code, parameter: ir.Parameter, network: ir.Network | None, features: list[Feature]) -> str:
+def _head(
+    code: Code, parameter: ir.Parameter, network: ir.Network | None, features: list[Feature], made: str = ""
+) -> str:
+    """`made`: the variable of the head's features, where all heads are computed together."""
     assert network is not None
     layer = f"{code.owner}.{parameter.name}"
     last = network.parts[-1] if network.parts else None
@@ -123,7 +145,7 @@ def _head(code: Code, parameter: ir.Parameter, network: ir.Network | None, featu
     code.modules[parameter.name] = linear(width, math.prod(parameter.shape), numbers_of(network.copies))
     if by := features[0].by:
         return f"shaped({', '.join(t for t in (f'{by}.together({layer}({features[0].text}))', sizes(parameter.shape)) if t)})"
-    return f"shaped({', '.join(t for t in (affine(layer, features, code.split), sizes(parameter.shape)) if t)})"
+    return f"shaped({', '.join(t for t in (made or affine(layer, features, code.fused), sizes(parameter.shape)) if t)})"
 
 
 def _table(code: Code, parameter: ir.Parameter, table: ir.Table) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import replace
 
 from sgdsl.backend.baselines import baseline_method, predict, scored_by
@@ -118,9 +119,10 @@ def _model(out: Writer, model: ir.Model, graphs: Graphs, plan: Plan, methods: Me
     out.raw('"""Both sides, the bound of a batch, and what queries need."""', 4)
     out.raw()
     emit_facts(out, model, graphs, plan)
+    apart = replace(named, locals=deepcopy(named.locals))
     _forward(out, model, plan, methods, named, graphs)
     for side in ("q", "p"):
-        emit_lookup(out, model, graphs, plan, "q" if side == "q" else "p", methods, named)
+        emit_lookup(out, model, graphs, plan, "q" if side == "q" else "p", methods, apart)
 
 
 def _forward(out: Writer, model: ir.Model, plan: Plan, methods: Methods, named: Named, graphs: Graphs) -> None:

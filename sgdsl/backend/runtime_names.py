@@ -31,17 +31,19 @@ RUNTIME = {
     "sgdsl.runtime.networks": (
         "BatchNorm1d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "LayerNorm2d", "Parts", "circle", "clamped_to",
         "check_shapes", "constant", "dense", "expected", "free", "joined", "labelled",
-        "lift", "look_up", "number", "on_entries", "one_hot", "pad", "rows_of", "run",
+        "lift", "number", "on_entries", "one_hot", "pad", "rows_of", "run",
         "shaped", "stacked", "unknown", "where_known",
     ),
     "sgdsl.runtime.levels": ("Copies", "weighted"),
-    "sgdsl.runtime.places": ("Over", "Source", "View", "alive", "alive_at", "alive_where", "each_copy", "in_copies", "viewed"),
+    "sgdsl.runtime.perceptron": ("Ahead", "Read", "affine", "heads", "through"),
+    "sgdsl.runtime.places": ("Over", "Source", "View", "alive", "alive_at", "alive_where", "viewed"),
     "sgdsl.runtime.recurrent": ("GRU", "GRUCell"),
     "sgdsl.runtime.stacked": ("ByCopy", "StackedLayerNorm", "StackedLinear", "alone", "by_copy"),
+    "sgdsl.runtime.turns": ("ahead", "each_copy", "in_copies"),
     "sgdsl.runtime.posteriors": ("by_value", "each_value", "every", "log_odds"),
     "sgdsl.runtime.sampled": ("either", "log_portion", "rest_score", "split"),
-    "sgdsl.runtime.patches": ("crop", "paste", "reshape"),
-    "sgdsl.runtime.queries": ("FLAT", "Parameters", "Queries", "Values"),
+    "sgdsl.runtime.patches": ("centre", "crop", "paste", "reshape"),
+    "sgdsl.runtime.queries": ("FLAT", "Parameters", "Queries", "Turn", "Values"),
     "sgdsl.runtime.used": ("SubModel",),
 }  # fmt: skip
 

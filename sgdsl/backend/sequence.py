@@ -1,49 +1,51 @@
-"""Sequences in a step: nodes and lets whose copies need one another come in; a short loop that makes values and q's parameters
-goes out. All densities stay outside."""
+"""Sequences in a step: nodes and lets whose copies need one another come in; a loop that makes values and q's parameters goes
+out. All densities stay outside."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sgdsl.backend import calls
-from sgdsl.backend.infer import drawn_text
+from sgdsl.backend.ahead import Parts, parts_ahead
+from sgdsl.backend.infer import drawn_text, label_text
 from sgdsl.backend.methods import Method
+from sgdsl.backend.places import T, guarded
 from sgdsl.backend.step import Step, repr_scope
 from sgdsl.middle import ir
 from sgdsl.middle.digraph import digraph
 from sgdsl.middle.elimination import Scope
-from sgdsl.middle.graphs import factor_reads, let_reads, looks_ahead, same_place
-
-T = "t"  # the place in an emitted loop
+from sgdsl.middle.graphs import factor_reads, let_reads
+from sgdsl.middle.turns import directions, is_view, near
 
 
 def run_copies(step: Step, members: frozenset[str]) -> dict[str, list[str]]:
     """The loop, and the values of all copies behind it; the parameters of each factor of q."""
-    found = _Loop(step, members)
+    found = Loop(step, members)
     found.prepare()
     found.emit()
     return found.gather()
 
 
 @dataclass(slots=True)
-class _Loop:
+class Loop:
     """`order`: nodes and lets as one copy computes them, from the place `first` to `last`; `each`: what holds copies by place."""
 
     step: Step
     members: frozenset[str]
+    side: ir.Side = "q"
     order: tuple[str, ...] = ()
     first: int = 0
     last: int = 0
     each: dict[str, str] = field(default_factory=dict)
     body: list[str] = field(default_factory=list)
+    ahead: Parts = field(default_factory=dict)
     stored: dict[str, list[str]] = field(default_factory=dict)  # parameters of a factor, as they are kept
 
     def __post_init__(self) -> None:
         model = self.step.model
-        own = [v for v in model.values if v.name in self.members and not _is_view(v)]
+        own = [v for v in model.values if v.name in self.members and not is_view(v)]
         place = {v.name: i for i, v in enumerate(own)}
-        edges = [(r, v.name) for v in own for r in (same_place(model, n) for n in self._reads(v)) if r in place]
+        edges = [(r, v.name) for v in own for r in near(model, self.side, v) if r in place]
         self.order = digraph(place, edges).order(place.__getitem__)
         ranges = [v.axes[-1] for v in own]
         self.first, self.last = min(r.first for r in ranges), max(r.last for r in ranges)
@@ -52,7 +54,7 @@ class _Loop:
         """What one copy needs."""
         if isinstance(value, ir.Let):
             return let_reads(value)
-        return tuple(dict.fromkeys(n for f in self.step.model.pieces("q", value.name) for n in factor_reads(f)))
+        return tuple(dict.fromkeys(n for f in self.step.model.pieces(self.side, value.name) for n in factor_reads(f)))
 
     # --- names ------------------------------------------------------------------------------------------------
 
@@ -79,63 +81,50 @@ class _Loop:
         """Values from outside, split by copy, and the lets that sequences start from."""
         step = self.step
         starts: dict[str, list[str]] = {}
-        for name in self.order:
-            for read in self._reads(step.model.valued(name)):
-                if read not in self.members:
-                    step.let(read)
-                    self._split(read)
+        for read in (r for name in self.order for r in self._reads(step.model.valued(name)) if r not in self.members):
+            step.let(read)
+            self._split(read)
         for let in step.model.lets:
             if let.name in self.members and isinstance(let.value, ir.View):
                 for place, edge in let.value.edges:
                     step.let(edge.name)
-                    start = f"{place}: {step.whole(edge.name)}"
-                    starts.setdefault(let.value.source.name, []).append(start)
+                    source = let.value.source.name
+                    scope = self.outer(step.plan.scopes[source])
+                    start = step.raised(step.whole(edge.name), step.plan.scopes[edge.name], scope)
+                    starts.setdefault(source, []).append(f"{place}: {start}")
         for name in self.order:
             inner = ", ".join(dict.fromkeys(starts.get(name, [])))
             step.say(f"{self._kept(step.named.values[name])}: dict[int, Tensor] = {{{inner}}}")
+        nodes = (n for n in step.model.nodes if n.name in self.order)
+        self.ahead = parts_ahead(step, nodes, self.members, self.each, self.outer)
 
     def _split(self, name: str) -> None:
         """A value of every copy as a list with one for each."""
         variable = self.step.value(name)
         own = [n for n in self.step.plan.scopes[name] if n in self._own_ranges()]
-        if own and variable not in self.each:
-            self.each[variable] = self.step.named.locals.new(f"{variable}_each")
-            found = self.step.plan.scopes.ranges[own[0]]
-            self.step.say(f"{self.each[variable]} = each_copy({variable}, {found.first}, {found.last})")
+        masked = self.step.model.valued(name).type.partial
+        for text in (variable, *([self.step.named.derived["present", name]] if masked else [])):
+            if own and text not in self.each:
+                self.each[text] = self.step.named.locals.new(f"{text}_each")
+                found = self.step.plan.scopes.ranges[own[0]]
+                self.step.say(f"{self.each[text]} = each_copy({text}, {found.first}, {found.last})")
 
     def emit(self) -> None:
         """The loop itself."""
-        step, backward = self.step, looks_ahead(self.step.model, self.members)
+        step, backward = self.step, -1 in directions(self.step.model, self.side, self.members)
         for name in self.order:
             value = step.model.valued(name)
             if isinstance(value, ir.Let):
                 method = step.methods["let", name]
-                self._guarded(value.axes[-1], [f"{self.at(name)} = {self._call(method)}"])
+                self.body += guarded(value.axes[-1], self.first, self.last, [f"{self.at(name)} = {self._call(method)}"])
             else:
-                for factor in step.model.pieces("q", name):
+                for factor in step.model.pieces(self.side, name):
                     at = factor.place[-1]
-                    self._guarded(at, self._draw(factor, value))
+                    self.body += guarded(at, self.first, self.last, self._draw(factor, value))
         span = f"range({self.last}, {self.first - 1}, -1)" if backward else f"range({self.first}, {self.last + 1})"
         step.say(f"for {T} in {span}:")
         for line in self.body:
             step.say(line.lstrip(), 4 + len(line) - len(line.lstrip()))
-
-    def _guarded(self, at: ir.Range | int, lines: Sequence[str]) -> None:
-        """Statements of the copies that they are for."""
-        if at == self.first == self.last or (
-            isinstance(at, ir.Range) and (at.first, at.last) == (self.first, self.last)
-        ):
-            self.body += lines
-            return
-        if isinstance(at, int):
-            test = f"{T} == {at}"
-        elif at.last == self.last:
-            test = f"{T} >= {at.first}"
-        elif at.first == self.first:
-            test = f"{T} <= {at.last}"
-        else:
-            test = f"{at.first} <= {T} <= {at.last}"
-        self.body += [f"if {test}:", *(f"    {line}" for line in lines)]
 
     def _argument(self, name: str) -> str:
         """What a method reads, at the place of the loop."""
@@ -146,17 +135,29 @@ class _Loop:
             if isinstance(lag, int):
                 return self.at(value.value.source.name, str(lag))
             place = f"{T} {'-' if lag.offset < 0 else '+'} {abs(lag.offset)}" if lag.offset else T
-            return self.at(value.value.source.name, place)
+            return self._ahead(value, lag, place) if lag.offset > 0 else self.at(value.value.source.name, place)
         if name in self.members:
             return self.at(name)
         variable = step.value(name)
         return f"{self.each[variable]}[{T}]" if variable in self.each else variable
 
+    def _ahead(self, view: ir.Let, lag: ir.Lag, place: str) -> str:
+        """A copy ahead; of a loop `1..n` a row's last copy reads what stands behind the last of all."""
+        step, count = self.step, self.step.model.axis(lag.range.axis).count
+        assert isinstance(view.value, ir.View)
+        source = view.value.source.name
+        if count is None:
+            return self.at(source, place)
+        scope = self.outer(step.plan.scopes[source])
+        number = f"{step.value(count)}[0]" + (f"[{step.level(scope)}.row]" if scope else "")
+        return f"ahead({self._kept(step.named.values[source])}, {place}, {number}, {lag.range.last})"
+
     def _call(self, method: Method) -> str:
         step, scopes = self.step, self.step.plan.scopes
-        level = self.outer(method.level)
-        texts = [self._argument(n) for n in method.reads]
-        assert not method.partial, "missing cells of what a sequence reads"
+        level = self.outer(scopes.ordered({*scopes.union(method.reads), *method.copies}))
+        texts = [self.ahead.get((method.name, n)) or self._argument(n) for n in method.reads]
+        masks = (step.named.derived["present", n] for n in method.partial)
+        texts += [f"{self.each[mask]}[{T}]" if mask in self.each else mask for mask in masks]
         for name in method.lifts:
             below = self.outer(scopes[name])
             if below != level:
@@ -188,8 +189,7 @@ class _Loop:
             else f"{step.level(scope)}.up({text}{', ' + repr_scope(level) if level else ''})"
             for text, free in zip(kept, method.free, strict=True)
         ]
-        entries = f"{step.level(scope)}.entries" if scope else "rows"
-        drawn = drawn_text(step, factor, node, texts, entries)
+        drawn = drawn_text(step, factor, node, texts, f"{step.level(scope)}.entries" if scope else "rows")
         if node.role == "supervised":
             known, label = self._label(node, scope)
             drawn = f"where_known({known}, {label}, {drawn})"
@@ -213,9 +213,10 @@ class _Loop:
 
     def _label(self, node: ir.Node, scope: Scope) -> tuple[str, str]:
         """The mask and the label of one copy at the level of its draw."""
-        step, r = self.step, node.axes[-1]
-        known, label = step.named.derived["known", node.name], step.named.derived["label", node.name]
-        for variable, text in ((known, f"{known}[None]"), (label, f'batch.values["{node.name}"]')):
+        step, r, derived = self.step, node.axes[-1], self.step.named.derived
+        known, label = derived["known", node.name], derived["label", node.name]
+        whole = label_text(step, node, f'batch.values["{node.name}"]')
+        for variable, text in ((known, f"{known}[None]"), (label, whole)):
             if variable not in self.each:
                 self.each[variable] = step.named.locals.new(f"{variable}_each")
                 step.say(f"{self.each[variable]} = each_copy({text}, {r.first}, {r.last})")
@@ -235,7 +236,6 @@ class _Loop:
         return {f.id: self._all(f) for n in nodes for f in step.model.pieces("q", n)}
 
     def _all(self, factor: ir.Factor) -> list[str]:
-        """The parameters of all copies of a factor."""
         found, at = [], factor.place[-1]
         for text in self.stored[factor.id]:
             kept = next((v for v, k in self.each.items() if text == f"{k}[{T}]"), None)
@@ -244,7 +244,3 @@ class _Loop:
                 self.step.say(f"{kept} = in_copies({self.each[kept]}, {at.first}, {at.last})")
             found.append(kept or text)
         return found
-
-
-def _is_view(value: ir.Node | ir.Let) -> bool:
-    return isinstance(value, ir.Let) and isinstance(value.value, ir.View)

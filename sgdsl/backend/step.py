@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sgdsl.backend import calls
 from sgdsl.backend.methods import relaxed
+from sgdsl.backend.once import call_once
 from sgdsl.backend.valued import INDENT, Valued
 from sgdsl.backend.valued import repr_scope as repr_scope
 from sgdsl.middle import ir
@@ -33,7 +34,10 @@ class Step(Valued):
         if not method.name:
             return list(method.constants)
         names = [self.named.locals.new(f"{factor.side}_{factor.id}_{n}") for n in calls.parameter_names(factor)]
-        self.say(self.call(method, ", ".join(names)))
+        if once := self.plan.once(factor.side, factor.id):
+            call_once(self, method, names, once)
+        else:
+            self.say(self.call(method, ", ".join(names)))
         return [
             name if free or not lifted else self.raised(name, method.level, scope)
             for name, free in zip(names, method.free, strict=True)

@@ -55,7 +55,7 @@ _ROWS = (
     DatasetRow("yaleb", "faces under many lights: the tree CroppedYale",
                "sgdsl.train.formats.yaleb:yaleb", ("x", "who", "light"), _FACES),
     DatasetRow("multi_mnist", "one to three digits on a canvas, made of the embedded ones",
-               "sgdsl.train.multi_mnist:multi_mnist", ("x", "k", "y", "at")),
+               "sgdsl.train.multi_mnist:multi_mnist", ("x", "k", "y", "at"), (_ROOT,)),
 )  # fmt: skip
 
 DATASETS: dict[str, DatasetRow] = {row.name: row for row in _ROWS}

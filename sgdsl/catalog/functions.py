@@ -83,6 +83,13 @@ def _reshaped(shapes: tuple[Shape, ...], axis: int | None) -> Shape:
     return (prod(shapes[0]), 1, 1)
 
 
+def _centre(shapes: tuple[Shape, ...], axis: int | None) -> Shape:
+    """Where the weight of a map lies, (u, v)."""
+    if len(shapes[0]) != 3:
+        raise Misfit(f"{written(shapes[0])} is no map [c, h, w]")
+    return (2,)
+
+
 _ELEMENTWISE = ("exp", "log", "sqrt", "abs", "sigmoid", "tanh", "softplus", "relu", "square", "sin", "cos")
 _ROWS = (
     *(FunctionRow(name, _same, help=f"{name} of every cell") for name in _ELEMENTWISE),
@@ -99,6 +106,9 @@ _ROWS = (
         "paste", _placed, 2, 2, size=True, help="paste(patch, at, size = [h, w]): a canvas with the patch at `at`"
     ),
     FunctionRow("reshape", _reshaped, size=True, help="reshape(v, size = [h, w]): the cells of v as a map [c, h, w]"),
+    FunctionRow(
+        "centre", _centre, help="centre(map): the place (u, v) of the middle of its cells, weighed by their values"
+    ),
     FunctionRow("zeros", _zeros, 1, None, help="zeros(n, …): zeros of that shape"),
 )
 

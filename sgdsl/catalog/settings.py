@@ -94,7 +94,7 @@ TRAIN = (
 )  # fmt: skip
 DATA = (
     SettingRow("labels", "labels", 1.0, "known labels: rows, a rate, or each(y = 100)"),
-    SettingRow("labels_per_class", "int", "auto", "known labels of each class", (), 1, 10**9),
+    SettingRow("labels_per_class", "int", "auto", "known labels of each class", ("auto",), 1, 10**9),
     SettingRow("validation_labels", "int", 0, "labelled rows of the validation report", low=0, high=10**9),
     SettingRow("binarise", "word", "auto", "grey levels to 0 and 1", ("none", "threshold", "dynamic")),
     SettingRow("greys", "word", "auto", "what grey levels are: 0 to 1, or 0 to 255", ("unit", "bytes")),

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-FILES = {"show": "data_show"}
+FILES = {"show": "data_show", "make": "data_make"}
 
 
 class Commands(click.Group):
@@ -24,4 +24,4 @@ class Commands(click.Group):
 
 @click.group("data", cls=Commands)
 def command() -> None:
-    """Look at the rows that a model is trained on."""
+    """Look at the rows that a model is trained on, or make some."""

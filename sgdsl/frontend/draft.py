@@ -33,8 +33,8 @@ class Auto:
 class Draft:
     """`lets` and `nets` stand in an order in which each reads only earlier ones; `reach`: the nodes that a let reads,
     through other lets too; `statements`: as in ir.Model; `made`: the factors of q among `factors` that the compiler made,
-    by node; `ranges`: of loops, by name; `file_lets`: the lets in the order of the file, those that are made before what
-    reads them."""
+    by their text, and `lines`, all that it wrote through loops; `ranges`: of loops, by name; `file_lets`: the lets in the
+    order of the file, those that are made before what reads them."""
 
     source: Source
     model: syntax.ModelLine
@@ -50,6 +50,7 @@ class Draft:
     data: ir.Data | None
     auto: Auto
     made: Mapping[str, ir.Made] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
     uses: Mapping[str, ir.Use] = field(default_factory=dict)
     axes: tuple[ir.Axis, ...] = ()
     ranges: Mapping[str, ir.Range] = field(default_factory=dict)

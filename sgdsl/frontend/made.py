@@ -1,4 +1,4 @@
-"""Proposals for factors of q come in; the draft with a factor for each, as if written in the file, goes out (E0190)."""
+"""Proposals for factors of q come in; the draft with a factor for each, as if written in the file, goes out (W0503)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from sgdsl.base.source import Span
 from sgdsl.catalog.families import FAMILIES, MADE
 from sgdsl.frontend import syntax
 from sgdsl.frontend.draft import Draft
-from sgdsl.frontend.report import Refused, refusal, report
 from sgdsl.middle import ir
 
 SIDE = 16  # height and width from which a map is read by a conv
-_FLAT = (("mlp", (256, 256)),)
-_MAPS = (("conv", (32, 64)), ("mlp", (256,)))
-_NO_MAPS = ("class", "range", "angle")
+FLAT = (("mlp", (256, 256)),)
+MAPS = (("conv", (32, 64)), ("mlp", (256,)))
+NO_MAPS = ("class", "range", "angle")
 
 
 def write_made(draft: Draft, proposals: Sequence[ir.Made], sink: Sink) -> Draft:
     """The draft with the proposed factors in it, at its line `q auto` or at the end; their place in diagnostics and line
-    maps is that line, or the declaration of their node. Adds E0190 for a family that is not here yet, W0503 for a
-    `q auto` that has nothing to make."""
+    maps is that line, or the declaration of their node. Adds W0503 for a `q auto` that has nothing to make."""
     written = draft.parents("q")
     unknown = [n for n, role in draft.roles.items() if role in ("latent", "supervised")]
     if draft.auto.span is not None and all(n in written for n in unknown):
@@ -30,30 +28,22 @@ def write_made(draft: Draft, proposals: Sequence[ir.Made], sink: Sink) -> Draft:
             Diagnostic("W0503", "every factor of q is written: `q auto` makes none", draft.auto.span, "nothing to make",
                        hint="remove it, or the lines that it should replace", severity="warning")
         )  # fmt: skip
-    if draft.axes and any(n not in written for n in unknown):
-        _refuse_loops(draft, next(n for n in unknown if n not in written), sink)
-        return draft
-    factors: list[syntax.Factor] = []
     priors = {f.node.text: f for f in reversed(draft.factors) if f.side == "p"}
-    for made in proposals:
-        try:
-            factors.append(_prior(draft, made, priors[made.node]) if made.prior else _posterior(draft, made))
-        except Refused as refused:
-            report(sink, refused)
-    place = draft.auto.place
+    factors = [_prior(draft, m, priors[m.node]) if m.prior else _posterior(draft, m) for m in proposals]
+    place, made = draft.auto.place, {m.node: m for m in proposals}
     owners = tuple(("q", f.node.text) for f in factors)
     return replace(
         draft,
         factors=(*draft.factors, *factors),
         statements=(*draft.statements[:place], *owners, *draft.statements[place:]),
-        made={made.node: made for made in proposals},
+        made={f.text: made[f.node.text] for f in factors},
     )
 
 
-def _refuse_loops(draft: Draft, name: str, sink: Sink) -> None:
-    node = draft.nodes[name]
-    report(sink, refusal("E0190", "a recognition model made through loops is planned, not here yet", node.span, "has no q line",
-                         hint=f"write it, `q({name} | …) = …`"))  # fmt: skip
+def lacks(draft: Draft) -> bool:
+    """Whether a factor of q is to be made."""
+    written = draft.parents("q")
+    return any(role in ("latent", "supervised") and n not in written for n, role in draft.roles.items())
 
 
 def _place(draft: Draft, node: ir.Node) -> Span:
@@ -84,7 +74,7 @@ def _network(draft: Draft, made: ir.Made, place: Span) -> tuple[syntax.Expr, str
         return syntax.Name("learned", place), "learned"
     if draft.auto.network is not None:
         return draft.auto.network, draft.auto.text
-    stages = _MAPS if _has_map([draft.nodes[n].type for n in made.given]) else _FLAT
+    stages = MAPS if _has_map([draft.nodes[n].type for n in made.given]) else FLAT
     parts: list[syntax.Expr] = []
     for name, sizes in stages:
         layers = tuple(syntax.Arg(None, syntax.Number(n, place), place) for n in sizes)
@@ -95,5 +85,5 @@ def _network(draft: Draft, made: ir.Made, place: Span) -> tuple[syntax.Expr, str
 
 def _has_map(types: Sequence[ir.Type]) -> bool:
     """Whether one conv can read all maps among the parents, and these are large enough to be worth it."""
-    sides = {t.event[1:] for t in types if len(t.event) == 3 and t.support not in _NO_MAPS}
+    sides = {t.event[1:] for t in types if len(t.event) == 3 and t.support not in NO_MAPS}
     return len(sides) == 1 and min(*sides.pop()) >= SIDE

@@ -201,7 +201,10 @@ def _check_name(name: syntax.Name, called: bool, visible: Visible, declared: Map
 def _unknown_hint(called: bool, candidates: list[str]) -> str:
     if called:
         return f"networks: {', '.join(NETWORKS)}; functions: {', '.join(FUNCTIONS)}"
-    return f"names here: {', '.join(sorted(candidates)[:12])}" if candidates else ""
+    found = sorted(
+        n for n in candidates if n.isidentifier()
+    )  # lets that the compiler made are named by what they stand for
+    return f"names here: {', '.join(found[:12])}" if found else ""
 
 
 def _check_declared(name: syntax.Name, called: bool, visible: Visible, declaration: Declaration) -> None:

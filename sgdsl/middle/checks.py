@@ -12,6 +12,8 @@ from sgdsl.middle.copies import Copies
 from sgdsl.middle.coverage import alike, doubled, missing
 from sgdsl.middle.digraph import Digraph
 from sgdsl.middle.graphs import Lets
+from sgdsl.middle.lifeless import lifeless
+from sgdsl.middle.turns import unordered
 from sgdsl.middle.used import called
 
 NEEDS_Q = ("supervised", "latent")
@@ -57,6 +59,10 @@ def _check_copies(model: ir.Model, sink: Sink) -> bool:
     for side, factors in (("p", model.p), ("q", model.q)):
         graph, of = copies.factors(factors, lets)
         acyclic &= not _check_cycle(graph, "E0401", side, {name: f.span for name, f in of.items()}, sink)
+    if acyclic:
+        for refused in (*unordered(model, graphs.let_graph(model)), *lifeless(model)):
+            sink.add(refused)
+            acyclic = False
     for factor in model.q:
         axis = alike(factor, model)
         if axis is not None and factor.made is None:
@@ -182,7 +188,7 @@ def _check_reach(model: ir.Model, p: Digraph, lets: Lets, sink: Sink) -> None:
 def _check_use(model: ir.Model, lets: Lets, sink: Sink) -> None:
     """W0401 for a let, a given node, a net or another model that nothing reads."""
     read = {name for f in (*model.p, *model.q) for name in (*f.given, *graphs.factor_reads(f))}
-    used = read | lets.graph.ancestors(*read)
+    used = read | lets.graph.ancestors(*read) | {a.count for a in model.axes if a.count}
     idle = [("let", h.name, h.span) for h in model.lets if h.name not in used]
     idle += [("given", n.name, n.span) for n in model.nodes if n.role == "given" and n.name not in used]
     used_models = {call.use for call in called(model)}

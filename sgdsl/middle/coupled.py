@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 from sgdsl.middle import ir
 from sgdsl.middle.chains import Chain, chain, is_chained, together
-from sgdsl.middle.graphs import let_reads
+from sgdsl.middle.graphs import factor_reads, let_reads
 
 
 def coupled(model: ir.Model) -> tuple[dict[str, str], dict[str, Chain]]:
@@ -29,6 +29,15 @@ def coupled(model: ir.Model) -> tuple[dict[str, str], dict[str, Chain]]:
             elif made:
                 found[node.name] = made
     return found, chains
+
+
+def read_apart(model: ir.Model, node: ir.Node) -> str | None:
+    """The first shift of a node's own copies, or of a class their reduction too, that something reads, as written."""
+    kinds = (ir.View, ir.Over) if node.type.one_hot else (ir.View,)
+    own = [let.name for let in model.lets if isinstance(let.value, kinds) and node.name in let_reads(let)]
+    read = {name for let in model.lets for name in let_reads(let)}
+    read |= {name for factor in (*model.p, *model.q) for name in factor_reads(factor)}
+    return next((name for name in own if name in read), None)
 
 
 def _meeting(model: ir.Model, reads: Mapping[str, Collection[str]], node: ir.Node) -> str | None:

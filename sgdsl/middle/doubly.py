@@ -31,6 +31,10 @@ def check_doubly(model: ir.Model, graphs: Graphs, choices: Mapping[str, Choice],
     settings = resolve(model.objective, "objective")
     if settings["gradient"] != "dreg":
         return "plain"
+    looped = next((n for n in model.nodes if n.axes and n.name in choices), None)
+    if looped is not None:
+        sink.add(_in_loop(model, looped))
+        return "dreg"
     for found in (*_bound(model, str(settings["bound"])), *_nodes(model, choices), *_twice(model, graphs, choices)):
         sink.add(found)
     return "dreg"
@@ -40,6 +44,15 @@ def _asked(model: ir.Model) -> tuple[Label, ...]:
     """Where the file asks for it, if the command line does not."""
     span = next(s.span for s in model.objective if s.name == "gradient")
     return () if span == NOWHERE else (Label(span, "asked for here"),)
+
+
+def _in_loop(model: ir.Model, node: ir.Node) -> Diagnostic:
+    asked = _asked(model)
+    return Diagnostic(
+        "E0190", f"`gradient = dreg` for copies of a loop, such as `{node.name}`, is planned, not here yet",
+        asked[0].span if asked else node.span, "planned", (Label(node.span, "in a loop"),), (),
+        "now: leave `gradient` out",
+    )  # fmt: skip
 
 
 def _bound(model: ir.Model, bound: str) -> Iterator[Diagnostic]:

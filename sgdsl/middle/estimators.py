@@ -12,6 +12,7 @@ from sgdsl.catalog.settings import resolve
 from sgdsl.middle import ir
 from sgdsl.middle.cases import Cases, cases
 from sgdsl.middle.chains import Chain
+from sgdsl.middle.coupled import read_apart
 from sgdsl.middle.elimination import Eliminator
 from sgdsl.middle.graphs import Graphs
 
@@ -151,6 +152,9 @@ def _written(
             wrong = "copies of a loop are not summed in part" if node.axes and not wrong else wrong
         case "gumbel" | "straight_through":
             wrong = "" if size and family.name in ("Categorical", "Bernoulli") else finite
+            apart = read_apart(model, node) or ("a line of its own" if len(model.pieces("q", node.name)) > 1 else None)
+            if not wrong and apart:
+                wrong = f"{apart} tells its copies apart: relaxed values are not read so yet"
         case _:
             wrong = "a Delta has no log-probability to score" if family.name == "Delta" else ""
     if not wrong:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -17,15 +17,23 @@ from sgdsl.middle.written import word
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """`method` of the emitted model is evaluated on `entries` values a row, `sampled`: on each of S samples of them."""
+    """`method` of the emitted model is evaluated on `entries` values a row, `sampled`: on each of S samples of them; `once` of
+    these are computed once for all samples."""
 
     method: str
     entries: int
     sampled: bool
+    once: int = 0
 
     def times(self, samples: int) -> int:
         """Evaluations a row."""
-        return self.entries * (samples if self.sampled else 1)
+        return self.once + (self.entries - self.once) * (samples if self.sampled else 1)
+
+    def text(self, times: str) -> str:
+        """The same in words; `times`: "× S"."""
+        if not self.sampled:
+            return str(self.entries)
+        return f"{self.once} + {self.entries - self.once}{times}" if self.once else f"{self.entries}{times}"
 
 
 def entries_of(model: ir.Model, plan: Plan, name: str) -> int:
@@ -42,12 +50,21 @@ def evaluations(model: ir.Model, graphs: Graphs, plan: Plan, known: tuple[str, .
     found = []
     for method in _methods(model, graphs, plan):
         scope = plan.scopes.ordered({*plan.scopes.union(method.reads), *(r.name for r in method.copies)})
-        sizes = (1 if plan.scopes.node(c) in known else entries_of(model, plan, c) for c in scope)
-        drawn = any(v in sampled for v in graphs.lets.contracted(method.reads))
-        found.append(Evaluation(method.name, prod(sizes) * times.get(method.name, 1), drawn))
+        sizes = {c: 1 if plan.scopes.node(c) in known else entries_of(model, plan, c) for c in scope}
+        number, once = prod(sizes.values()) * times.get(method.name, 1), _once(plan, method.factor, sizes, known)
+        drawn = any(v in sampled for v in graphs.lets.contracted(method.reads)) and once < number
+        found.append(Evaluation(method.name, number, drawn, once if drawn else 0))
         if method.factor and method.factor.side == "q":
             found += _in_bayes(model, graphs, plan, method.factor, found[-1], sampled)
     return tuple(found)
+
+
+def _once(plan: Plan, factor: ir.Factor | None, sizes: Mapping[str, int], known: tuple[str, ...]) -> int:
+    """The entries of a row whose parameters are the same for all samples: the label, or the likeliest class."""
+    rewrite = plan.once(factor.side, factor.id) if factor else None
+    if rewrite is None or any(n not in known and n not in sizes for n in rewrite.nodes):
+        return 0
+    return prod(1 if n in rewrite.nodes else size for n, size in sizes.items())
 
 
 def _in_bayes(

@@ -15,6 +15,7 @@ from sgdsl.middle.evaluations import Evaluation, entries_of, evaluations
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.grouped import grouped_in_words
 from sgdsl.middle.objective import Density, Objective, Weighting
+from sgdsl.middle.partly import partly_known
 from sgdsl.middle.plan import Plan
 from sgdsl.middle.prefix import counts_in_words
 from sgdsl.middle.used import others_in_words
@@ -81,7 +82,8 @@ class Pattern:
 class Page:
     """What `sgdsl explain MODEL` says. `alpha`: a number, or "auto" for 0.1/ρ; `formula`: the bound in general; `made`:
     what the compiler made of q and why, in lines; `gradient`: "dreg", or "plain"; `others`: what comes
-    from other models, in lines; `counts`: how the loops `1..k` treat k, and how chains are summed, in lines."""
+    from other models, in lines; `counts`: how the loops `1..k` treat k, and how chains are summed, in lines; `partly`: rows
+    that know some copies of a label, titles and sentences."""
 
     model: str
     bound: str
@@ -96,6 +98,7 @@ class Page:
     gradient: str
     others: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
+    partly: tuple[tuple[str, str], ...] = ()
 
 
 def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[str, str], int]) -> Page:
@@ -119,6 +122,7 @@ def explain(model: ir.Model, graphs: Graphs, plan: Plan, emitted: Mapping[tuple[
         plan.gradient,
         tuple(others_in_words(model)),
         (*counts_in_words(model, graphs, plan), *chains_in_words(model, plan)),
+        tuple(partly_known(model, graphs, plan)),
     )
 
 

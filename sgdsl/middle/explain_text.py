@@ -31,6 +31,8 @@ def page_text(page: Page) -> str:
     lines += ["", *_table(page.terms)]
     for pattern in page.patterns:
         lines += ["", pattern.title, *(f"    {line}".rstrip() for line in _pattern(pattern, page.samples, width))]
+    for title, words in page.partly:
+        lines += ["", title, *(f"    {line}" for line in _filled(words))]
     lines += ["", *page.made] if page.made else []
     lines += ["", "other models", *(f"    {line}" for line in page.others)] if page.others else []
     return "\n".join(lines) + "\n"
@@ -52,7 +54,7 @@ def _pattern(pattern: Pattern, samples: int, width: int) -> list[str]:
     lines = objective_text(pattern.objective)
     lines += ["", *(f"{name:<{width}} : {does}" for name, does in pattern.nodes)]
     times = f"·{samples}" if samples > 1 else ""
-    counts = (f"{e.method}\0{e.entries}{times if e.sampled else ''}" for e in pattern.evaluations)
+    counts = (f"{e.method}\0{e.text(times)}" for e in pattern.evaluations)
     networks = f"networks a row: {', '.join(counts) or 'none'}"
     return [*lines, *_filled(pattern.weights), *_filled(networks)]
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sgdsl.base.diagnostics import Diagnostic
-from sgdsl.middle import ir
+from sgdsl.middle import ir, unread
 from sgdsl.middle.graphs import Graphs
-from sgdsl.middle.ordering import UNKNOWN
+from sgdsl.middle.moral import UNKNOWN
 from sgdsl.middle.separation import add_ancestors, blanket, unfaithful
-
-LISTED = 4  # missing parents with their reasons in one note
+from sgdsl.middle.unread import LISTED, right_side
 
 
 def remarks(model: ir.Model, graphs: Graphs) -> tuple[Diagnostic, ...]:
     """N0501 for each written factor of q that does not read all its node depends on, given what is known when it is
-    drawn: x, the given, and the nodes before it (ties: made ones first, then by declaration). None in models with loops,
-    whose graph is that of all copies of a node at once."""
+    drawn: x, the given, and the nodes before it (ties: made ones first, then by declaration)."""
     if model.axes:
-        return ()
+        return unread.remarks(model)
     made = {f.node for f in model.q if f.made is not None}
     place = {n.name: (n.name not in made, i) for i, n in enumerate(model.nodes)}
     found: list[Diagnostic] = []
@@ -44,20 +42,9 @@ def _note(factor: ir.Factor, missing: Mapping[str, str]) -> Diagnostic:
     names = ", ".join(f"`{v}`" for v in list(missing)[:LISTED]) + (", …" if len(missing) > LISTED else "")
     reasons = [f"{v}: {why}" for v, why in list(missing.items())[:LISTED]]
     head = f"q({factor.node} | {', '.join((*factor.given, *missing))})"
-    line = f"{head} = {_right_side(factor)}"
+    line = f"{head} = {right_side(factor)}"
     it = "it" if len(missing) == 1 else "them"
     return Diagnostic(
         "N0501", f"in the posterior `{factor.node}` depends on {names}, and this factor does not read {it}", factor.span,
         "assumes independence", notes=tuple(reasons), hint=f"to assume less, write `{line}`", severity="note",
     )  # fmt: skip
-
-
-def _right_side(factor: ir.Factor) -> str:
-    """As written where further parents reach its network unasked; else left open."""
-    trunk = factor.trunk
-    reads = tuple(i.name for i in trunk.inputs if isinstance(i, ir.Ref)) if trunk else ()
-    sources = (ir.Head, ir.Default)
-    grows = (
-        trunk is not None and reads == factor.given and all(isinstance(p.source, sources) for p in factor.parameters)
-    )
-    return factor.text.split(" = ", 1)[1] if grows and "norm = batch" not in factor.text else "…"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from sgdsl.middle import ir
@@ -136,29 +136,48 @@ def let_reads(let: ir.Let) -> tuple[str, ...]:
 def let_graph(model: ir.Model, same: bool = False) -> Lets:
     """What each let reads; `same`: without what it reads of other copies of a loop."""
     names = (*(n.name for n in model.nodes), *(h.name for h in model.lets))
-    reads = [(name, let.name) for let in model.lets if not (same and is_shifted(let)) for name in let_reads(let)]
+    reads = [
+        (name, let.name)
+        for let in model.lets
+        if not (same and _is_shifted(let))
+        for name in let_reads(let)
+        if not (same and here(model, let.axes, name) is None)
+    ]
     reads += [(count, let.name) for let in model.lets if (count := counted(model, let))]
     return Lets(digraph(names, reads), {n.name: i for i, n in enumerate(model.nodes)})
 
 
-def is_shifted(let: ir.Let) -> bool:
+def _is_shifted(let: ir.Let) -> bool:
     """Whether its copies are other copies of a node or let: z[t - 1]."""
     return isinstance(let.value, ir.View) and any(isinstance(at, ir.Lag) and at.offset for at in let.value.at)
 
 
-def same_place(model: ir.Model, name: str) -> str:
-    """What a let of unshifted copies stands for: z[1], and z in a loop over a part of its copies, are z."""
+def here(model: ir.Model, place: Sequence[ir.Range | int], name: str) -> str | None:
+    """What a reader at a place reads there by a name: by z[1] at 1, and by z in a loop over a part of its copies, it reads z; by
+    z[t - 1], or z[1] at another place than 1, no copy there."""
     value = model.valued(name)
-    if isinstance(value, ir.Let) and isinstance(value.value, ir.View) and not is_shifted(value):
-        return value.value.source.name
-    return name
+    if not isinstance(value, ir.Let) or not isinstance(value.value, ir.View):
+        return name
+    if _is_shifted(value) or any(map(_is_elsewhere, value.value.at, place)):
+        return None
+    return value.value.source.name
+
+
+def _is_elsewhere(at: ir.Lag | int, place: ir.Range | int) -> bool:
+    if isinstance(at, ir.Lag):
+        return False
+    return not place.first <= at <= place.last if isinstance(place, ir.Range) else at != place
 
 
 def counted(model: ir.Model, let: ir.Let) -> str | None:
-    """The node that says how many copies a reduction takes together."""
-    if not isinstance(let.value, ir.Over):
-        return None
-    return model.axis(model.valued(let.value.source.name).axes[-1].axis).count
+    """The node that says how many copies a reduction takes together, or behind which copy one that looks ahead is at the end."""
+    match let.value:
+        case ir.Over(_, source, _, _):
+            return model.axis(model.valued(source.name).axes[-1].axis).count
+        case ir.View(_, (*_, ir.Lag(found, offset)), _, _, _) if offset > 0:
+            return model.axis(found.axis).count
+        case _:
+            return None
 
 
 def factor_graph(factors: Iterable[ir.Factor], model: ir.Model, lets: Lets) -> Digraph:
@@ -167,13 +186,23 @@ def factor_graph(factors: Iterable[ir.Factor], model: ir.Model, lets: Lets) -> D
     return digraph((n.name for n in model.nodes), edges)
 
 
+def _same_copies(factors: Iterable[ir.Factor], model: ir.Model) -> Digraph:
+    """The same without what is read of other copies of a loop."""
+    lets = let_graph(model, same=True)
+    near = (
+        replace(f, given=tuple(n for n in f.given if here(model, f.place, n) is not None), given_spans=())
+        for f in factors
+    )
+    return factor_graph(near, model, lets)
+
+
 def within_copies(factors: Iterable[ir.Factor], model: ir.Model, lets: Lets) -> Digraph:
     """The graph of one side without the edges between copies that would close a cycle."""
     factors = tuple(factors)
     every = factor_graph(factors, model, lets)
     if not model.axes or every.acyclic:
         return every
-    same = factor_graph(factors, model, let_graph(model, same=True))
+    same = _same_copies(factors, model)
     part = {v: i for i, found in enumerate(every.components()) for v in found}
     kept = (e for e in every.edges if same.has_edge(*e) or part.get(e[0], -1) != part.get(e[1], -2))
     return digraph(every, (e for e in kept if e[0] != e[1]))
@@ -186,12 +215,6 @@ def carried(model: ir.Model, lets: Lets, side: ir.Side) -> tuple[frozenset[str],
     factors = model.p if side == "p" else model.q
     edges = [*lets.graph.edges, *((name, f.node) for f in factors for name in f.given)]
     return tuple(digraph(lets.graph, edges).components())
-
-
-def looks_ahead(model: ir.Model, members: frozenset[str]) -> bool:
-    """Whether copies need later ones, z[t + 1]."""
-    views = (let.value for let in model.lets if let.name in members)
-    return any(isinstance(v, ir.View) and isinstance(v.at[-1], ir.Lag) and v.at[-1].offset > 0 for v in views)
 
 
 def given_nodes(model: ir.Model, lets: Lets) -> tuple[frozenset[str], ...]:

@@ -28,6 +28,8 @@ from sgdsl.middle.expressions import Weight as Weight
 from sgdsl.middle.loops import Axis as Axis
 from sgdsl.middle.loops import Lag as Lag
 from sgdsl.middle.loops import Range as Range
+from sgdsl.middle.made import Gathered as Gathered
+from sgdsl.middle.made import Made as Made
 from sgdsl.middle.sources import Bayes as Bayes
 from sgdsl.middle.sources import Default as Default
 from sgdsl.middle.sources import Expert as Expert
@@ -84,17 +86,6 @@ class Estimator:
     name: str
     options: tuple[tuple[str, str | float], ...] = ()
     span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A factor of q that the compiler makes. `why`: for each of `given`, what makes the node depend on it, in words.
-    `prior`: nothing in the data or labels depends on the node, and q takes the right-hand side of its p."""
-
-    node: str
-    given: tuple[str, ...]
-    why: tuple[str, ...] = ()
-    prior: bool = False
 
 
 def head(side: Side, node: str, given: Iterable[str]) -> str:
@@ -203,6 +194,7 @@ class Model:
     source: Source = field(repr=False, compare=False)
     axes: tuple[Axis, ...] = ()
     uses: tuple[Use, ...] = ()
+    made: tuple[str, ...] = field(default=(), compare=False)  # of q through loops: the lines that the compiler wrote
     _named: dict[tuple[str, str], Node | Let | Net | Factor | Use] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """The optimiser: a plan comes in, the same plan with its rewrites goes out (docs/architecture.md, the optimiser).
 
-Split and LookUp move work to the level where its inputs vary and leave every number as it is, up to rounding. Closed replaces
+Fused, LookUp and Once move work to where its inputs vary and leave every number as it is, up to rounding. Closed replaces
 an estimate by its expectation: the bound's value at given draws changes, its expectation and that of its gradient do not.
 """
 
@@ -14,8 +14,9 @@ from sgdsl.middle import ir
 from sgdsl.middle.elimination import Product
 from sgdsl.middle.estimators import Choice
 from sgdsl.middle.graphs import Graphs, build, factor_expressions, factor_reads, networks
+from sgdsl.middle.once import once
 from sgdsl.middle.plan import Plan
-from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
+from sgdsl.middle.rewrites import Closed, Fused, LookUp, Rewrite
 from sgdsl.middle.scopes import Scopes
 from sgdsl.middle.stacks import factor_copies
 
@@ -25,7 +26,7 @@ def optimise(model: ir.Model, graphs: Graphs, plan: Plan) -> Plan:
     level = int(str(resolve(model.objective, "objective")["optimise"]))
     found: list[Rewrite] = []
     if level > 0:
-        found += [*_splits(model, plan), *_look_ups(model, plan)]
+        found += [*_fused(model, plan), *_look_ups(model, plan), *once(model, graphs, plan)]
     if level > 1:
         found += _closed(model, graphs, plan)
     return replace(plan, rewrites=tuple(found))
@@ -33,31 +34,23 @@ def optimise(model: ir.Model, graphs: Graphs, plan: Plan) -> Plan:
 
 def plan_of_used(model: ir.Model, soft: Collection[str], rewrites: Collection[Rewrite]) -> Plan:
     """A plan for the methods of a model that another one uses: every value on one level, nothing drawn. `soft`: nodes whose
-    values come as vectors of weights; first layers are split where `rewrites` of the other one split any."""
+    values come as vectors of weights; layers are fused where `rewrites` of the other one fuse any."""
     names = (*(n.name for n in model.nodes), *(h.name for h in model.lets))
     choices = {n: Choice("gumbel", "given as weights") for n in soft}
     scopes = Scopes(build(model), {}, dict.fromkeys(names, ()))
     found = Plan((), choices, scopes, (), (), (), Product((), ()), {}, (), (), None, "snis", "lse", 1)
-    split = any(isinstance(r, Split) for r in rewrites)
-    return replace(found, rewrites=tuple(_splits(model, found)) if split else ())
+    fused = any(isinstance(r, Fused) for r in rewrites)
+    return replace(found, rewrites=tuple(_fused(model, found)) if fused else ())
 
 
-def _splits(model: ir.Model, plan: Plan) -> Iterator[Split]:
+def _fused(model: ir.Model, plan: Plan) -> Iterator[Fused]:
     for factor in (*model.p, *model.q):
-        if any(_is_joined(n) for expr in factor_expressions(factor) for n in networks(expr)):
-            yield Split(factor.side, factor.id)
+        if any(not n.copies for expr in factor_expressions(factor) for n in networks(expr)):
+            yield Fused(factor.side, factor.id)
     for let in model.lets:
-        if any(_is_joined(n) for n in networks(let.value)):
-            yield Split("let", let.name)
-    yield from (Split("baseline", v) for v in plan.scored)
-
-
-def _is_joined(network: ir.Network) -> bool:
-    """Whether its input is put together, from several values or from a class, and read by a layer that can be split."""
-    first = network.parts[0] if network.parts else None
-    if network.copies or (isinstance(first, ir.Stage) and first.kind == "gru"):
-        return False
-    return len(network.inputs) > 1 or any(isinstance(e, ir.Ref) and e.type.one_hot for e in network.inputs)
+        if any(not n.copies for n in networks(let.value)):
+            yield Fused("let", let.name)
+    yield from (Fused("baseline", v) for v in plan.scored)
 
 
 def _look_ups(model: ir.Model, plan: Plan) -> Iterator[LookUp]:

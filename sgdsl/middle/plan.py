@@ -14,7 +14,7 @@ from sgdsl.middle.doubly import check_doubly
 from sgdsl.middle.elimination import Eliminator, Key, Message, Product, Scope
 from sgdsl.middle.graphs import Graphs
 from sgdsl.middle.recombination import Recombination, recombination
-from sgdsl.middle.rewrites import Closed, LookUp, Rewrite, Split
+from sgdsl.middle.rewrites import Closed, Fused, LookUp, Once, Rewrite
 from sgdsl.middle.scopes import Scopes, scopes_of
 from sgdsl.middle.standing import Term as Term
 from sgdsl.middle.standing import every_level, shared
@@ -48,18 +48,24 @@ class Plan:
     gradient: str = "plain"
     rewrites: tuple[Rewrite, ...] = ()
     _rewritten: frozenset[Rewrite | tuple[str, str]] = field(init=False, repr=False, compare=False)
+    _once: Mapping[tuple[str, str], Once] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         looked_up = ((r.side, r.node) for r in self.rewrites if isinstance(r, LookUp))
         object.__setattr__(self, "_rewritten", frozenset((*self.rewrites, *looked_up)))
+        object.__setattr__(self, "_once", {(r.side, r.node): r for r in self.rewrites if isinstance(r, Once)})
 
-    def is_split(self, kind: str, name: str) -> bool:
-        """Whether the first layers of a factor (kind "p" or "q") or let are computed a part an input."""
-        return Split(kind, name) in self._rewritten
+    def is_fused(self, kind: str, name: str) -> bool:
+        """Whether the dense layers of a factor (kind "p" or "q") or let are one function."""
+        return Fused(kind, name) in self._rewritten
 
     def is_looked_up(self, side: ir.Side, node: str) -> bool:
         """Whether a class is looked up in log probabilities below its level."""
         return (side, node) in self._rewritten
+
+    def once(self, side: ir.Side, node: str) -> Once | None:
+        """How a factor's parameters are computed once for all samples, where some are."""
+        return self._once.get((side, node))
 
     def is_closed(self, node: str) -> bool:
         """Whether log p and log q of a node are averaged over q in closed form."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from sgdsl.middle import ir
 from sgdsl.middle.digraph import Digraph, digraph
-from sgdsl.middle.ordering import UNKNOWN, Roles, constraints, sampling_order
+from sgdsl.middle.moral import UNKNOWN, Roles
+from sgdsl.middle.ordering import constraints, sampling_order
 from sgdsl.middle.separation import add_ancestors, blanket
 
 Parents = Mapping[str, tuple[str, ...]]
@@ -33,9 +34,10 @@ def propose(roles: Roles, p: Parents, written: Parents, after: bool = False) -> 
 
 
 def in_words(model: ir.Model) -> list[str]:
-    """What was made and why each parent, a line each; empty where every factor of q is written."""
-    lines: list[str] = []
-    for factor in model.q:
+    """What was made and why each parent, a line each; empty where every factor of q is written. Through loops it is the text
+    that was made: statements that can stand in the file."""
+    lines: list[str] = list(model.made)
+    for factor in model.q if not model.made else ():
         if factor.made is not None:
             lines.append(factor.text)
             if factor.made.prior:

@@ -9,8 +9,9 @@ from sgdsl.middle.elimination import Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """W [a; b] = W_a a + W_b b: the first layers of a factor's or let's networks, a part an input, each on its own level."""
+class Fused:
+    """The dense layers of a factor's or let's networks as one function, heads as one product. W [a; b] = W_a a + W_b b: a first
+    layer's part of each input is computed on that input's own level."""
 
     kind: str
     name: str
@@ -33,4 +34,15 @@ class Closed:
     node: str
 
 
-Rewrite = Split | LookUp | Closed
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A factor's parameters are computed once for all samples in the entries where `nodes` are known; `varying`: what it reads
+    that is the same for all samples only there."""
+
+    side: ir.Side
+    node: str
+    nodes: tuple[str, ...]
+    varying: tuple[str, ...]
+
+
+Rewrite = Fused | LookUp | Closed | Once

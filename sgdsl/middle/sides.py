@@ -44,18 +44,39 @@ def _completed(
     match source:
         case ir.Bayes():
             made = within.get(factor.node, [])
+            if _other_copies(factor, made, "bayes", model, sink):
+                return factor
             reads = _available(factor, made, f"`bayes` of `{factor.node}`", model, lets, sink)
             return _with(factor, ir.Bayes(tuple(made), reads), reads, model, lets)
         case ir.Product():
             prior = model.factor("p", factor.node).family == "Normal"
             made = [factor.node] if prior else []
+            if _other_copies(factor, made, "a product with its prior", model, sink):
+                return factor
             reads = _available(factor, made, f"the product for `{factor.node}`", model, lets, sink)
-            experts = _experts(source.experts, model, lets)
+            experts = _experts(factor, source.experts, model, lets, sink)
             return _with(factor, ir.Product(experts, prior, reads), reads, model, lets)
         case ir.Mixture():
-            return _with(factor, ir.Mixture(_experts(source.experts, model, lets)), (), model, lets)
+            experts = _experts(factor, source.experts, model, lets, sink)
+            return _with(factor, ir.Mixture(experts), (), model, lets)
         case _:
             return factor
+
+
+def _other_copies(factor: ir.Factor, made: Iterable[str], what: str, model: ir.Model, sink: Sink) -> bool:
+    """E0190 where a p-factor of it reads other copies of a loop, or is one of several lines of a node."""
+    pieces = [f for name in dict.fromkeys(made) for f in model.pieces("p", name)]
+    lets = {let.name: let.value for let in model.lets}
+    found = next(
+        (f for f in pieces if f.piece or any(isinstance(lets.get(n), ir.View | ir.Over) for n in f.given)), None
+    )
+    if found is None:
+        return False
+    sink.add(
+        Diagnostic("E0190", f"{what}, where p of `{found.node}` reads other copies or has several lines, is planned",
+                   factor.span, "planned", (Label(found.span, "this one"),), (), "now: write a network")
+    )  # fmt: skip
+    return True
 
 
 def _with(
@@ -69,12 +90,36 @@ def _with(
     return replace(factor, parameters=parameters, given=(*factor.given, *more), given_spans=spans)
 
 
-def _experts(experts: Iterable[ir.Expert], model: ir.Model, lets: Lets) -> tuple[ir.Expert, ...]:
+def _experts(
+    factor: ir.Factor, experts: Iterable[ir.Expert], model: ir.Model, lets: Lets, sink: Sink
+) -> tuple[ir.Expert, ...]:
+    loops = {r.axis for r in factor.axes}
     found = []
     for expert in experts:
         read = {r.name for e in graphs.expressions(expert.trunk, expert.parameters) for r in graphs.references(e)}
-        partial = tuple(n for n in lets.contracted(sorted(read)) if model.node(n).type.partial)
+        partial = _partial(model, lets, sorted(read))
+        taken = next((n for n in partial if not {r.axis for r in model.valued(n).axes} <= loops), None)
+        if taken is not None:
+            sink.add(
+                Diagnostic("E0190", f"an expert that reads copies of the partial `{taken}` taken together is planned",
+                           factor.span, "planned", (), (), f"now: let it read them all, `{taken}`, or one, `{taken}[1]`")
+            )  # fmt: skip
         found.append(replace(expert, partial=partial))
+    return tuple(found)
+
+
+def _partial(model: ir.Model, lets: Lets, names: Iterable[str]) -> tuple[str, ...]:
+    """The partial nodes, and lets of their copies, that some names read, each with a mask of its own."""
+    if not model.axes:
+        return tuple(n for n in lets.contracted(names) if model.node(n).type.partial)
+    found: dict[str, None] = {}
+    todo = list(names)
+    while todo:
+        value = model.valued(todo.pop(0))
+        if value.type.partial:
+            found[value.name] = None
+        elif isinstance(value, ir.Let):
+            todo += graphs.let_reads(value)
     return tuple(found)
 
 

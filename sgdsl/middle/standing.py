@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sgdsl.middle import ir
+from sgdsl.middle.alive import alive_levels
 from sgdsl.middle.elimination import Message, Scope
 from sgdsl.middle.graphs import factor_reads
 from sgdsl.middle.scopes import Scopes
@@ -26,7 +27,7 @@ class Term:
 
 def shared(model: ir.Model, scopes: Scopes, scope: Scope) -> Scope:
     """A level of loops on which the weight of an entry is a product of what is outside and inside of each loop: with all that
-    q of its inner nodes, and labels that depend on them, read; with k, where a loop `1..k` stands beside enumerated nodes."""
+    q of its inner nodes, and labels of these loops that depend on them, read; with k, where `1..k` stands beside such nodes."""
     found: set[str] = set()
     todo = set(scope)
     levels = [(scopes.own(f), f.node, scopes.factor(f)) for f in model.q]
@@ -36,7 +37,7 @@ def shared(model: ir.Model, scopes: Scopes, scope: Scope) -> Scope:
         counts = {model.axis(scopes.ranges[r].axis).count for r in found if r in scopes.ranges}
         outer = {v for v in found | read if v not in scopes.ranges and v not in scopes.readings and not scopes.depth(v)}
         read |= {k for k in counts if k and k in scopes.listed([k]) and outer - {k}} if outer else set()
-        todo = {c for c in read if c not in scopes.ranges or c in found} - found
+        todo = {c for c in read - found if c not in scopes.ranges and _loops(model, c) <= found}
     return scopes.ordered(found)
 
 
@@ -93,6 +94,8 @@ def every_level(
     found += [tuple(c for c in t.scope if c != own[t.node]) for t in terms]
     factors = [(f, {r.name for r in factor_copies(f)}) for f in (*model.p, *model.q)]
     found += [scopes.ordered({*scopes.union(factor_reads(f)), *copies}) for f, copies in factors]
+    found += [level for scope in found for level in alive_levels(model, scopes, scope)]
+    found += [tuple(r.name for r in n.axes) for n in model.nodes if n.role == "supervised" and len(n.axes) > 1]  # masks
     for chain in scopes.chains.values():
         axes = model.node(chain.node).axes
         ranges = [r.range for r in chain.readings.values()]

@@ -90,6 +90,9 @@ class _Copies:
         places = [a if isinstance(a, int) else at[a.range.name] + a.offset for a in view.at]
         there = {**at, **{r.name: p for r, p in zip(axes, places, strict=True)}}
         for r, place in zip(axes, places, strict=True):
+            count = self.model.axis(r.axis).count
+            if count is not None and view.edges and r is axes[-1] and place > self.counts[count]:
+                place = r.last + place - self.counts[count]  # behind the row's last copy as behind the last of all
             if not r.first <= place <= r.last:
                 return self.found(dict(view.edges)[place].name, there)
         return self.found(view.source.name, there)

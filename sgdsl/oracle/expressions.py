@@ -55,6 +55,8 @@ def call(expr: ir.Call, args: list[Tensor]) -> Tensor:
         return place(expr.function, args[0].double(), args[1].double(), expr.shape[1], expr.shape[2])
     if expr.function == "reshape":
         return args[0].double().reshape(len(args[0]), *expr.shape)
+    if expr.function == "centre":
+        return centre(args[0].double())
     args = aligned(args)
     first = args[0]
     if expr.function in ELEMENTWISE:
@@ -118,6 +120,16 @@ def _hats(seen: Tensor, cells: int) -> Tensor:
     """What each of `cells` cells counts at a coordinate from −1 to 1: […] → […, cells]."""
     cell = (seen + 1) * cells / 2 - 0.5
     return (1 - (cell[..., None] - torch.arange(cells)).abs()).clamp(min=0)
+
+
+def centre(image: Tensor) -> Tensor:
+    """(u, v) [N, 2] of images [N, c, height, width], from the sums of their columns and rows."""
+    found = []
+    for cells in (image.sum((1, 2)), image.sum((1, 3))):
+        number = cells.shape[-1]
+        middle = cells @ ((2 * torch.arange(number, dtype=torch.float64) + 1) / number - 1) / cells.sum(-1)
+        found.append(((1 + middle) / (1 - middle)).log())
+    return torch.stack(found, 1)
 
 
 def _rows(*parts: Tensor) -> list[Tensor]:

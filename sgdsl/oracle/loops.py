@@ -61,21 +61,22 @@ class Looped:
                 (*labels,),
             ]
         found = dict.fromkeys(
-            tuple(sorted({*s, *(k for n in s for k in self._counts(n) if k in labels)}, key=labels.index)) for s in some
+            tuple(sorted({*s, *(k for n in s for k in self._places(n) if k in labels)}, key=labels.index)) for s in some
         )
         return list(found)
 
-    def _counts(self, copy: str) -> list[str]:
-        """The counts that say whether a copy exists."""
-        node = self.compiled.ir.node(self.flats.most.copies[copy][0])
-        return [k for r in node.axes if (k := self.compiled.ir.axis(r.axis).count) is not None]
+    def _places(self, copy: str) -> dict[str, int]:
+        """The counts that say whether a copy exists, and its place in their loops."""
+        name, places = self.flats.most.copies[copy]
+        counts = (self.compiled.ir.axis(r.axis).count for r in self.compiled.ir.node(name).axes)
+        return {k: place for k, place in zip(counts, places, strict=True) if k is not None}
 
     def row(self, known: Known, seed: int) -> dict[str, Tensor]:
         """Values by node of the loops; the counts are such that every known copy exists."""
         row = example(self.compiled.ir, seed)
         for i, k in enumerate(n for n in self.flats.names if n in row):
             kind = self.compiled.ir.node(k).type
-            places = [self.flats.most.copies[n][1][0] for n in known if k in self._counts(n)]
+            places = [found[k] for found in map(self._places, known) if k in found]
             least = max([kind.first, *places])
             row[k] = torch.tensor(least + (seed + i) % (kind.first + (kind.values or 1) - least))
         return row

@@ -35,9 +35,10 @@ def replayed(
 
 
 def gradients(compiled: Compiled, value: Tensor) -> dict[str, Tensor]:
-    """d value / d every parameter of the model; zeros where it does not reach. The networks that predict the bound, as
-    baselines of score terms, are trained by a loss of their own."""
-    named = {n: p for n, p in compiled.module.named_parameters() if "_baseline." not in n}
+    """d value / d every parameter of the model that is trained; zeros where it does not reach. The networks that predict the
+    bound, as baselines of score terms, are trained by a loss of their own."""
+    every = compiled.module.named_parameters()
+    named = {n: p for n, p in every if p.requires_grad and "_baseline." not in n}
     found = torch.autograd.grad(value, list(named.values()), allow_unused=True, retain_graph=True)
     return {n: torch.zeros_like(p) if g is None else g for (n, p), g in zip(named.items(), found, strict=True)}
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from sgdsl.runtime import ask
-from sgdsl.runtime.draws import Draws
 from sgdsl.train.dataset import Array
 from sgdsl.train.evaluate import FOR_LABELS, rows_tensor, supervised
 from sgdsl.train.feed import read
-from sgdsl.train.measure import SEED, hidden, portions
+from sgdsl.train.measure import hidden, portions, seeded
 from sgdsl.train.prepare import Prepared
 from sgdsl.train.run import Run
 
@@ -36,9 +35,9 @@ def confusions(run: Run, ready: Prepared) -> list[Confusion]:
     nodes = [n for n in truth if 2 <= model.NODES[n].classes <= MOST_CLASSES]
     rows = rows_tensor(ready.dataset.test, run.device)
     counts = {n: torch.zeros(model.NODES[n].classes ** 2, dtype=torch.int64) for n in nodes}
-    draws = Draws(torch.Generator(run.device).manual_seed(SEED))
+    draws, ink = seeded(run.device)
     for index in portions(rows, FOR_LABELS) if nodes and len(rows) else ():
-        beliefs = ask.posterior(model, hidden(model, table, index, None), {}, draws, FOR_LABELS)
+        beliefs = ask.posterior(model, hidden(model, table, index, ink), {}, draws, FOR_LABELS)
         for node in nodes:
             info, belief = model.NODES[node], beliefs[node]
             assert isinstance(belief, torch.Tensor), "a finite node is believed in probabilities"

@@ -5,6 +5,7 @@ Everything that is not held is set to its mean along p, finite nodes to the like
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sgdsl.runtime.ask import Likeliest, descendants
+from sgdsl.runtime.ask import Likeliest, certain_mask, descendants
 from sgdsl.runtime.batch import NodeInfo
-from sgdsl.runtime.densities_moments import mean_of, variance_of
 from sgdsl.runtime.queries import Drawn, Queries
+from sgdsl.train.copies import cells_of, loops_of
 from sgdsl.train.dataset import Array
 from sgdsl.train.measure import SEED
+from sgdsl.train.sheets import is_map, side_by_side
 
 AT_ONCE = 256
 SLIDING = ("normal", "laplace", "student_t", "log_normal")  # families whose values a slider moves
@@ -63,8 +65,9 @@ class Decoder:
         ]
 
     def finite(self) -> list[str]:
-        """The inferred finite nodes of one cell that what is shown depends on, supervised ones first."""
-        found = [n for n, i in self.nodes.items() if i.classes > 1 and not i.event and i.family_p and self.reaches(n)]
+        """The inferred finite nodes of one cell, outside loops, that what is shown depends on, supervised ones first."""
+        single = [n for n, i in self.nodes.items() if i.classes > 1 and not i.event and not i.loops and i.family_p]
+        found = [n for n in single if self.reaches(n)]
         return sorted(
             (n for n in found if self.nodes[n].role != "observed"), key=lambda n: self.nodes[n].role == "latent"
         )
@@ -78,25 +81,24 @@ class Decoder:
     def centre(self, held: Held, node: str) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of a node along p, [cells] each; a LogNormal's in logarithms."""
         drawn = self._drawn(self._held(held, 1), 1)
-        info, value = self.nodes[node], drawn.values[node]
-        mean, variance = (
-            moment(info.family_p, drawn.parameters[node]).expand_as(value)[0, 0].flatten()
-            for moment in (mean_of, variance_of)
-        )
+        info = self.nodes[node]
+        mean, variance = (moment[0, 0].flatten() for moment in self.model.moments_p(node, drawn))
         if info.family_p == "log_normal":
             spread = (1 + variance / mean.square()).log()
             return mean.log() - spread / 2, spread.sqrt()
         return mean, variance.sqrt().nan_to_num(nan=1.0, posinf=1.0)
 
     def moved(self, held: Held, node: str, offsets: Tensor) -> dict[str, Array]:
-        """The shown nodes for `node` moved from its mean, `offsets` [n, cells] in standard deviations: [n, *event] each."""
+        """The shown nodes for `node` moved from its mean, `offsets` [n, cells] in standard deviations: [n, *event] each, in loops
+        [n, copies, …, *event]; the cells of a node in loops are those of all copies."""
         mean, deviation = self.centre(held, node)
         at = mean + deviation * offsets.to(mean)
         info = self.nodes[node]
         values = at.exp() if info.family_p == "log_normal" else at
         parts = []
         for some in values.split(AT_ONCE):
-            fixed = {**self._held(held, len(some)), node: some.reshape(1, len(some), *info.event)}
+            copies = (self.model.RANGES[r].number for r in info.loops)
+            fixed = {**self._held(held, len(some)), node: some.reshape(1, len(some), *copies, *info.event)}
             drawn = self._drawn(fixed, len(some))
             parts.append({shown: self._mean(drawn, shown, len(some)) for shown in self.shown})
         return {shown: np.concatenate([part[shown] for part in parts]) for shown in self.shown}
@@ -110,12 +112,21 @@ class Decoder:
 
     @torch.no_grad()
     def _drawn(self, values: Mapping[str, Tensor], rows: int) -> Drawn:
-        known = {n: torch.ones(rows, dtype=torch.bool, device=self.device) for n in values}
+        known = {n: certain_mask(self.model, n, v[0]) for n, v in values.items()}
         draws = Likeliest(torch.Generator(self.device).manual_seed(SEED))
         return self.model.draw_p(values, known, draws, 1, rows=rows)
 
     def _mean(self, drawn: Drawn, node: str, rows: int) -> Array:
         """[rows, *event]; of a class its probabilities, [rows, *event, classes]."""
-        mean = mean_of(self.nodes[node].family_p, drawn.parameters[node])
-        like = drawn.values[node].shape[2:] + ((self.nodes[node].classes,) if self.nodes[node].integer else ())
-        return np.asarray(mean.expand(1, rows, *like)[0].float().cpu().numpy())
+        mean = self.model.moments_p(node, drawn)[0][0]
+        if self.nodes[node].classes and not self.nodes[node].integer:
+            mean = mean[..., 1]
+        images = np.asarray(mean.expand(rows, *mean.shape[1:]).float().cpu().numpy())
+        return side_by_side(self.nodes[node], images) if is_map(self.nodes[node]) else images
+
+    def cell_name(self, node: str, cell: int) -> str:
+        """z[3], or light where it has one cell; in a loop z[2], or z[2][3]."""
+        info = self.nodes[node]
+        if info.loops:
+            return cells_of(node, info.event, loops_of(info, self.model.RANGES))[cell][0]
+        return f"{node}[{cell}]" if math.prod(info.event) > 1 else node

@@ -11,7 +11,6 @@ from sgdsl.report.decode import Decoder
 from sgdsl.report.frames import Frames, Numbers
 from sgdsl.report.grids import REACH, Grid
 from sgdsl.report.markup import Markup, element, joined
-from sgdsl.report.sheets import cell_name
 from sgdsl.report.sprites import Sprite
 
 PICTURE = 236  # pixels of the page for the large image
@@ -79,8 +78,7 @@ def _name(decoder: Decoder, grid: Grid) -> str:
 
 
 def _cell(decoder: Decoder, grid: Grid, cell: int) -> str:
-    event = decoder.nodes[grid.node].event
-    return cell_name(grid.node, cell, 2 if event else 1)
+    return decoder.cell_name(grid.node, cell)
 
 
 def _slider(decoder: Decoder, grid: Grid, number: int, axis: int) -> Markup:

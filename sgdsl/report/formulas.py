@@ -87,7 +87,7 @@ def indexed(formula: str) -> Markup:
 def pattern_html(pattern: Pattern, samples: int) -> Markup:
     """One pattern of labels: formula, what each node does, what the labels weigh, how often the networks run."""
     times = f"·{samples}" if samples > 1 else ""
-    counts = ", ".join(f"{e.method} {e.entries}{times if e.sampled else ''}" for e in pattern.evaluations)
+    counts = ", ".join(f"{e.method} {e.text(times)}" for e in pattern.evaluations)
     nodes = [(name_html(name), does) for name, does in pattern.nodes]
     return element(
         "section",

@@ -86,7 +86,7 @@ def _traversed(decoder: Decoder, order: Order, held: Sequence[Held], number: int
         held = held[:1]
         cells = min(cells, max(2, int(MOST_BYTES / (order.size * STEPS))))
     means = [traversal(decoder, each, order, cells, STEPS) for each in held]
-    named = [cell_name(order.node, c, len(order.cells)) for c in order.cells[:cells]]
+    named = [decoder.cell_name(order.node, c) for c in order.cells[:cells]]
     parts = []
     for shown in decoder.shown:
         images = [m[shown] for m in means]

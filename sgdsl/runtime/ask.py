@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sgdsl.runtime.batch import NodeInfo
-from sgdsl.runtime.densities_moments import Parameter, mean_of, variance_of
+from sgdsl.runtime.densities_moments import Parameter
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.means import Means
 from sgdsl.runtime.networks import labelled, spread
-from sgdsl.runtime.queries import Drawn, Parameters, Queries
+from sgdsl.runtime.queries import Drawn, Queries
 
 Belief = Tensor | tuple[Tensor, Tensor]
 ENTRIES = 50_000  # samples times rows at a time
@@ -37,19 +37,18 @@ def posterior(
     weight = log_weights(model, drawn, known).softmax(0)
     found: dict[str, Belief] = {}
     for node in model.ORDER_Q:
-        info, value, parameters = model.NODES[node], drawn.values[node], drawn.parameters[node]
+        info, value, moments = model.NODES[node], drawn.values[node], model.moments_q(node, drawn)
         fixed = _fixed(model, node, known, weight)
         if info.classes:
             exact = _one_hot(info, value, weight.dtype)
-            probs = _probabilities(info, parameters) if info.family_q in ("categorical", "bernoulli") else exact
-            mean = average(weight, torch.where(spread(fixed, exact), exact, probs))
+            mean = average(weight, torch.where(spread(fixed, exact), exact, moments[0]))
             certain = known.get(node, torch.zeros_like(fixed))
             found[node] = torch.where(
                 certain.reshape(*certain.shape, *[1] * (mean.dim() - certain.dim())), exact[0], mean
             )
         else:
-            means = torch.where(spread(fixed, value), value, mean_of(info.family_q, parameters))
-            within = torch.where(spread(fixed, value), 0.0, variance_of(info.family_q, parameters))
+            means = torch.where(spread(fixed, value), value, moments[0])
+            within = torch.where(spread(fixed, value), 0.0, moments[1])
             mean = average(weight, means)
             found[node] = (mean, average(weight, within + (means - mean).square()).sqrt())
     return found
@@ -183,9 +182,10 @@ def edit(
         found = _completed(model, found, drawn | ends, draws).values
     last = _completed(model, found, ends, likeliest)
     for node in ends:
-        family = model.NODES[node].family_p
-        if family != "categorical":
-            last.values[node] = mean_of(family, last.parameters[node]).expand_as(last.values[node])
+        info, mean = model.NODES[node], model.moments_p(node, last)[0]
+        if info.family_p != "categorical":
+            mean = mean[..., 1] if info.family_p == "bernoulli" and info.classes else mean
+            last.values[node] = mean.expand_as(last.values[node])
     return {n: value[0] for n, value in last.values.items()}
 
 
@@ -223,12 +223,6 @@ def descendants(order: Iterable[str], parents: Mapping[str, tuple[str, ...]], no
         if ({node} | found) & set(parents[name]):
             found.add(name)
     return found
-
-
-def _probabilities(info: NodeInfo, parameters: Parameters) -> Tensor:
-    """[S or 1, rows, *event, values] of a Categorical or Bernoulli."""
-    mean = mean_of(info.family_q, parameters)
-    return mean if info.family_q == "categorical" else torch.stack((1 - mean, mean), -1)
 
 
 def _one_hot(info: NodeInfo, value: Tensor, dtype: torch.dtype) -> Tensor:

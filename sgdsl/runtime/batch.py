@@ -17,6 +17,7 @@ from sgdsl.runtime.facts import NodeInfo as NodeInfo
 from sgdsl.runtime.grouping import group_table
 from sgdsl.runtime.levels import Level
 from sgdsl.runtime.listing import chain_of, listed, listed_at
+from sgdsl.runtime.once import Varying, varying
 from sgdsl.runtime.places import Together, stand
 
 
@@ -26,7 +27,7 @@ class Batch:
     node; `groups` [weighed, rows] where weights are averaged by group (runtime/grouping.py), those of copies one
     behind the other; `present[node]` [1, rows, *event] for each partial node, which cells are there. Of a node in loops each copy
     is an entry: rows · copies instead of rows. `views`, `overs`: where copies at other places, and those taken together, stand;
-    `chains`: nodes whose copies are summed along their loop."""
+    `varying`: where a factor's parameters vary over the samples; `chains`: nodes whose copies are summed along their loop."""
 
     values: Mapping[str, Tensor]
     known: Mapping[str, Tensor]
@@ -37,6 +38,7 @@ class Batch:
     present: Mapping[str, Tensor] = field(default_factory=dict)
     views: Mapping[str, Tensor] = field(default_factory=dict)
     overs: Mapping[str, Together] = field(default_factory=dict)
+    varying: Mapping[str, Varying] = field(default_factory=dict)
     chains: Mapping[str, Chain] = field(default_factory=dict)
 
     @property
@@ -142,8 +144,9 @@ def make_batch(
     if grouping is not None:
         copies = {name: r.number for name, r in model.RANGES.items()}
         groups = group_table(grouping, model.NODES, model.ORDER_Q, masks, rows, device, copies)
+    apart = varying(model.VARYING, model.NODES, masks, levels)
     chains = {r.node: chain_of(model, r.node, full, masks, levels, rows) for r in model.READINGS.values()}
-    return Batch(full, masks, levels, rows, dtype, groups, present, views, overs, chains)
+    return Batch(full, masks, levels, rows, dtype, groups, present, views, overs, apart, chains)
 
 
 def _entries(
@@ -175,5 +178,5 @@ def make_levels(
         if node not in model.READINGS
     }
     found |= {name: listed_at(model, name, values, known, rows, dtype, device) for name in model.READINGS}
-    counts = {over.count: values[over.count][0] for over in model.OVERS.values() if over.count in values}
+    counts = {r.count: values[r.count][0] for r in ranges.values() if r.count in values}
     return stand(model.LEVELS, model.VIEWS, model.OVERS, rows, found, ranges, counts, device)

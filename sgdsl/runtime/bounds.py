@@ -28,6 +28,8 @@ def log_labels(log_w: Tensor) -> Tensor:
 
 def snis(f: Tensor, log_w: Tensor, alpha: float) -> Tensor:
     """Σ_s w̄_s f_s + (1 + α) log mean_s w_s, w̄ the weights normalised over the samples."""
+    if len(f) == len(log_w) == 1:  # of the one weight; a sum over samples costs a dozen small calls
+        return f[0] + (1 + alpha) * log_w[0]
     f, log_w = torch.broadcast_tensors(f, log_w)
     return (log_w.softmax(0) * f).sum(0) + (1 + alpha) * log_mean_exp(log_w)
 

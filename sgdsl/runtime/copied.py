@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
-from sgdsl.runtime.batch import DUMMIES, Batch
+from sgdsl.runtime.batch import Batch
+from sgdsl.runtime.densities_moments import Moments, moments
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.networks import where_known
 from sgdsl.runtime.placed import Carried as Carried
@@ -51,12 +51,12 @@ class Copied:
         counts = {c.count: self.values[c.count] for c in self.model.RANGES.values() if c.count in self.values}
         self.batch = placed(self.model, self.total, counts, torch.get_default_dtype(), one.device)
 
-    def draw(self, order: tuple[str, ...], draws: Draws) -> tuple[Tensor, dict[str, Parameters]]:
-        """Every node of an order, clamped where known; the log density of what was drawn, [S, rows], and the parameters."""
+    def draw(self, order: tuple[str, ...], draws: Draws) -> tuple[Tensor, dict[str, Moments]]:
+        """Every node of an order, clamped where known; the log density of what was drawn, [S, rows], and the moments."""
         together = {n: c for c in self.model.CARRIED[self.side] for n in c.nodes}
         counts = {c.count for c in self.model.RANGES.values()}
         done: set[str] = set()
-        parameters: dict[str, Parameters] = {}
+        found: dict[str, Moments] = {}
         log_r = torch.zeros(1, self.total, device=self.batch_device())
         for node in order:
             if node in done:
@@ -71,11 +71,11 @@ class Copied:
             if counts & set(members):
                 self.put()
             for name in members:
-                found, log_prob = self.log_prob(name)
-                parameters |= self.together(name, found)
+                parameters, log_prob = self.log_prob(name)
+                found[name] = self.moments(name, parameters)
                 if not self._is_known(name):
                     log_r = log_r + log_prob
-        return log_r.reshape(self.size), parameters
+        return log_r.reshape(self.size), found
 
     def batch_device(self) -> torch.device:
         return next((v.device for v in self.values.values()), torch.device("cpu"))
@@ -98,7 +98,8 @@ class Copied:
     def _draw_piece(self, node: str, piece: str, draws: Draws) -> Tensor:
         info, family = self.model.NODES[node], self._pieces(node)[piece]
         size = self._size(node, piece)
-        return self.model._sample(family, info, self._parameters(node, piece), draws, (1, size))
+        drawn = self.model._sample(family, info, self._parameters(node, piece), draws, (1, size))
+        return drawn.expand(1, size, *info.event)
 
     def _parameters(self, node: str, piece: str) -> Parameters:
         """The parameters of a piece; those that read nothing of a copy are the same for all in their row."""
@@ -118,26 +119,28 @@ class Copied:
         self.values[node] = drawn
 
     def _draw_in_turn(self, carried: Carried, draws: Draws) -> None:
-        """Copies that need one another, place by place; each place's parameters are found from what is drawn so far."""
-        for node in carried.nodes:
-            info = self.model.NODES[node]
-            size = self._size(node, node)
-            fill = info.first if info.classes else DUMMIES.get(info.support, 0.0)
-            kind = torch.int64 if info.integer else torch.get_default_dtype()
-            start = torch.full((1, size, *info.event), fill, dtype=kind, device=self.batch_device())
-            self._keep(node, start)
-        ranges = [self.model.RANGES[self.model.NODES[n].loops[-1]] for n in carried.nodes]
-        places = range(min(r.first for r in ranges), max(r.last for r in ranges) + 1)
-        for place in places[:: carried.step]:
-            for node, r in zip(carried.nodes, ranges, strict=True):
-                if r.first <= place <= r.last and not self._is_known(node):
-                    self._draw_place(node, place - r.first, r.number, draws)
+        """Copies that need one another, place by place; only the copies of a place are evaluated for it."""
+        of = {piece: node for node in carried.nodes for piece in self._pieces(node)}
 
-    def _draw_place(self, node: str, copy: int, copies: int, draws: Draws) -> None:
-        before = self.values[node]
-        self._draw_node(node, draws)
-        here = torch.arange(before.shape[1], device=before.device) % copies == copy
-        self.values[node] = where_known(here, self.values[node], before)
+        def draw(piece: str, place: int, parameters: Parameters) -> Tensor:
+            node = of[piece]
+            info = self.model.NODES[node]
+            r, number = self.model.RANGES[info.loops[-1]], self._size(node, node)
+            size, copy = number // r.number, place - r.first
+            label: Tensor | None = None
+            if node in self.known:
+                label = self.values[node].unflatten(1, (-1, r.number))[:, :, copy]
+            if label is not None and self._is_known(node):
+                return label
+            lifted = tuple(_lifted(p, size) for p in parameters)
+            drawn = self.model._sample(self._pieces(node)[piece], info, lifted, draws, (1, size))
+            drawn = drawn.expand(1, size, *info.event)
+            if label is None:
+                return drawn
+            return where_known(self.known[node].unflatten(0, (-1, r.number))[:, copy], label.to(drawn.dtype), drawn)
+
+        turns = self.model.in_turn_q if self.side == "q" else self.model.in_turn_p
+        self.values |= turns(carried.nodes[0], self.values, self.batch, draw)
 
     def log_prob(self, node: str) -> tuple[dict[str, Parameters], Tensor]:
         """The parameters of each piece, and log p or log q of all copies that were drawn, [1, S · rows]."""
@@ -154,23 +157,16 @@ class Copied:
             total = total + log_prob.reshape(1, self.total, -1).sum(-1)
         return parameters, total
 
-    def together(self, node: str, pieces: Mapping[str, Parameters]) -> dict[str, Parameters]:
-        """The parameters of all copies of a node, [S, rows, copies, …] each; none where its pieces are of several families."""
-        if len(set(self._pieces(node).values())) > 1:
-            return {}
-        found = next(iter(pieces.values()))
-        if len(pieces) > 1:
-            columns = zip(*pieces.values(), strict=True)
-            found = tuple(viewed(self._whole(node), *self._alike(node, column)) for column in columns)
-        entries = self._size(node, node)
-        return {node: tuple(self.spread(node, p) if _is_at(p, entries) else p for p in found)}
-
-    def _alike(self, node: str, column: tuple[Tensor | float, ...]) -> list[Tensor]:
-        """One parameter of each piece, in one shape a copy."""
-        rest = max((tuple(p.shape[2:]) for p in column if isinstance(p, Tensor)), key=len, default=())
-        sizes = [self._size(node, piece) for piece in self._pieces(node)]
-        wide = [torch.as_tensor(p, device=self.batch_device()) for p in column]
-        return [p.expand(1, size, *rest).to(torch.get_default_dtype()) for p, size in zip(wide, sizes, strict=True)]
+    def moments(self, node: str, pieces: Mapping[str, Parameters]) -> Moments:
+        """The moments of all copies of a node, [S, rows, copies, …, *event] each, from the parameters of each piece."""
+        info, found = self.model.NODES[node], []
+        for piece, family in self._pieces(node).items():
+            value = self.values[node] if piece == node else viewed(self.batch.views[piece], self.values[node])
+            found.append(moments(info, family, pieces[piece], value))
+        mean, variance = (
+            found[0][i] if len(found) == 1 else viewed(self._whole(node), *(m[i] for m in found)) for i in (0, 1)
+        )
+        return self.spread(node, mean), self.spread(node, variance)
 
     def _weight(self, node: str, piece: str) -> Tensor:
         """Which copies of a piece are there and were drawn, [1, entries]."""
@@ -188,11 +184,6 @@ class Copied:
         if mask is not None:
             there &= ~mask
         return there if piece == node else there[:, self.batch.views[piece]]
-
-
-def _is_at(parameter: Tensor | float, entries: int) -> TypeGuard[Tensor]:
-    """Whether a parameter has a value for each entry."""
-    return isinstance(parameter, Tensor) and parameter.dim() > 1 and parameter.shape[:2] == (1, entries)
 
 
 def _lifted(parameter: Tensor | float, entries: int) -> Tensor | float:

@@ -22,10 +22,15 @@ def bernoulli_log_prob(value: Tensor, logits: Tensor | float, event: int = 0) ->
     if not isinstance(logits, Tensor):
         logits = torch.as_tensor(logits, dtype=value.dtype, device=value.device)
     many = logits.dim() >= value.dim() > 0 and event and math.prod(logits.shape[-event:]) >= MANY
-    if many and logits.device.type == "cpu" and torch.broadcast_shapes(value.shape, logits.shape) == logits.shape:
+    if many and logits.device.type == "cpu" and _fits(value.shape, logits.shape):
         result: Tensor = _Bernoulli.apply(value.to(logits.dtype).flatten(-event), logits.flatten(-event))  # type: ignore[no-untyped-call]
         return result
     return sum_event(value * logits - F.softplus(logits, threshold=50.0), event)
+
+
+def _fits(shape: torch.Size, other: torch.Size) -> bool:
+    """Whether a shape broadcasts to another one that is at least as long: torch.broadcast_shapes takes 0.1 ms."""
+    return all(a in (1, b) for a, b in zip(reversed(shape), reversed(other), strict=False))
 
 
 class _Bernoulli(torch.autograd.Function):

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from sgdsl.runtime.densities_unit import continuous_bernoulli_moments
+from sgdsl.runtime.facts import NodeInfo
 
 Parameter = Tensor | float
 
@@ -208,3 +210,23 @@ def mixed(weights: Parameter, values: Tensor) -> Tensor:
     share = torch.as_tensor(weights).exp()
     share = share.reshape(*share.shape, *[1] * (values.dim() - 3))
     return torch.where(share > 0, share * values, 0.0).sum(2)
+
+
+Moments = tuple[Tensor, Tensor]
+
+
+def moments(info: NodeInfo, family: str, parameters: tuple[Parameter, ...], value: Tensor) -> Moments:
+    """Mean and variance at every entry of a value, [S or 1, entries, *event]; of a finite node the probabilities of its values,
+    [S or 1, entries, *event, values], and 0."""
+    if not info.classes:
+        mean, variance, _ = torch.broadcast_tensors(mean_of(family, parameters), variance_of(family, parameters), value)
+        return mean, variance
+    if family == "categorical":
+        probs = mean_of(family, parameters)
+    elif family == "bernoulli":
+        mean = mean_of(family, parameters)
+        probs = torch.stack((1 - mean, mean), -1)
+    else:
+        probs = F.one_hot(value.long() - info.first, info.classes).to(torch.get_default_dtype())
+    probs, _ = torch.broadcast_tensors(probs, value[..., None])
+    return probs, torch.zeros_like(probs)

@@ -67,3 +67,4 @@ class Emitted(Protocol):
     VIEWS: ClassVar[Mapping[str, View]]
     OVERS: ClassVar[Mapping[str, Over]]
     READINGS: ClassVar[Mapping[str, Reading]]
+    VARYING: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from sgdsl.runtime import ask
 from sgdsl.runtime.ask import Belief
 from sgdsl.runtime.batch import present_cells
-from sgdsl.runtime.densities_moments import mean_of, variance_of
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
 
@@ -41,15 +39,10 @@ def fill(
             continue
         there = present_cells(info, values[node])[1]
         present[node] = there[0]
-        parameters, family = model.parameters_p(node, drawn.values), info.family_p
-        shape = (1, there.shape[1], *info.event)
+        means, within = model.moments_at(node, drawn.values)
+        mean = ask.average(weight, means)
         if info.classes:
-            mean = mean_of(family, parameters)
-            each = mean if family == "categorical" else torch.stack((1 - mean, mean), -1)
-            beliefs[node] = ask.average(weight, each.expand(-1, *shape[1:], info.classes))
+            beliefs[node] = mean
         else:
-            means = mean_of(family, parameters).expand(-1, *shape[1:])
-            mean = ask.average(weight, means)
-            within = variance_of(family, parameters).expand(-1, *shape[1:])
             beliefs[node] = (mean, ask.average(weight, within + (means - mean).square()).sqrt())
     return Filled(beliefs, present, log_w)

@@ -61,11 +61,6 @@ def dense(layer: nn.Linear, value: Tensor, start: int) -> Tensor:
     return F.linear(value.to(layer.weight.dtype), layer.weight[:, start : start + value.shape[-1]])
 
 
-def look_up(layer: nn.Linear, index: Tensor, start: int, classes: int) -> Tensor:
-    """The part of a linear layer that reads a class one-hot, by looking up its columns: index [S or 1, entries]."""
-    return F.embedding(index, layer.weight[:, start : start + classes].t())
-
-
 def lift(tensor: Tensor, index: Tensor | None) -> Tensor:
     """Up a level: [S or 1, entries there, …] → [S or 1, len(index), …]; None: it is there already."""
     return tensor if index is None else tensor.index_select(1, index)
@@ -86,8 +81,8 @@ def shaped(features: Tensor, *event: int) -> Tensor:
 
 def one_hot(value: Tensor, classes: int, first: int = 0) -> Tensor:
     """int64 […] → float […, classes]."""
-    hot: Tensor = F.one_hot(value - first, classes)
-    return hot.to(torch.get_default_dtype())
+    every = torch.arange(first, first + classes, device=value.device)
+    return (value[..., None] == every).to(torch.get_default_dtype())
 
 
 def rows_of(table: Tensor, *index: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Patches of images by their place: maps and places (a, u, v, k, b) come in, crops and canvases go out, many at once.
+"""Patches of images by their place: maps and places (a, u, v, k, b) come in, crops, canvases and places go out, many at once.
 
 A place says the side of the patch, as a share of the canvas, s = (patch / canvas) · exp(a / 4) in height and width, and its
 centre (tanh(u / 2), tanh(v / 2)), x to the right and y down, with the canvas from −1 to 1 (the middles of its outer cells
@@ -32,6 +32,19 @@ def paste(patch: Tensor, at: Tensor, height: int, width: int) -> Tensor:
 def reshape(value: Tensor, height: int, width: int) -> Tensor:
     """The cells as a map: [S or 1, entries, …] → [S or 1, entries, c, height, width]."""
     return value.reshape(*value.shape[:2], -1, height, width)
+
+
+def centre(image: Tensor) -> Tensor:
+    """The place (u, v) of the middle of a map's cells, weighed by their values, which are positive: [S or 1, entries, c, H, W] →
+    [S or 1, entries, 2]. `crop` and `paste` at (a, u, v) are centred there."""
+    whole = image.sum((-3, -2, -1))
+    across, down = (_cells(image.sum(dims)) / whole for dims in ((-3, -2), (-3, -1)))
+    return 2 * torch.stack([across, down], -1).atanh()
+
+
+def _cells(weights: Tensor) -> Tensor:
+    """The sum of the middles of cells over [−1, 1], times their weights: [S or 1, entries, n] → [S or 1, entries]."""
+    return weights @ _middles(weights.shape[-1], weights)
 
 
 def _placed(at: Tensor, patch: tuple[int, int], canvas: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:

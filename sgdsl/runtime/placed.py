@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -10,12 +10,24 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime.batch import Batch, NodeInfo
+from sgdsl.runtime.densities_moments import Moments
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.levels import Copies
 from sgdsl.runtime.places import Over, View, stand
 
 Values = Mapping[str, Tensor]
 Parameters = tuple[Tensor | float, ...]
+Turn = Callable[[str, int, Parameters], Tensor]  # a piece, a place and its parameters: what is drawn there
+
+
+class Drawn(NamedTuple):
+    """`values[node]` [S, rows, *event], in loops [S, rows, copies, …, *event]; `log_r` [S, rows]: log density of what was drawn;
+    `parameters` by node, of a model without loops; `moments` by node, of one with loops."""
+
+    values: dict[str, Tensor]
+    log_r: Tensor
+    parameters: dict[str, Parameters]
+    moments: dict[str, Moments]
 
 
 class Carried(NamedTuple):
@@ -36,6 +48,8 @@ class Looped(Protocol):
     PIECES: ClassVar[Mapping[str, Mapping[str, Mapping[str, str]]]]
     CARRIED: ClassVar[Mapping[str, tuple[Carried, ...]]]
 
+    def in_turn_p(self, first: str, v: Values, batch: Batch, draw: Turn) -> dict[str, Tensor]: ...
+    def in_turn_q(self, first: str, v: Values, batch: Batch, draw: Turn) -> dict[str, Tensor]: ...
     def _density(self, family: str, info: NodeInfo, value: Tensor, parameters: Parameters) -> Tensor: ...
     def _sample(
         self, family: str, info: NodeInfo, parameters: Parameters, draws: Draws, size: tuple[int, int]

@@ -13,22 +13,21 @@ from sgdsl.runtime.levels import Copies, Entries, Level, Listed, list_entries, m
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Values of a level `of`, which cover the places first … last of the asked axis. `places[range]`: for each range in `of` the
+    """Values of a level `of`, which cover the places first … last of each asked axis. `places[range]`: for each range in `of` the
     range that its place is taken from and what is added, ("", n) for the fixed place n."""
 
     of: tuple[str, ...]
     places: Mapping[str, tuple[str, int]]
-    first: int
-    last: int
+    covers: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Values at the level `at` from `sources`; `asked`: the range whose place, with what is added, tells which of several."""
+    """Values at the level `at` from `sources`; `asked`: the ranges whose places, with what is added, tell which of several."""
 
     at: tuple[str, ...]
     sources: tuple[Source, ...]
-    asked: tuple[str, int] = ("", 0)
+    asked: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +40,21 @@ class Over:
     count: str = ""
 
 
-def view_index(view: View, levels: Mapping[tuple[str, ...], Entries], ranges: Mapping[str, Copies]) -> Tensor:
+def view_index(
+    view: View,
+    levels: Mapping[tuple[str, ...], Entries],
+    ranges: Mapping[str, Copies],
+    counts: Mapping[str, Tensor],
+) -> Tensor:
     """For each entry of the view's level, its entry among those of all sources, one behind the other, int64."""
     at = levels[view.at]
     found = torch.zeros_like(at.row)
-    asked = _place(view.asked, at, ranges)
+    asked = [_asked(a, at, ranges, counts) for a in view.asked]
     start = 0
     for source in view.sources:
         of = levels[source.of]
-        there = (asked >= source.first) & (asked <= source.last) if len(view.sources) > 1 else None
+        inside = [(a >= first) & (a <= last) for a, (first, last) in zip(asked, source.covers, strict=True)]
+        there = torch.stack(inside).all(0) if inside else None
         digit = dict(at.digit)
         for name, place in source.places.items():
             own = _place(place, at, ranges) - ranges[name].first
@@ -58,6 +63,16 @@ def view_index(view: View, levels: Mapping[tuple[str, ...], Entries], ranges: Ma
         found = position if there is None else torch.where(there, position, found)
         start += len(of.row)
     return found
+
+
+def _asked(place: tuple[str, int], at: Entries, ranges: Mapping[str, Copies], counts: Mapping[str, Tensor]) -> Tensor:
+    """The place that is asked for. What is ahead of a reader and behind its row's last copy is behind the last of all."""
+    found, copies = _place(place, at, ranges), ranges.get(place[0])
+    if copies is None or place[1] <= 0 or copies.count not in counts:
+        return found
+    count = counts[copies.count].index_select(0, at.row)
+    behind = (found > count) & (found <= count + place[1])
+    return torch.where(behind, found - count + copies.last, found)
 
 
 def _place(place: tuple[str, int], at: Entries, ranges: Mapping[str, Copies]) -> Tensor:
@@ -73,17 +88,6 @@ def viewed(index: Tensor, *sources: Tensor) -> Tensor:
         return sources[0].index_select(1, index)
     samples = max(len(s) for s in sources)
     return torch.cat([s.expand(samples, *s.shape[1:]) for s in sources], 1).index_select(1, index)
-
-
-def each_copy(value: Tensor, first: int, last: int) -> dict[int, Tensor]:
-    """The copies of a value by place: [S or 1, entries · copies, …] → [S or 1, entries, …] each."""
-    copies = value.unflatten(1, (-1, last - first + 1)).unbind(2)
-    return dict(zip(range(first, last + 1), copies, strict=True))
-
-
-def in_copies(values: Mapping[int, Tensor], first: int, last: int) -> Tensor:
-    """The copies of a value in one tensor: [S or 1, entries, …] each → [S or 1, entries · copies, …]."""
-    return torch.stack(torch.broadcast_tensors(*(values[t] for t in range(first, last + 1))), 2).flatten(1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +191,7 @@ def stand(
         levels[" ".join(scope)] = make_level(found[scope], below, rows, listed, ranges)
     return (
         levels,
-        {name: view_index(view, found, ranges) for name, view in views.items()},
+        {name: view_index(view, found, ranges, counts) for name, view in views.items()},
         {name: together(over, found, ranges, listed, counts) for name, over in overs.items()},
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,14 +27,16 @@ from sgdsl.runtime.densities import (
     student_t_log_prob,
     zero_inflated_negative_binomial_log_prob,
 )
-from sgdsl.runtime.densities_moments import MIXTURE
+from sgdsl.runtime.densities_moments import MIXTURE, Moments, moments
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.experts import among, mixture_log_prob
 from sgdsl.runtime.grouping import Grouping
 from sgdsl.runtime.levels import Copies
 from sgdsl.runtime.masks import over_present
 from sgdsl.runtime.networks import unknown, where_known
+from sgdsl.runtime.placed import Drawn as Drawn
 from sgdsl.runtime.placed import Parameters as Parameters
+from sgdsl.runtime.placed import Turn as Turn
 from sgdsl.runtime.placed import Values as Values
 from sgdsl.runtime.places import Over, View
 
@@ -58,14 +60,6 @@ DENSITIES: Mapping[str, Callable[..., Tensor]] = {
 FLAT = Batch({}, {}, {}, 0, torch.float32)  # of a model without loops
 
 
-class Drawn(NamedTuple):
-    """`values[node]` [S, rows, *event], `log_r` [S, rows]: log density of what was drawn; `parameters` by node."""
-
-    values: dict[str, Tensor]
-    log_r: Tensor
-    parameters: dict[str, Parameters]
-
-
 class Queries(nn.Module):
     """The base of an emitted model: ancestral draws and densities on mappings by node name."""
 
@@ -78,6 +72,7 @@ class Queries(nn.Module):
     VIEWS: ClassVar[Mapping[str, View]] = {}
     OVERS: ClassVar[Mapping[str, Over]] = {}
     READINGS: ClassVar[Mapping[str, Reading]] = {}
+    VARYING: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
 
     PIECES: ClassVar[Mapping[str, Mapping[str, Mapping[str, str]]]] = {}
     CARRIED: ClassVar[Mapping[str, tuple[Carried, ...]]] = {}
@@ -111,6 +106,37 @@ class Queries(nn.Module):
     def log_q(self, values: Values) -> dict[str, Tensor]:
         """log q of each inferred node at fully given values, [S or 1, rows]."""
         return self._log_probs(self.ORDER_Q, "q", values)
+
+    def in_turn_p(self, first: str, v: Values, batch: Batch, draw: Turn) -> dict[str, Tensor]:
+        """All copies of nodes of p that need one another, the first by name, drawn place by place: [1, entries, …] each."""
+        raise KeyError(first)
+
+    def in_turn_q(self, first: str, v: Values, batch: Batch, draw: Turn) -> dict[str, Tensor]:
+        """The same of q."""
+        raise KeyError(first)
+
+    def moments_q(self, node: str, drawn: Drawn) -> Moments:
+        """Mean and variance of q of a node at values drawn along q, in the shape of its value; of a finite node the
+        probabilities of its values, [.., values], and 0."""
+        return self._moments(node, self.NODES[node].family_q, drawn)
+
+    def moments_p(self, node: str, drawn: Drawn) -> Moments:
+        """The same of p, at values drawn along p."""
+        return self._moments(node, self.NODES[node].family_p, drawn)
+
+    def _moments(self, node: str, family: str, drawn: Drawn) -> Moments:
+        if self.RANGES:
+            return drawn.moments[node]
+        return moments(self.NODES[node], family, drawn.parameters[node], drawn.values[node])
+
+    def moments_at(self, node: str, values: Values) -> Moments:
+        """The same of p at given values of every node that it reads, and of the node itself."""
+        if self.RANGES:
+            copied = self._copied("p", values, {}, max(len(v) for v in values.values()), None)
+            return copied.moments(node, copied.log_prob(node)[0])
+        info = self.NODES[node]
+        parameters = self.parameters_p(node, values)
+        return moments(info, info.family_p, parameters, values[node])
 
     def log_labels(self, values: Values, known: Values) -> dict[str, Tensor]:
         """log q of the known copies alone, by node, in a model with loops, [S, rows]; 0 where nothing is known."""
@@ -172,8 +198,8 @@ class Queries(nn.Module):
     ) -> Drawn:
         if self.RANGES:
             copied = self._copied(side, values, known, *size)
-            log_r, parameters = copied.draw(order, draws)
-            return Drawn({n: copied.spread(n, v) for n, v in copied.values.items()}, log_r, parameters)
+            log_r, found = copied.draw(order, draws)
+            return Drawn({n: copied.spread(n, v) for n, v in copied.values.items()}, log_r, {}, found)
         return self._drawn_flat(order, parameters_of, side, values, known, draws, size)
 
     def _drawn_flat(
@@ -206,7 +232,7 @@ class Queries(nn.Module):
             log_r = log_prob if log_r is None else log_r + log_prob
         if log_r is None:
             log_r = torch.zeros(size, device=next(iter(found.values())).device)
-        return Drawn(found, log_r.expand(size), parameters)
+        return Drawn(found, log_r.expand(size), parameters, {})
 
     def _sample(
         self, family: str, info: NodeInfo, parameters: Parameters, draws: Draws, size: tuple[int, int]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,6 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime import ask
-from sgdsl.runtime.densities_moments import mean_of, variance_of
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
 
@@ -27,8 +25,8 @@ class Swept(NamedTuple):
 def state_of(
     model: Queries, values: Mapping[str, Tensor], known: Mapping[str, Tensor], draws: Draws, inferred: bool
 ) -> dict[str, Tensor]:
-    """Every node of one row, [1, 1, *event], by its mean or likeliest value: along q given `values`, or, not `inferred`, along p
-    with `values` held."""
+    """Every node of one row, [1, 1, *event], in loops [1, 1, copies, …, *event], by its mean or likeliest value: along q given
+    `values`, or, not `inferred`, along p with `values` held."""
     likeliest = ask.Likeliest(draws.generator)
     if inferred:
         return model.draw_q(values, known, likeliest, 1).values
@@ -38,10 +36,10 @@ def state_of(
 def sweep(
     model: Queries, state: Mapping[str, Tensor], node: str, cells: Sequence[int], steps: int, span: float, draws: Draws
 ) -> Swept:
-    """Each of `cells` (flat indices into the node's event) moved alone, over the values of a finite node, else over `span`
-    standard deviations to both sides of its mean under p given its parents (of a node that is not real, over the
-    quantiles at the same places of a normal distribution). What descends from the node in p follows by its mean; all else
-    stays."""
+    """Each of `cells` (flat indices into the node's event, of one in loops into all copies' events) moved alone, over the values
+    of a finite node, else over `span` standard deviations to both sides of its mean under p given its parents (of a node
+    that is not real, over the quantiles at the same places of a normal distribution). What descends from the node in p
+    follows by its mean; all else stays."""
     points = points_of(model, state, node, steps, span, draws)[list(cells)]
     rows = points.numel()
     many = {n: v.expand(1, rows, *v.shape[2:]) for n, v in state.items()}
@@ -50,7 +48,7 @@ def sweep(
     at = torch.tensor(cells, device=points.device)[column]
     moved[0, torch.arange(rows, device=points.device), at] = points.flatten().to(moved.dtype)
     changes = {node: moved.reshape(many[node].shape)}
-    known = {n: torch.ones(rows, dtype=torch.bool, device=points.device) for n in model.ORDER_Q}
+    known = {n: ask.certain_mask(model, n, many[n][0]) for n in model.ORDER_Q}
     found = ask.edit(model, many, known, changes, draws)
     return Swept(points, {n: v.reshape(*points.shape, *v.shape[1:]) for n, v in found.items()})
 
@@ -58,16 +56,14 @@ def sweep(
 def points_of(model: Queries, state: Mapping[str, Tensor], node: str, steps: int, span: float, draws: Draws) -> Tensor:
     """The values that each cell of a node takes, [cells, steps]."""
     info = model.NODES[node]
-    count, device = math.prod(info.event), state[node].device
+    count, device = state[node][0, 0].numel(), state[node].device
     if info.classes:
         return torch.arange(info.first, info.first + info.classes, device=device).expand(count, info.classes)
     places = torch.linspace(-span, span, steps, device=device)
     if info.support == "real":
-        parameters = model.parameters_p(node, state)
-        mean = mean_of(info.family_p, parameters).expand(1, 1, *info.event).reshape(count, 1)
-        deviation = variance_of(info.family_p, parameters).expand(1, 1, *info.event).reshape(count, 1).sqrt()
-        return mean + deviation * places
+        mean, variance = (m.reshape(count, 1) for m in model.moments_at(node, state))
+        return mean + variance.sqrt() * places
     others = {n: v for n, v in state.items() if n != node}
-    known = {n: torch.ones(1, dtype=torch.bool, device=device) for n in others}
+    known = {n: ask.certain_mask(model, n, v[0]) for n, v in others.items()}
     drawn = model.draw_p(others, known, draws, QUANTILES).values[node].reshape(QUANTILES, count)
     return drawn.quantile(torch.special.ndtr(places).to(drawn.dtype), dim=0).t()

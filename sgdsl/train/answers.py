@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sgdsl.train.copies import cells_of
 from sgdsl.train.dataset import Array
-from sgdsl.train.examine import cell_name
 from sgdsl.train.predict import Answer, Beliefs, Prediction
 
 
@@ -31,23 +30,19 @@ def write_csv(prediction: Prediction, path: Path) -> Path:
 
 def columns_of(name: str, answer: Answer) -> Iterator[tuple[str, list[Any]]]:
     """Heads and values of one node's columns."""
-    for cell in cells_of(answer.info.event):
-        head = cell_name(name, cell)
+    for head, cell in cells_of(name, answer.info.event, answer.loops):
         at: tuple[Any, ...] = (slice(None), *cell)
         if answer.label is not None and answer.known is not None:
             label = answer.label[at]
-            pairs = zip(label.tolist(), answer.known.tolist(), strict=True)
+            own: tuple[Any, ...] = (slice(None), *cell[: len(answer.loops)])
+            known = answer.known[own]
+            pairs = zip(label.tolist(), known.tolist(), strict=True)
             yield f"{head}.label", [_number(answer, value) if there else "" for value, there in pairs]
         for by, belief in (("q", answer.q), ("p", answer.p)):
             if belief is not None:
                 yield from _belief(f"{head}.{by}", answer, belief, cell)
     if answer.ess is not None:
         yield f"{name}.ess", _rounded(answer.ess)
-
-
-def cells_of(event: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """The indices of a node's cells; of a scalar one empty index."""
-    yield from itertools.product(*(range(size) for size in event))
 
 
 def _belief(head: str, answer: Answer, belief: Beliefs, cell: tuple[int, ...]) -> Iterator[tuple[str, list[Any]]]:

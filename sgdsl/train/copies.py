@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,23 @@ class Entries(Field):
 def copies_of(info: NodeInfo, ranges: Ranges) -> tuple[int, ...]:
     """The number of copies of each loop, from outside in."""
     return tuple(ranges[name].number for name in info.loops)
+
+
+def loops_of(info: NodeInfo, ranges: Ranges) -> tuple[Copies, ...]:
+    """The range of each loop, from outside in."""
+    return tuple(ranges[name] for name in info.loops)
+
+
+def cells_of(name: str, event: Sequence[int], loops: Sequence[Copies] = ()) -> list[tuple[str, tuple[int, ...]]]:
+    """The name of each cell of a node and its index in an array [copies, …, *event]: `y`, `y[0,2]`; in a loop `y[1]`,
+    `y[1][0,2]`, copies by their places."""
+    found = []
+    for copy in itertools.product(*(range(r.number) for r in loops)):
+        places = ",".join(str(r.first + i) for r, i in zip(loops, copy, strict=True))
+        owner = f"{name}[{places}]" if places else name
+        for cell in itertools.product(*map(range, event)):
+            found.append((f"{owner}[{','.join(map(str, cell))}]" if cell else owner, (*copy, *cell)))
+    return found
 
 
 def loop_words(name: str, found: Copies) -> str:

@@ -23,7 +23,7 @@ from sgdsl.train.calibration import measures_of
 from sgdsl.train.dataset import Array
 from sgdsl.train.disentangle import Code, measures
 from sgdsl.train.feed import read
-from sgdsl.train.measure import SEED, Held, hidden, portions
+from sgdsl.train.measure import SEED, Held, hidden, portions, seeded
 
 CORRECTED = 1000  # rows whose beliefs are corrected
 DRAWS = 8  # a row and value, for that
@@ -72,15 +72,15 @@ def beliefs(model: Queries, table: Table, held: Held) -> dict[str, dict[str, Any
 
 def _beliefs(model: Queries, table: Table, held: Held, name: str) -> dict[str, Any]:
     info, rows = model.NODES[name], held.rows[held.truth[name][held.rows]]
-    draws = Draws(torch.Generator(rows.device).manual_seed(SEED))
+    draws, ink = seeded(rows.device)
     truth = read(table.columns[name], rows, None).cpu().numpy()
     q = joined([
-        ask.posterior(model, hidden(model, table, index, None), {}, draws, held.samples)[name]
+        ask.posterior(model, hidden(model, table, index, ink), {}, draws, held.samples)[name]
         for index in portions(rows, held.samples)
     ])  # fmt: skip
     few = spread_rows(rows, CORRECTED)
     parts = [
-        corrected(model, hidden(model, table, index, None), {}, name, draws, DRAWS) for index in portions(few, DRAWS)
+        corrected(model, hidden(model, table, index, ink), {}, name, draws, DRAWS) for index in portions(few, DRAWS)
     ]
     p = measures_of(info, joined([part.belief for part in parts]), read(table.columns[name], few, None).cpu().numpy())
     size = torch.cat([effective_size(part.log_weights) for part in parts])

@@ -14,10 +14,10 @@ import torch
 from sgdsl.runtime.ask import Belief
 from sgdsl.runtime.corrected import effective_size
 from sgdsl.runtime.fill import fill
-from sgdsl.train.answers import cells_of
+from sgdsl.train.copies import cells_of, loops_of
 from sgdsl.train.dataset import Array
 from sgdsl.train.errors import run_error
-from sgdsl.train.examine import cell_name, joined
+from sgdsl.train.examine import joined
 from sgdsl.train.measure import portions
 from sgdsl.train.predict import places, rows_of
 from sgdsl.train.run import Run
@@ -27,7 +27,8 @@ from sgdsl.train.run import Run
 class Imputed:
     """By partial node: `values` [rows, *event], the data where they are there, else the mean, of a finite node the likeliest
     value; `missing` [rows, *event]; `sure` [rows, *event]: the standard deviation, 0 where it is there, of a finite node the
-    probability of the value. `ess` [rows]: how many of `draws` draws count. `places`: (part, row) of each row."""
+    probability of the value. `ess` [rows]: how many of `draws` draws count. `places`: (part, row) of each row. Nodes in
+    loops have dimensions of copies behind the rows. `cells`: the name and the index of each cell."""
 
     values: Mapping[str, Array]
     missing: Mapping[str, Array]
@@ -35,6 +36,7 @@ class Imputed:
     ess: Array
     draws: int
     places: Sequence[tuple[str, int]]
+    cells: Mapping[str, Sequence[tuple[str, tuple[int, ...]]]]
 
 
 @torch.no_grad()
@@ -61,13 +63,14 @@ def impute(run: Run, data: object = None, *, given: Sequence[str] = (), samples:
             seen[n].append(values[n][0])
             there[n].append(found.present[n])
     filled, missing, sure = {}, {}, {}
+    cells = {n: cells_of(n, nodes[n].event, loops_of(nodes[n], run.module.RANGES)) for n in partial}
     for n in partial:
         missing[n] = ~torch.cat(there[n]).cpu().numpy()
         best, spread = _best(joined(beliefs[n]), nodes[n].first)
         known_values = torch.cat(seen[n]).cpu().numpy()
         filled[n] = np.where(missing[n], best, known_values).astype(known_values.dtype)
         sure[n] = np.where(missing[n], spread, 1.0 if nodes[n].classes else 0.0)
-    return Imputed(filled, missing, sure, torch.cat(sizes).cpu().numpy(), samples, places(dataset, index))
+    return Imputed(filled, missing, sure, torch.cat(sizes).cpu().numpy(), samples, places(dataset, index), cells)
 
 
 def _best(belief: Any, first: int) -> tuple[Array, Array]:
@@ -87,8 +90,7 @@ def write_imputed(found: Imputed, path: Path) -> Path:
         return path
     columns: list[tuple[str, Any]] = [("row", [f"{part} {row}".strip() for part, row in found.places])]
     for n, values in found.values.items():
-        for cell in cells_of(values.shape[1:]):
-            head = cell_name(n, cell)
+        for head, cell in found.cells[n]:
             at: tuple[Any, ...] = (slice(None), *cell)
             columns.append((head, values[at].tolist()))
             columns.append((f"{head}.missing", found.missing[n][at].astype(int).tolist()))

@@ -20,7 +20,7 @@ from sgdsl.train.composition import Schedule
 from sgdsl.train.dataset import Index, Mask
 from sgdsl.train.diagnosis import Finding
 from sgdsl.train.feed import Feed, read
-from sgdsl.train.measure import CHUNK, SEED, Held, hidden
+from sgdsl.train.measure import CHUNK, SEED, Held, hidden, seeded
 from sgdsl.train.patterns import NONE, Patterns, pattern_rows
 
 GAIN = 0.05  # of the error of guessing that must be gone
@@ -85,8 +85,8 @@ def _skills(
     model: Queries, table: Table, node: str, rows: Tensor, samples: int, known: Mapping[str, Tensor]
 ) -> tuple[_Skill, _Skill]:
     """How good q is on rows that have the label, labels hidden; and how good the best constant is on the same rows."""
-    draws = Draws(torch.Generator(rows.device).manual_seed(SEED))
-    parts = [ask.posterior(model, hidden(model, table, i, None), {}, draws, samples)[node] for i in rows.split(CHUNK)]
+    draws, ink = seeded(rows.device)
+    parts = [ask.posterior(model, hidden(model, table, i, ink), {}, draws, samples)[node] for i in rows.split(CHUNK)]
     belief, truth = torch.cat([_mean(part) for part in parts]), read(table.columns[node], rows, None)
     info, mask = model.NODES[node], known[node].index_select(0, rows)
     belief, truth = belief[mask], truth[mask]  # of a node in loops the copies that have a label

@@ -14,6 +14,7 @@ from sgdsl.runtime.batch import NodeInfo, make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
 from sgdsl.train.bind import Table
+from sgdsl.train.copies import copies_of
 from sgdsl.train.feed import read
 
 CHUNK = 500  # rows at a time, at most
@@ -45,18 +46,24 @@ class Score:
 
 @torch.no_grad()
 def scores(model: Queries, table: Table, held: Held) -> dict[str, Score]:
-    """The score of each supervised node on rows of which the model sees no label; the module should be in eval mode."""
+    """The score of each supervised node on rows of which the model sees no label; the module should be in eval mode. Grey levels
+    that were drawn in training are drawn once, from a fixed seed."""
     names = [n for n in held.truth if n in table.columns]
     wrong, count = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0)
-    draws = Draws(torch.Generator(held.rows.device).manual_seed(SEED))
+    draws, ink = seeded(held.rows.device)
     for index in portions(held.rows, held.samples) if names and len(held.rows) else ():
-        beliefs = ask.posterior(model, hidden(model, table, index, None), {}, draws, held.samples)
+        beliefs = ask.posterior(model, hidden(model, table, index, ink), {}, draws, held.samples)
         for name in names:
             mask = held.truth[name].index_select(0, index)
             loss = _loss(beliefs[name], read(table.columns[name], index, None), model.NODES[name], mask.shape)
             wrong[name] += float(loss[mask].sum())
             count[name] += int(mask.sum())
     return {n: _score(model.NODES[n], wrong[n] / count[n], count[n]) for n in names if count[n]}
+
+
+def seeded(device: torch.device) -> tuple[Draws, torch.Generator]:
+    """What a measurement draws, and the noise that binarises grey levels as in training: the same at every call."""
+    return Draws(torch.Generator(device).manual_seed(SEED)), torch.Generator(device).manual_seed(SEED + 1)
 
 
 def portions(rows: Tensor, samples: int) -> tuple[Tensor, ...]:
@@ -78,7 +85,10 @@ def hidden(model: Queries, table: Table, index: Tensor, noise: torch.Generator |
     for name, info in model.NODES.items():
         if info.partial and name not in found:
             missing = -1 if info.integer else torch.nan
-            found[name] = torch.full((1, len(index), *info.event), missing, device=index.device, dtype=_dtype(info))
+            copies = copies_of(info, model.RANGES)
+            found[name] = torch.full(
+                (1, len(index), *copies, *info.event), missing, device=index.device, dtype=_dtype(info)
+            )
     return found
 
 

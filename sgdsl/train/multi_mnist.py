@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdsl.train.data import DIGITS, HELD_OUT
+from sgdsl.train.data import DIGITS, HELD_OUT, npz
 from sgdsl.train.dataset import Array, Dataset, held_out_share, make_dataset
+from sgdsl.train.errors import data_error
 from sgdsl.train.makers.canvases import Canvases, compose
 
 ROWS, SEED, SHARE = 10_000, 0, 5  # training canvases; there is a held-out one for every five
+FILE = "multi_mnist.npz"
+FIELDS = ("x", "k", "y", "at")
 COUNTED = {"y": "k", "at": "k"}
 TRAIN, TEST = 0, 1  # streams of the seed
 STEPS, CURVE = 200, 1e-9  # Newton's method for the counts by ink: the most steps, and what keeps the curvature above 0
 
 
-def multi_mnist() -> Dataset:
+def multi_mnist(root: str = "") -> Dataset:
     """x [rows, 1, 50, 50] bytes, k 1 … 3, y [rows, 3] and at [rows, 3, 3] as in Canvases: 10,000 to train on and 2,000 held
-    out."""
+    out; with `root`, those of the file multi_mnist.npz of a folder. Raises DataError: E0620, E0622."""
+    if root:
+        return _of_file(Path(root))
     train, test = canvases(ROWS, SEED)
     parts = [(fields(train), "multi_mnist: `{}`"), (fields(test), "multi_mnist, held out: `{}`")]
-    return make_dataset(f"multi-MNIST, synthetic, of MNIST, first 10,000; seed {SEED}", parts, counted=COUNTED)
+    return make_dataset(source_of(SEED), parts, counted=COUNTED)
+
+
+def source_of(seed: int) -> str:
+    """What reports call canvases made here."""
+    return f"multi-MNIST, synthetic, of MNIST, first 10,000; seed {seed}"
+
+
+def _of_file(folder: Path) -> Dataset:
+    path = folder / FILE
+    if not path.exists():
+        hint = f"sgdsl data make multi-mnist -o {folder}"
+        raise data_error("E0622", f"there is no `{FILE}` in `{folder}`", hint=hint)
+    found = npz(str(path))
+    lacking = [name for name in FIELDS if name not in found.fields]
+    if lacking or not len(found.test):
+        what = f"no `{lacking[0]}_train`" if lacking else "no held-out canvases"
+        hint = "it holds x, k, y and at of both parts: x_train, x_test, …"
+        raise data_error("E0622", f"`{path}` has {what}", hint=hint)
+    return replace(found, counted=COUNTED)
 
 
 def canvases(rows: int, seed: int) -> tuple[Canvases, Canvases]:
@@ -37,7 +64,7 @@ def canvases(rows: int, seed: int) -> tuple[Canvases, Canvases]:
 
 def fields(made: Canvases) -> dict[str, Array]:
     """What a data set has of them."""
-    return {"x": made.x, "k": made.k, "y": made.y, "at": made.at}
+    return {name: getattr(made, name) for name in FIELDS}
 
 
 # --- what ink alone tells -------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from sgdsl.train.feed import read
 from sgdsl.train.measure import SEED, hidden
 from sgdsl.train.prepare import Prepared
 from sgdsl.train.run import Run
-from sgdsl.train.sheets import Sheet, draw_sheet, is_map
+from sgdsl.train.sheets import Sheet, draw_sheet, is_map, side_by_side
 
 COLUMNS = 12
 MOST_CLASSES = 24
@@ -48,7 +48,7 @@ def picture(run: Run, path: Path, n: int = 16, given: dict[str, object] | None =
     shown = next((name for name, info in run.module.NODES.items() if info.role == "observed" and is_map(info)), None)
     if shown is None:
         raise run_error("E0666", f"`{run.name}` observes no picture", hint="write arrays instead: -o FILE.npz")
-    drawn = run.sample(n, given, mean=True)[shown]
+    drawn = side_by_side(run.module.NODES[shown], run.sample(n, given, mean=True)[shown])
     across = min(n, COLUMNS if n > PLAIN else n)
     lines = [list(drawn[i : i + across]) for i in range(0, n, across)]
     words = ", ".join(f"{name} = {value}" for name, value in (given or {}).items())
@@ -58,7 +58,11 @@ def picture(run: Run, path: Path, n: int = 16, given: dict[str, object] | None =
 def class_node(run: Run) -> str | None:
     """The node whose classes are shown: a supervised one if there is, else a latent one."""
     nodes = run.module.NODES
-    usable = [n for n, info in nodes.items() if 2 <= info.classes <= MOST_CLASSES and not info.event and info.family_p]
+    usable = [
+        n
+        for n, info in nodes.items()
+        if 2 <= info.classes <= MOST_CLASSES and not (info.event or info.loops) and info.family_p
+    ]
     return next((n for role in ("supervised", "latent") for n in usable if nodes[n].role == role), None)
 
 
@@ -68,13 +72,14 @@ def samples_sheet(run: Run, ready: Prepared, node: str) -> Sheet:
     title = f"{run.name}: samples" + (f" of each {label}" if label else "")
     draws = Draws(torch.Generator(run.device).manual_seed(SEED))
     if label is None:
-        images = _means(run, ready, PLAIN * PLAIN, {}, node, draws).reshape(PLAIN, PLAIN, *run.module.NODES[node].event)
+        images = _means(run, ready, PLAIN * PLAIN, {}, node, draws)
+        images = images.reshape(PLAIN, PLAIN, *images.shape[1:])
         return Sheet(title, caption(run), [list(line) for line in images])
     info = run.module.NODES[label]
     values = torch.arange(info.first, info.first + info.classes, device=run.device)
     held = {label: _as_stored(values.repeat_interleave(COLUMNS), info.integer)}
     images = _means(run, ready, info.classes * COLUMNS, held, node, draws)
-    lines = images.reshape(info.classes, COLUMNS, *run.module.NODES[node].event)
+    lines = images.reshape(info.classes, COLUMNS, *images.shape[1:])
     return Sheet(
         title, caption(run), [list(line) for line in lines], [str(v) for v in values.tolist()], lines_name=label
     )
@@ -91,7 +96,7 @@ def _means(run: Run, ready: Prepared, n: int, held: dict[str, Tensor], node: str
     }
     torch.manual_seed(SEED)
     given = {name: value.cpu().numpy() for name, value in {**conditions, **held}.items()}
-    return run.sample(n, given, mean=True)[node]
+    return side_by_side(run.module.NODES[node], run.sample(n, given, mean=True)[node])
 
 
 def analogies_sheet(run: Run, ready: Prepared, node: str, label: str) -> Sheet:
@@ -102,9 +107,10 @@ def analogies_sheet(run: Run, ready: Prepared, node: str, label: str) -> Sheet:
     with torch.no_grad():
         values = hidden(run.module, ready.table, index, None)
         draws = Draws(torch.Generator(run.device).manual_seed(SEED))
-        changed = ask.analogy(run.module, values, label, draws, node).cpu().numpy()
-    given = values[node][0].nan_to_num().cpu().numpy()
-    lines = [[first, *others] for first, others in zip(given, changed, strict=True)]
+        changed = ask.analogy(run.module, values, label, draws, node).transpose(0, 1).cpu().numpy()
+    seen = run.module.NODES[node]
+    columns = [side_by_side(seen, one) for one in (values[node][0].nan_to_num().cpu().numpy(), *changed)]
+    lines = [list(line) for line in zip(*columns, strict=True)]
     classes = [str(v) for v in range(info.first, info.first + info.classes)]
     return Sheet(
         f"{run.name}: each {label} in the style of a given row",

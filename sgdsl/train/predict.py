@@ -15,7 +15,9 @@ from sgdsl.runtime import ask
 from sgdsl.runtime.ask import Belief
 from sgdsl.runtime.batch import NodeInfo
 from sgdsl.runtime.corrected import corrected, effective_size
+from sgdsl.runtime.levels import Copies
 from sgdsl.train.bind import Table
+from sgdsl.train.copies import loops_of
 from sgdsl.train.dataset import Array, Dataset
 from sgdsl.train.errors import run_error
 from sgdsl.train.feed import read
@@ -30,7 +32,8 @@ Beliefs = Array | tuple[Array, Array]
 class Answer:
     """About one node. `q`, `p`: probabilities [rows, *event, values] of a finite node; (mean, standard deviation),
     [rows, *event] each, of another; `p` by importance weights, None where it was not asked for. `ess` [rows]: how many of
-    `draws` draws count there. `label` [rows, *event], `known` [rows]: what the data say, None where they have no such field."""
+    `draws` draws count there. `label` [rows, *event], `known` [rows]: what the data say, None where they have no such field.
+    Of a node in `loops` all but `ess` have dimensions of copies behind the rows."""
 
     info: NodeInfo
     q: Beliefs
@@ -39,9 +42,10 @@ class Answer:
     draws: int
     label: Array | None
     known: Array | None
+    loops: tuple[Copies, ...] = ()
 
     def likeliest(self, belief: Beliefs) -> Array:
-        """[rows, *event]: the value of the greatest probability, or the mean."""
+        """[rows, copies, …, *event]: the value of the greatest probability, or the mean."""
         return belief[0] if isinstance(belief, tuple) else np.asarray(belief.argmax(-1) + self.info.first)
 
     def score(self, belief: Beliefs) -> float | None:
@@ -93,7 +97,7 @@ def predict(
                 parts[name].append((beliefs[name], better.belief, size, count))
             else:
                 parts[name].append((beliefs[name], None, None, samples))
-    answers = {name: _answer(run.module.NODES[name], found, table, name, index) for name, found in parts.items()}
+    answers = {name: _answer(run, found, table, name, index) for name, found in parts.items()}
     return Prediction(dataset.source, tuple(given), answers, places(dataset, index))
 
 
@@ -114,11 +118,7 @@ def wanted_nodes(run: Run, given: Sequence[str], nodes: Sequence[str]) -> tuple[
             why = "was given" if name in given else f"is {infos[name].role}: q does not infer it"
             left = ", ".join(n for n in run.module.ORDER_Q if n not in given)
             raise run_error("E0665", f"`{name}` {why}", hint=f"nodes to ask about: {left}" if left else "")
-        if infos[name].loops:
-            raise run_error(
-                "E0665", f"`{name}` has copies: they are not written into a table", hint="run.posterior(…) gives them"
-            )
-    found = tuple(nodes) or tuple(n for n in supervised if n not in given and not infos[n].loops)
+    found = tuple(nodes) or tuple(n for n in supervised if n not in given)
     if not found:
         what = "every supervised node is given" if supervised else f"`{run.name}` has no supervised node"
         left = ", ".join(n for n in run.module.ORDER_Q if n not in given)
@@ -154,7 +154,7 @@ def places(dataset: Dataset, index: Tensor, numbers: Sequence[int] | None = None
     return list(zip(names, map(int, counted), strict=True))
 
 
-def _answer(info: NodeInfo, parts: list[Any], table: Table, name: str, index: Tensor) -> Answer:
+def _answer(run: Run, parts: list[Any], table: Table, name: str, index: Tensor) -> Answer:
     column = table.columns.get(name)
     label = known = None
     if column is not None:
@@ -162,7 +162,8 @@ def _answer(info: NodeInfo, parts: list[Any], table: Table, name: str, index: Te
     q, p, ess = (None if parts[0][i] is None else _joined([part[i] for part in parts]) for i in range(3))
     assert q is not None
     assert not isinstance(ess, tuple)
-    return Answer(info, q, p, ess, parts[0][3], label, known)
+    info = run.module.NODES[name]
+    return Answer(info, q, p, ess, parts[0][3], label, known, loops_of(info, run.module.RANGES))
 
 
 def _joined(parts: list[Any]) -> Beliefs:

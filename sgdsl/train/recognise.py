@@ -11,6 +11,7 @@ from sgdsl.train.formats.folder import holds_pictures
 from sgdsl.train.formats.svhn import FILES, FULL_NUMBERS
 from sgdsl.train.formats.yaleb import holds_faces
 from sgdsl.train.idx import holds_idx
+from sgdsl.train.multi_mnist import FILE
 
 ENDINGS = {".npz": "npz", ".npy": "npy", ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".mat": "svhn",
            ".parquet": "parquet"}  # fmt: skip
@@ -18,12 +19,14 @@ FOLDERS: tuple[tuple[str, Callable[[Path], bool]], ...] = (
     ("idx", holds_idx),
     ("svhn", lambda top: any((top / name).exists() for name in (*FILES.values(), *FULL_NUMBERS))),
     ("yaleb", holds_faces),
+    ("multi_mnist", lambda top: (top / FILE).exists()),
     ("npy", lambda top: any(top.glob("*.npy"))),
     ("parquet", holds_tables),
     ("images", holds_pictures),
 )
 KNOWN = (
-    "idx files, SVHN's .mat files, the tree CroppedYale, .npy or .parquet files, or a folder of pictures for each class"
+    "idx files, SVHN's .mat files, the tree CroppedYale, multi_mnist.npz, .npy or .parquet files, or a folder of pictures for "
+    "each class"
 )
 
 
@@ -40,6 +43,6 @@ def recognise(path: Path) -> tuple[str, dict[str, str]]:
             hint=f"a folder holds {KNOWN}",
             notes=[f"it holds {seen}"],
         )
-    name = ENDINGS.get(path.suffix.lower(), "npz")
-    where = {"npy": path, "svhn": path.parent}.get(name, path)
-    return name, {"root" if name in ("npy", "svhn", "parquet") else "file": str(where)}
+    name = "multi_mnist" if path.name == FILE else ENDINGS.get(path.suffix.lower(), "npz")
+    where = {"svhn": path.parent, "multi_mnist": path.parent}.get(name, path)
+    return name, {"root" if name in ("npy", "svhn", "multi_mnist", "parquet") else "file": str(where)}

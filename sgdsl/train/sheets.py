@@ -42,6 +42,14 @@ def is_map(info: NodeInfo) -> bool:
     return info.support in ("unit", "real", "binary") and len(event) in (2, 3) and min(event[-2:]) >= SMALLEST_SIDE
 
 
+def side_by_side(info: NodeInfo, images: Array) -> Array:
+    """Pictures of the copies of a node in one, from left to right: [n, copies, …, *event] → [n, *event] of a greater width."""
+    if not info.loops:
+        return images
+    flat = images.reshape(len(images), -1, *info.event)
+    return np.concatenate(list(np.moveaxis(flat, 1, 0)), -1)
+
+
 def draw_sheet(sheet: Sheet, path: Path) -> Path:
     """Writes a sheet of pictures."""
     rows, columns = len(sheet.images), max(len(line) for line in sheet.images)

@@ -10,21 +10,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sgdsl.runtime.ask import certain_mask
 from sgdsl.runtime.sweep import state_of, sweep
+from sgdsl.train.copies import cells_of, copies_of, loops_of
 from sgdsl.train.dataset import Array
 from sgdsl.train.errors import run_error
 from sgdsl.train.pictures import caption
 from sgdsl.train.predict import rows_of
 from sgdsl.train.run import Run
-from sgdsl.train.sheets import Sheet, draw_sheet, is_map
+from sgdsl.train.sheets import Sheet, draw_sheet, is_map, side_by_side
 
 MOST_CELLS = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Traversal:
-    """`cells`: flat indices of the node's cells that were moved; `points` [cells, steps]: their values; `values`: every node,
-    [cells, steps, *event] each."""
+    """`cells`: flat indices of the node's cells that were moved, in a loop of those of all copies; `points` [cells, steps]:
+    their values; `values`: every node, [cells, steps, *event] each."""
 
     node: str
     cells: tuple[int, ...]
@@ -58,7 +60,7 @@ def traverse(
         if data is not None:
             raise run_error("E0665", "data without a row: which one is to be traversed?", hint="row = 0")
         held = {n: v[None] for n, v in run.clamped(1, set or {}).items()}
-        known = {n: torch.ones(1, dtype=torch.bool, device=v.device) for n, v in held.items()}
+        known = {n: certain_mask(run.module, n, v[0]) for n, v in held.items()}
         state = state_of(run.module, held, known, draws, inferred=False)
     else:
         _, table, index = rows_of(run, data, ())
@@ -66,7 +68,7 @@ def traverse(
             raise run_error("E0665", f"there is no row {row}: rows go from 0 to {len(index) - 1}")
         values, known = run.batch(table, index[row : row + 1], ())
         held = {n: v[None] for n, v in run.values_of(1, set or {}).items()}
-        clamped = {n: torch.ones(1, dtype=torch.bool, device=run.device) for n in held}
+        clamped = {n: certain_mask(run.module, n, v[0]) for n, v in held.items()}
         state = state_of(run.module, {**values, **held}, {**known, **clamped}, draws, inferred=True)
     found = sweep(run.module, state, node, chosen, steps, span, draws)
     return Traversal(node, chosen, found.points.cpu().numpy(), {n: v.cpu().numpy() for n, v in found.values.items()})
@@ -78,7 +80,7 @@ def _cells(run: Run, node: str, cells: Sequence[int] | None) -> tuple[int, ...]:
     if node not in run.module.ORDER_P or info.role == "observed":
         usable = [n for n in run.module.ORDER_P if run.module.NODES[n].role != "observed"]
         raise run_error("E0665", f"`{node}` is {info.role}: it is not swept", hint=f"nodes: {', '.join(usable)}")
-    count = math.prod(info.event)
+    count = math.prod((*copies_of(info, run.module.RANGES), *info.event))
     chosen = tuple(range(min(count, MOST_CELLS))) if cells is None else tuple(cells)
     for cell in chosen:
         if not 0 <= cell < count:
@@ -96,10 +98,14 @@ def write_traversal(run: Run, found: Traversal, path: Path) -> list[Path]:
     written = []
     for node in maps:
         ending = f"-{node}" if len(maps) > 1 else ""
-        images = [list(line) for line in found.values[node]]
+        images = [list(side_by_side(run.module.NODES[node], line)) for line in found.values[node]]
         same = bool((found.points == found.points[0]).all())
         heads = [f"{value:.3g}" for value in found.points[0]] if same else ()
-        lines = [f"{found.node}[{cell}]" if run.module.NODES[found.node].event else found.node for cell in found.cells]
-        sheet = Sheet(f"{run.name}: {node} as {found.node} moves", caption(run), images, lines, heads)
+        moved = run.module.NODES[found.node]
+        names = [f"{found.node}[{cell}]" if moved.event else found.node for cell in found.cells]
+        if moved.loops:
+            every = cells_of(found.node, moved.event, loops_of(moved, run.module.RANGES))
+            names = [every[cell][0] for cell in found.cells]
+        sheet = Sheet(f"{run.name}: {node} as {found.node} moves", caption(run), images, names, heads)
         written.append(draw_sheet(sheet, path.with_name(f"{path.stem}{ending}.png")))
     return [*written, file]

@@ -116,6 +116,7 @@ CALLS = {
     "max": "max(z) + z", "last": "last(z) + z", "stack": "sum(stack(z, z), axis = 0)", "dot": "dot(z, z) + z",
     "concat": "concat(last(z), last(z), last(z))", "zeros": "zeros(3) + z",
     "crop": "sum(crop(stack(stack(z, z, z)), z, size = [2, 2])) * z",
+    "centre": "sum(centre(exp(stack(stack(z, z, z))))) * z",
     "paste": "sum(paste(stack(stack(z, z, z)), z, size = [5, 6])) * z",
     "reshape": "sum(reshape(concat(z, z), size = [2, 3])) * z",
 }  # fmt: skip

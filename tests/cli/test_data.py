@@ -112,3 +112,17 @@ def test_a_run_on_a_bound_table_goes_on_and_is_evaluated(folder: Path, capsys: p
     assert run(["run", "--resume", "r", "--set", "train.epochs=2", "-q"]) == 0
     assert run(["eval", "r", "--json"]) == 0
     assert "tree" in capsys.readouterr().out
+
+
+def test_made_data_are_written_once_and_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder is not written over without being told so; an option of another kind is a wrong use."""
+    assert run(["data", "make", "multi-mnist", "-o", "made", "--rows", "10", "--seed", "2"]) == 0
+    assert "synthetic" in capsys.readouterr().out
+    assert run(["data", "make", "multi-mnist", "-o", "made", "--rows", "10"]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert run(["data", "make", "multi-mnist", "-o", "made", "--rows", "20", "--force"]) == 0
+    assert run(["data", "show", "made", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert json.loads(out[out.index("{") :])["data"]["train"] == 20
+    assert run(["data", "make", "yale-like", "-o", "faces", "--rows", "3"]) == 2
+    assert run(["data", "make", "svhn-like", "-o", "a.csv"]) == 2

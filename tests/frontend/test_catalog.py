@@ -61,6 +61,7 @@ def test_broadcast_refuses_what_numpy_refuses(shapes: tuple[Shape, Shape]) -> No
         ("dot", ((2, 3), (3,)), None, lambda a, b: (a * b).sum(-1)),
         ("clamp", ((2, 3), (), (3,)), None, np.clip),
         ("exp", ((2, 3),), None, np.exp),
+        ("centre", ((2, 3, 4),), None, lambda a: np.zeros(2)),
     ],
 )
 def test_function_shapes_are_numpys(

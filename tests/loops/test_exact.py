@@ -238,6 +238,42 @@ def test_a_copy_that_does_not_exist_has_no_influence() -> None:
         assert torch.equal(one, other)
 
 
+BACKWARDS = """model backwards
+given n : count(1, 4)
+let b[5] = learned(3)
+for t in 1..n {
+    observed x[t] : real[2]
+    latent   z[t] : real[2]
+    let b[t] = gru(3)(x[t], b[t + 1])
+    p(z[t])        = Normal
+    p(x[t] | z[t]) = Normal(mlp(3, act = tanh))
+    q(z[t] | b[t]) = Normal(mlp(3, act = tanh))
+}
+"""
+
+
+def test_a_let_that_runs_backwards_starts_at_the_last_copy_of_a_row() -> None:
+    """Protects ragged sequences read from behind: whatever stands in the padding, bounds and gradients are the same to the bit;
+    and the bound of rows of n copies is that of a model with so many."""
+    torch.manual_seed(3)
+    module, n, x = built(BACKWARDS), torch.tensor([1, 2, 3, 4, 2]), torch.randn(5, 4, 2)
+    with torch.no_grad():
+        module.get_parameter(next(k for k, _ in module.named_parameters() if "b_5" in k or "b[5]" in k)).normal_()
+    there, found = (torch.arange(1, 5) <= n[:, None])[..., None], []
+    for padding in (0.0, 7.5):
+        bound = step(module, {"n": n, "x": torch.where(there, x, padding)}, {}, Keyed(0.2), 2).bound
+        slopes = torch.autograd.grad(bound.sum(), list(module.parameters()))
+        found.append([bound.detach(), *slopes])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+    for i, length in enumerate(n.tolist()):
+        text = BACKWARDS.replace("given n : count(1, 4)\n", "").replace("1..n", f"1..{length}")
+        alone = built(text.replace("b[5]", f"b[{length + 1}]"))
+        names = zip(alone.state_dict(), module.state_dict().values(), strict=True)
+        alone.load_state_dict(dict(names))
+        bound = step(alone, {"x": x[i : i + 1, :length]}, {}, Keyed(0.2), 2).bound
+        torch.testing.assert_close(bound[0], found[0][0][i], rtol=1e-12, atol=1e-12)
+
+
 # --- a plate --------------------------------------------------------------------------------------------------
 
 PLATE = """model plate

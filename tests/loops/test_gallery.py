@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import sgdsl
 from sgdsl import driver
 from sgdsl.backend.dot import dot
 from sgdsl.base.source import Source
@@ -39,6 +42,10 @@ def rows_of(model: Queries) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
             values[name] = value if info.integer else value.float()
         else:
             values[name] = torch.rand(size) if info.support == "unit" else torch.randn(size)
+            if info.support == "positive":
+                values[name] = values[name].exp()
+            if info.partial:
+                values[name][torch.rand(size) < 0.3] = torch.nan
         if info.role == "supervised":
             known[name] = torch.rand(size[: 1 + len(info.loops)]) < 0.5
     for name, info in model.NODES.items():
@@ -64,7 +71,8 @@ def test_a_step_and_its_queries(path: Path) -> None:
     log_q = torch.stack(list(model.log_q(drawn.values).values())).sum(0)
     assert drawn.log_r.shape == (SAMPLES, ROWS)
     torch.testing.assert_close(log_q, drawn.log_r, rtol=1e-5, atol=1e-4)
-    made = model.draw_p({}, {}, draws, SAMPLES, rows=ROWS)
+    given = {n: v[None] for n, v in values.items() if model.NODES[n].role == "given"}
+    made = model.draw_p(given, {}, draws, SAMPLES, rows=ROWS)
     assert all(bool(v.double().isfinite().all()) for v in made.values.values())
 
 
@@ -87,3 +95,26 @@ def test_each_loop_is_a_box_of_the_picture(path: Path) -> None:
 @pytest.mark.parametrize("path", [p for p in GALLERY if p.stem != "multi_mnist"], ids=lambda p: p.stem)
 def test_verify_agrees(path: Path) -> None:
     assert verify(driver.read(path)).right
+
+
+def test_lamps_learn_without_a_line_of_q(tmp_path: Path) -> None:
+    """The file has no q: what is made trains on rows with missing cells and missing labels, and then tells kinds."""
+    random = np.random.default_rng(0)
+    rows, kinds = 240, 6
+    kind = random.integers(0, kinds, rows)
+    reading = random.normal(size=(kinds, 5, 12))[kind] + 0.3 * random.normal(size=(rows, 5, 12))
+    reading[random.random(reading.shape) < 0.3] = np.nan
+    age = np.exp(0.3 * kind + 0.1 * random.normal(size=rows))
+    data = {
+        "reading": reading, "site": random.integers(0, 4, rows),
+        "kind": np.where(random.random(rows) < 0.5, kind, -1), "age": np.where(random.random(rows) < 0.5, age, np.nan),
+    }  # fmt: skip
+    path = next(p for p in GALLERY if p.stem == "lamps")
+    found = sgdsl.fit(sgdsl.compile(path), data, out=tmp_path / "run", quiet=True, epochs=20, batch=40, lr=3e-3, seed=0)
+    epochs = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert epochs[-1]["bound"]["unlabelled"] > epochs[0]["bound"]["unlabelled"] + 20
+    told = np.asarray(found.posterior(reading, site=data["site"])["kind"])
+    hidden = data["kind"] < 0
+    assert (
+        told.reshape(rows, kinds).argmax(1)[hidden] == kind[hidden]
+    ).mean() > 0.4  # of 6 kinds; 109 rows, so that chance is 0.17 ± 0.04

@@ -126,8 +126,9 @@ def test_each_copy_is_the_model_of_one_copy_with_its_own_weights(ranges: tuple[i
                 torch.autograd.grad((v.expand_as(weight) * weight).sum(), leaves, retain_graph=True, allow_unused=True)
                 for v in (value, expected)
             )
-            for a, b in zip(mine, theirs, strict=True):
-                torch.testing.assert_close(*(torch.zeros(()) if g is None else g for g in (a, b)), rtol=0, atol=1e-11)
+            for a, b, leaf in zip(mine, theirs, leaves, strict=True):
+                pair = (torch.zeros_like(leaf) if g is None else g for g in (a, b))
+                torch.testing.assert_close(*pair, rtol=0, atol=1e-11)
 
 
 def outputs(found: Any) -> list[Tensor]:

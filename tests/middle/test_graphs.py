@@ -73,3 +73,19 @@ def test_a_wrong_graph_has_one_diagnostic(old: str, new: str, code: str) -> None
     text = M2.format(lets="", parents="x, y")
     assert old in text
     assert codes(text.replace(old, new)) == [code]
+
+
+def test_a_given_node_that_only_ends_a_loop_is_read() -> None:
+    """Protects W0401 from crying wolf: n says how long each row is."""
+    text = """model ragged
+given n : count(1, 4)
+for t in 1..n {
+    observed x[t] : real[3]
+    latent   z[t] : real[2]
+    p(z[t])        = Normal
+    p(x[t] | z[t]) = Normal(mlp(8))
+    q(z[t] | x[t]) = Normal(mlp(8))
+}
+"""
+    assert compiled(text).notes == ()
+    assert [d.code for d in compiled(text.replace("1..n", "1..4")).notes] == ["W0401"]

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from sgdsl import driver
 from sgdsl.base.source import Source
-from sgdsl.middle.rewrites import Closed, LookUp, Split
+from sgdsl.middle.rewrites import Closed, Fused, LookUp, Once
 from sgdsl.oracle.program import Compiled, batch_of, build, example
 from sgdsl.oracle.verify import verify
 from sgdsl.runtime.draws import Draws
@@ -55,7 +55,7 @@ def outcome(compiled: Compiled, batch: Any) -> tuple[Tensor, list[Tensor]]:
 
 
 @pytest.mark.parametrize("path", GALLERY, ids=lambda p: p.stem)
-def test_splits_and_look_ups_change_nothing_but_the_rounding(path: Path) -> None:
+def test_fused_layers_and_look_ups_change_nothing_but_the_rounding(path: Path) -> None:
     """Protects every gallery model: objective and gradient without the optimiser and with it, all patterns of labels in one
     batch, to 1e-12 in float64 relative to the largest entry; names and shapes of the weights are the same."""
     plain, better = pair(driver.read(path))
@@ -66,6 +66,52 @@ def test_splits_and_look_ups_change_nothing_but_the_rounding(path: Path) -> None
     largest = max(float(s.abs().max()) for s in slopes)
     for one, other in zip(slopes, others, strict=True):
         assert float((one - other).abs().max()) <= 1e-12 * max(1.0, largest)
+
+
+SAME = """model same
+observed   x : real[3]
+supervised y : class(4)
+supervised c : class(3)
+latent     z : real[2]
+let h = mlp(5)(y, x)
+p(y) = Categorical
+p(c) = Categorical(learned)
+p(z | y) = Normal(mlp(4))
+p(x | y, z, c) = Normal(mlp(4, 3))
+q(y | x) = Categorical(mlp(4)) by {y}
+q(c | h) = Categorical(mlp(4)) by {c}
+q(z | x, y, c) = Normal(mlp(4, 3))
+"""
+
+
+@pytest.mark.parametrize(
+    ("y", "c", "expected"),
+    [
+        ("gumbel(0.5)", "enumerate", {"p z": ("y",), "q c": ("y",), "q z": ("y",)}),
+        ("enumerate", "straight_through", {"q z": ("c",)}),
+        ("enumerate", "sum_and_sample", {"q z": ("c",)}),
+        ("gumbel(0.5)", "sum_and_sample", {"p z": ("y",), "q c": ("y",)}),
+        ("score", "gumbel(1.0)", {"p z": ("y",), "q c": ("y",), "q z": ("y", "c")}),
+    ],
+)
+def test_what_is_the_same_for_all_samples_is_computed_once(
+    y: str, c: str, expected: dict[str, tuple[str, ...]]
+) -> None:
+    """Protects which factors these are, on what they hang, and their numbers: all patterns of labels in one batch, none and all
+    known too, to 1e-12."""
+    source = Source("same.sgm", SAME.format(y=y, c=c))
+    levels = (*PLAIN, "objective.samples=2"), ("objective.samples=2",)
+    found = driver.check(source, levels[1]).plan.rewrites
+    assert {f"{r.side} {r.node}": r.nodes for r in found if isinstance(r, Once)} == expected
+    plain, better = (build(driver.compile_source(source, level), "snis") for level in levels)
+    better.module.load_state_dict(plain.module.state_dict())
+    rows = every_pattern(plain, (1,))
+    for some in (rows, [r for r in rows if not r[1]], [r for r in rows if len(r[1]) == 2]):
+        wanted, slopes = outcome(plain, batch_of(plain, some))
+        values, others = outcome(better, batch_of(better, some))
+        torch.testing.assert_close(values, wanted, rtol=1e-12, atol=1e-12)
+        for one, other in zip(slopes, others, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
 
 
 LINEAR = """model linear
@@ -205,7 +251,7 @@ q(y | x)   = Categorical(linear) by enumerate
 
 
 def test_the_plan_names_its_rewrites() -> None:
-    """Protects `show --stage plan`: M2 splits two first layers, looks one class up and closes one KL."""
+    """Protects `show --stage plan`: M2 fuses the layers of three factors, looks one class up and closes one KL."""
     source = driver.read(next(p for p in GALLERY if p.stem == "mnist"))
     found = driver.check(source, ("objective.optimise=2",)).plan.rewrites
-    assert set(found) == {Split("p", "x"), Split("q", "z"), LookUp("q", "y", (), ("y",)), Closed("z")}
+    assert set(found) == {Fused("p", "x"), Fused("q", "y"), Fused("q", "z"), LookUp("q", "y", (), ("y",)), Closed("z")}

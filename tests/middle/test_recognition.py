@@ -12,7 +12,8 @@ import pytest
 from sgdsl.middle import ir, separation
 from sgdsl.middle.digraph import Digraph
 from sgdsl.middle.digraph import digraph as make_digraph
-from sgdsl.middle.ordering import _Moral, constraints, sampling_order
+from sgdsl.middle.moral import Moral
+from sgdsl.middle.ordering import constraints, sampling_order
 from sgdsl.middle.recognition import propose
 from sgdsl.middle.separation import add_ancestors, blanket
 
@@ -266,7 +267,7 @@ def test_inverting_300_nodes_is_one_short_search_each(
 def test_fill_counts_stay_right_under_elimination(seed: int) -> None:
     """Min-fill keeps its counts up to date edge by edge; they equal a fresh count of the pairs that would be joined."""
     roles, p = random_p(seed)
-    moral, graph = _Moral(ours(digraph(roles, p)), roles), nx.moral_graph(digraph(roles, p))
+    moral, graph = Moral(ours(digraph(roles, p)), roles), nx.moral_graph(digraph(roles, p))
     for node in random.Random(seed).sample(sorted(moral.unknown), len(moral.unknown)):
         for v in moral.unknown:
             pairs = combinations(graph[v], 2)

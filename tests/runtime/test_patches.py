@@ -1,4 +1,4 @@
-"""crop and paste: the geometry that docs/language.md gives, one undoing the other, gradients through the place."""
+"""crop, paste and centre: the geometry that docs/language.md gives, one undoing the other, gradients through the place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sgdsl.runtime.patches import crop, paste
+from sgdsl.runtime.patches import centre, crop, paste
 
 IDENTITY = torch.zeros(1, 1, 3, dtype=torch.float64)
 
@@ -117,6 +117,18 @@ def test_many_entries_are_each_on_its_own() -> None:
             alone = crop(x[:, e : e + 1], at[s : s + 1, e : e + 1], 3, 5)
             assert torch.allclose(found[s : s + 1, e : e + 1], alone, atol=1e-14)
     assert paste(found, at[:1, :1], 8, 8).shape == (4, 3, 2, 8, 8)
+
+
+def test_the_centre_is_where_it_was_pasted() -> None:
+    """Of a symmetric patch that lies inside, whatever the sides of the canvas; all channels together; the gradient too."""
+    patch = torch.ones(1, 1, 2, 3, 4, dtype=torch.float64)
+    for u, v in ((0.0, 0.0), (0.5, -0.3), (-0.7, 0.4)):
+        found = centre(paste(patch, place(0, u, v), 30, 22))
+        assert torch.allclose(found, place(0, u, v)[..., 1:], atol=1e-12)
+    corner = torch.zeros(1, 1, 1, 5, 4, dtype=torch.float64)
+    corner[..., 0, 3] = 7
+    assert torch.allclose((centre(corner) / 2).tanh(), torch.tensor([0.75, -0.8], dtype=torch.float64), atol=1e-12)
+    assert torch.autograd.gradcheck(centre, image(2, 3, 2, 4, 5).requires_grad_())
 
 
 def test_the_conventions_are_those_of_grid_sample() -> None:

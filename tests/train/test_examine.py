@@ -5,17 +5,21 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from sgdsl.runtime import ask
+from sgdsl.runtime.queries import Queries
 from sgdsl.train.evaluate import finite, rows_tensor, supervised
 from sgdsl.train.examine import beliefs, disentanglement, likelihoods
 from sgdsl.train.fit import fit
-from sgdsl.train.measure import Held
+from sgdsl.train.measure import Held, scores
 from sgdsl.train.run import Run
-from tests.train.small import TINY, Fit, clusters, program
+from tests.train.small import AFTER, TINY, Fit, clusters, images, program
 
 LONGER = ("train.epochs=40",)
 
@@ -83,3 +87,26 @@ def test_what_cannot_be_measured_is_left_out(fitted: Fit) -> None:
     assert found["likelihood"]["pareto_k"] is None
     assert found["generation"] == {}
     assert finite({"a": [float("nan"), 1.0]}) == {"a": [None, 1.0]}
+
+
+def test_errors_are_measured_on_what_training_binarises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects the printed error from a shift between training and measuring: grey levels that training draws as 0 and 1 reach q
+    as 0 and 1, the same ones at every call."""
+    settings = ("train.epochs=1",)
+    run = fit(program(AFTER, *settings), images(60), test=images(30, seed=1), out=tmp_path / "run", quiet=True)
+    dataset, table = run.rows()
+    assert table.columns["x"].ink == "dynamic"
+    held = Held(rows_tensor(dataset.test, run.device), supervised(run.module, table))
+    seen: list[torch.Tensor] = []
+    asked = ask.posterior
+
+    def spied(model: Queries, values: dict[str, torch.Tensor], *others: Any) -> Any:
+        seen.append(values["x"])
+        return asked(model, values, *others)
+
+    monkeypatch.setattr(ask, "posterior", spied)
+    first, again = (scores(run.module, table, held) for _ in range(2))
+    assert first == again
+    beliefs(run.module, table, held)
+    assert all(set(x.unique().tolist()) == {0.0, 1.0} for x in seen)
+    assert torch.equal(seen[0], seen[1])

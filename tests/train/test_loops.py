@@ -12,6 +12,7 @@ from sgdsl.runtime import ask
 from sgdsl.runtime.draws import Draws
 from sgdsl.train.bind import Rules, Table, bind
 from sgdsl.train.data import arrays
+from sgdsl.train.dry_run import dry_run
 from sgdsl.train.errors import DataError
 from sgdsl.train.fit import fit
 from sgdsl.train.labels import Wish, split
@@ -231,3 +232,26 @@ def test_a_sequence_with_labels_at_some_steps_resumes_to_the_bit(fitted: Fit) ->
     assert belief["s"].shape == (4, 5, 2)
     assert belief["z"][0].shape == (4, 5, 2)
     assert np.isfinite(belief["z"][0]).all()
+
+
+def test_memory_is_predicted_with_weights_a_copy() -> None:
+    """Protects `--dry-run` of weights a copy, in two loops and beside an enumerated node: no size in a step may depend on values
+    that are only pretended."""
+    text = PLATE.replace("p(x[i] | y[i], w) = Normal(mlp(16))", "p(x[i] | y[i], w) = Normal(mlp(16)[i])")
+    nested = """    for j in 1..2 {
+        observed v[i, j] : real
+        p(v[i, j] | y[i], w) = Normal(mlp(4)[i, j])
+    }
+}
+q(w"""
+    text = text.replace("}\nq(w", nested)
+    random = np.random.default_rng(0)
+    data = {
+        "x": random.normal(size=(40, 4, 6)),
+        "v": random.normal(size=(40, 4, 2)),
+        "y": random.integers(-1, 3, (40, 4)),
+    }
+    assert "[i, j])" in text
+    found = dry_run(program(text), data, data)
+    assert found.memory.activations > 0
+    assert found.memory.evaluation > 0

@@ -236,7 +236,8 @@ def test_partial_nodes_of_another_model(tmp_path: Path) -> None:
 
 
 CANVAS = """model canvas
-use digit = "digit.sgm"
+use digit  = "digit.sgm" (weights = "runs/digit", frozen)
+use reader = "digit.sgm"
 observed   x : unit[1, 6, 6]
 supervised y : class(3)
 latent     z : real
@@ -246,15 +247,17 @@ p(z)         = digit.p(z)
 p(at)        = Normal
 let shown    = paste(digit.mean(x | y = y, z = z), at, size = [6, 6])
 p(x | shown) = Bernoulli(probs = clamp(0.02 + 0.96 * shown, 0, 1))
-q(at | x)    = Normal(mlp(6))
+let about    = centre(exp(3 * x))
+q(at | about) = Normal(mlp(6))
 let seen     = crop(x, at, size = [4, 4])
-q(y | seen)  = digit.q(y | x = seen)
-q(z | seen, y) = digit.q(z | x = seen, y = y)
+q(y | seen)  = reader.q(y | x = seen)
+q(z | seen, y) = reader.q(z | x = seen, y = y)
 """
 
 
 def test_a_digit_on_a_canvas(tmp_path: Path) -> None:
-    """Cropped and pasted by the oracle as matrix products, the model read from its typed tree: exact values agree."""
+    """Cropped and pasted by the oracle as matrix products, the model read from its typed tree: exact values agree, and gradients
+    of what is not frozen."""
     digit = DIGIT.replace("unit[16]", "unit[1, 4, 4]").replace("real[2]", "real")
     write(tmp_path, digit=digit, canvas=CANVAS)
     report = verify(driver.read(tmp_path / "canvas.sgm"))

@@ -36,6 +36,7 @@ def check(draft: Draft, sink: Sink) -> ir.Model:
         draft.source,
         draft.axes,
         uses=tuple(draft.uses.values()),
+        made=draft.lines,
     )
 
 
@@ -52,6 +53,6 @@ def _factors(context: Context) -> list[ir.Factor]:
 def _named(refused: Refused, written: syntax.Factor, context: Context) -> Refused:
     """A mistake that shows in a made factor says in which, since its place is another line."""
     found = refused.diagnostic
-    if found is None or written.side == "p" or written.node.text not in context.draft.made:
+    if found is None or written.side == "p" or written.text not in context.draft.made:
         return refused
     return Refused(replace(found, notes=(*found.notes, f"in the made factor {written.text}")))

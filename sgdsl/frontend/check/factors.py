@@ -29,7 +29,7 @@ def factor(written: syntax.Factor, context: Context) -> ir.Factor:
         written.head,
         tuple(g.span for g in written.given),
         written.text,
-        context.draft.made.get(written.node.text) if written.side == "q" else None,
+        context.draft.made.get(written.text) if written.side == "q" else None,
         tuple(_place(i, context) for i in written.node.index),
         written.piece,
         used=used,

@@ -33,17 +33,38 @@ def network(
 ) -> ir.Network:
     """The network applied to inputs; `head`: the shape of the parameter whose head follows, None for a value; `copies`:
     as in ir.Network.
-    Raises Refused: E0301, E0306, E0307, E0309, E0316."""
+    Raises Refused: E0301, E0306, E0307, E0309, E0316, E0429."""
     if not inputs:
         raise refusal("E0306", "the network reads the factor's parents, and there are none", span, "reads nothing",
                       hint="write `learned` for free parameters, or add a parent behind the bar")  # fmt: skip
     if head is not None and len(parts) > 0 and _bare(parts[-1]) and not (len(parts) > 1 and _is_deconv(parts[-2])):
         parts = parts[:-1]
+    if copies:
+        _check_copies(parts, span)
     flow = _inputs(parts, inputs, context, span)
     resolved, flow = _run(parts, flow, context, head)
     if head is not None and not (parts and _is_deconv(parts[-1])) and flow.flat * math.prod(head) > MOST_WEIGHTS:
         raise _too_many(span, flow.flat * math.prod(head))
     return ir.Network(resolved, inputs, flow.shape, span, copies)
+
+
+def _check_copies(parts: tuple[ir.Part, ...], span: Span) -> None:
+    """E0429: only the layers of `linear` and `mlp` have weights for each copy."""
+    for part in parts:
+        if isinstance(part, ir.NetUse):
+            raise refusal("E0429", f"all uses of the net `{part.net}` share its weights: it has none for each copy", span,
+                          "a net in it", hint="write its layers out, or give the index to what follows it alone")  # fmt: skip
+        where, hint = (
+            part.span,
+            "read the index instead, `q(… | …, i)`; or let `h[i]` be this, and `mlp(64)[i]` read `h[i]`",
+        )
+        if part.kind not in ("linear", "mlp"):
+            raise refusal(
+                "E0429", f"`{part.kind}` has no weights for each copy", where, "shared by all copies", hint=hint
+            )
+        if ("norm", "batch") in part.options:
+            raise refusal("E0429", "`norm = batch` has no weights for each copy", where, "shared by all copies",
+                          hint="write `norm = layer`, or none")  # fmt: skip
 
 
 def _bare(part: ir.Part) -> bool:

@@ -118,10 +118,6 @@ def _numbered(
     found: list[syntax.Statement], ranges: Mapping[str, ir.Range], taken: set[str]
 ) -> Iterator[syntax.Statement]:
     """The statements, each factor with its piece."""
-    pieces = with_pieces((s for s in found if isinstance(s, syntax.Factor)), taken)
+    pieces = iter(with_pieces([s for s in found if isinstance(s, syntax.Factor)], taken))
     for statement in found:
-        yield (
-            replace(statement, piece=pieces[statement.head.start])
-            if isinstance(statement, syntax.Factor)
-            else statement
-        )
+        yield replace(statement, piece=next(pieces)) if isinstance(statement, syntax.Factor) else statement

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sgdsl.base.diagnostics import Label
@@ -124,16 +125,10 @@ def _factor_place(factor: syntax.Factor, item: syntax.Expr, at: Place, own: ir.R
     return result
 
 
-def with_pieces(factors: Iterable[syntax.Factor], taken: set[str]) -> dict[int, str]:
-    """The piece of each factor by its place in the text: "" where it is of all copies, else its place in words."""
-    groups: dict[tuple[str, str], list[syntax.Factor]] = {}
-    for factor in factors:
-        groups.setdefault((factor.side, factor.node.text), []).append(factor)
-    return {
-        factor.head.start: _piece(factor.node, taken) if len(group) > 1 and factor.node.index else ""
-        for group in groups.values()
-        for factor in group
-    }
+def with_pieces(factors: Sequence[syntax.Factor], taken: set[str]) -> list[str]:
+    """The piece of each factor: "" where it is of all copies, else its place in words."""
+    number = Counter((f.side, f.node.text) for f in factors)
+    return [_piece(f.node, taken) if number[f.side, f.node.text] > 1 and f.node.index else "" for f in factors]
 
 
 def _piece(node: syntax.Name, taken: set[str]) -> str:

@@ -73,6 +73,12 @@ class Resolver:
         if name.index:
             return self._without(name)
         loop = next((f for f in loops if f.index == name.text), None)
+        if loop is None and name.text not in self.declared and name.text in {a.name for a in self.axes.axes}:
+            each = f"`let e[{name.text}] = …`"
+            hint = f"name it in the loop, {each}, and take `e[*]` together" if stars else "write it in the loop"
+            raise refusal(
+                "E0420", f"outside of its loop there is no index `{name.text}`", name.span, "no index here", hint=hint
+            )
         return self.made.place(self.axes.ranges[loop.number], name.span) if loop else name
 
     def parent(self, name: syntax.Name, loops: Loops) -> syntax.Name:

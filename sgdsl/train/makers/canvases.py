@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgdsl.train.dataset import Array, Index
+from sgdsl.train.makers.stream import Stream, stream_of
 
 SIDE = 50  # of a canvas
 DIGIT = 28  # side of a source digit
@@ -32,27 +33,11 @@ class Canvases:
     source: Index
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """Numbers from the raw stream of PCG64, the same on every machine and version of NumPy."""
-
-    bits: np.random.PCG64
-
-    def uniform(self, count: int) -> NDArray[np.float64]:
-        """[count], from 0 up to but not 1."""
-        found: NDArray[np.float64] = (self.bits.random_raw(count) >> np.uint64(11)) * np.float64(2.0**-53)
-        return found
-
-    def whole(self, below: Index) -> Index:
-        """A whole number from 0 to below − 1 for each entry."""
-        return (self.uniform(len(below)) * below).astype(np.int64)
-
-
 def compose(images: Array, labels: Array, pool: Index, n: int, seed: int, stream: int) -> Canvases:
     """`n` canvases of the digits images[pool], bytes [·, 28, 28]. As many canvases of each count as of any other, to within
     one; each digit's class is drawn evenly, then one of its images, its size and its place. Whole numbers throughout: the same
     bytes everywhere."""
-    random = Stream(np.random.PCG64(np.random.SeedSequence((seed, stream))))
+    random = stream_of(seed, stream)
     k = (np.arange(n) % MOST + 1)[np.argsort(random.bits.random_raw(n), kind="stable")]
     classes = [pool[labels[pool] == c] for c in range(10)]
     x = np.zeros((n, SIDE, SIDE), np.uint8)

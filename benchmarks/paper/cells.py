@@ -1,0 +1,130 @@
+"""What is measured: an experiment's name and seeds come in; its cells, and what is kept of them, go out."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import counts
+
+MODELS = Path(__file__).parents[2] / "models"
+RATES = (0.02, 0.1, 0.3, 0.6, 0.9)
+RATE = "rate "  # of a method's name: the model with another supervision rate
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """`labels`: what is known, as settings of `data`; `methods` at each of them; `swept`: labels at which the supervision rate is
+    swept; `settings`: of the model; `drawn`: grey levels are drawn when the model is judged, as they are in training."""
+
+    name: str
+    model: str
+    labels: Mapping[str, tuple[str, ...]]
+    methods: tuple[str, ...]
+    nodes: tuple[str, ...]
+    swept: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    drawn: bool = False
+
+    @property
+    def path(self) -> Path:
+        return MODELS / f"{self.model}.sgm"
+
+
+def _rows(*counts: int) -> dict[str, tuple[str, ...]]:
+    return {f"{n:,}": (f"data.labels={n}",) for n in counts}
+
+
+PIXELS = ("model", "labels only", "SVM", "1-NN")
+COUNTING = tuple(f"{name}={value}" for name, value in counts.SETTINGS.items())
+EXPERIMENTS = {
+    e.name: e
+    for e in (
+        Experiment("mnist", "mnist", _rows(100, 600, 1000, 3000), PIXELS, ("y",), ("100", "1,000")),
+        Experiment("svhn", "svhn", _rows(1000, 3000), PIXELS, ("y",)),
+        Experiment(
+            "faces", "faces",
+            {"6 a person": ("data.labels_per_class=6",), "all": ("data.labels_per_class=auto",)},
+            PIXELS, ("who", "light"),
+        ),
+        Experiment(
+            "counts", "loops/multi_mnist", {f"{r} %": (f"data.labels={r / 100}",) for r in (10, 50, 100)},
+            ("model", "labels only", "ink"), ("k",), settings=COUNTING, drawn=True,
+        ),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number of a table, at one seed of the labels. `source`: the data, as reports name them; `budget`: seconds of CPU time
+    for training; `model`: of the model's text and settings, a hash. Two cells that are equal need not be measured twice."""
+
+    experiment: str
+    labels: str
+    seed: int
+    method: str
+    source: str
+    budget: float
+    model: str = ""
+
+    @property
+    def trained(self) -> bool:
+        return self.method.startswith(("model", "labels only", RATE))
+
+    @property
+    def folder(self) -> str:
+        """Of its run."""
+        words = (self.experiment, self.labels, str(self.seed), self.method)
+        return "-".join(w.replace(",", "").replace(" ", "_").replace("%", "pc") for w in words)
+
+
+def cells(experiment: Experiment, seeds: int, source: str, budget: float) -> Iterator[Cell]:
+    """A seed after another, so that a run that is cut short has whole tables; the cheap ones come first."""
+    for seed in range(seeds):
+        for method in reversed(experiment.methods):
+            for labels in experiment.labels:
+                yield _cell(experiment, labels, seed, method, source, budget)
+        for rate in RATES:
+            for labels in experiment.swept:
+                yield _cell(experiment, labels, seed, f"{RATE}{rate}", source, budget)
+
+
+def _cell(experiment: Experiment, labels: str, seed: int, method: str, source: str, budget: float) -> Cell:
+    text = experiment.path.read_text() + " ".join(experiment.settings)
+    cell = Cell(experiment.name, labels, seed, method, source, budget, f"{zlib.crc32(text.encode()):08x}")
+    return cell if cell.trained else Cell(experiment.name, labels, seed, method, source, 0.0)
+
+
+@dataclass(slots=True)
+class Kept:
+    """A file of finished cells: it is written anew after each."""
+
+    path: Path
+    machine: dict[str, Any]
+    found: dict[Cell, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path, machine: dict[str, Any] | None = None) -> Kept:
+        """`machine`: where cells will be measured; else where they were."""
+        whole = json.loads(path.read_text()) if path.exists() else {"machine": {}, "cells": []}
+        found = {Cell(**row["cell"]): row["found"] for row in whole["cells"]}
+        return cls(path, whole["machine"] if machine is None else machine, found)
+
+    def keep(self, cell: Cell, found: dict[str, Any]) -> None:
+        """Replaces what another budget or other data gave for the same number."""
+
+        def place(c: Cell) -> tuple[object, ...]:
+            return c.experiment, c.labels, c.seed, c.method
+
+        self.found = {c: f for c, f in self.found.items() if place(c) != place(cell)} | {cell: found}
+        rows = [{"cell": asdict(c), "found": f} for c, f in sorted(self.found.items(), key=lambda x: str(place(x[0])))]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        whole = json.dumps({"machine": self.machine, "cells": rows}, indent=1, ensure_ascii=False) + "\n"
+        beside = self.path.with_suffix(".part")
+        beside.write_text(whole)
+        beside.replace(self.path)
