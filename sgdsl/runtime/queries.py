@@ -56,7 +56,6 @@ DENSITIES: Mapping[str, Callable[..., Tensor]] = {
     "zero_inflated_negative_binomial": zero_inflated_negative_binomial_log_prob,
 }
 
-
 FLAT = Batch({}, {}, {}, 0, torch.float32)  # of a model without loops
 
 
@@ -73,7 +72,6 @@ class Queries(nn.Module):
     OVERS: ClassVar[Mapping[str, Over]] = {}
     READINGS: ClassVar[Mapping[str, Reading]] = {}
     VARYING: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
-
     PIECES: ClassVar[Mapping[str, Mapping[str, Mapping[str, str]]]] = {}
     CARRIED: ClassVar[Mapping[str, tuple[Carried, ...]]] = {}
 
