@@ -205,7 +205,7 @@ def within_copies(factors: Iterable[ir.Factor], model: ir.Model, lets: Lets) -> 
     same = _same_copies(factors, model)
     part = {v: i for i, found in enumerate(every.components()) for v in found}
     kept = (e for e in every.edges if same.has_edge(*e) or part.get(e[0], -1) != part.get(e[1], -2))
-    return digraph(every, (e for e in kept if e[0] != e[1]))
+    return digraph(every, kept)
 
 
 def carried(model: ir.Model, lets: Lets, side: ir.Side) -> tuple[frozenset[str], ...]:
