@@ -77,6 +77,14 @@ def _nodes(graphs: Graphs, side: ir.Side, members: frozenset[str]) -> list[str]:
     return [n for n in graphs.order(side) if n in members]
 
 
+def _weights(step: Step, node: ir.Node, text: str) -> str:
+    """What networks read of a node's value: of a relaxed class its one-hot."""
+    kind = node.type
+    if not (relaxed(step.plan, node.name) and kind.one_hot):
+        return text
+    return f"one_hot({text}, {kind.values}{f', {kind.first}' if kind.first else ''})"
+
+
 @dataclass(slots=True)
 class _Turns(Loop):
     """A sequence that is drawn by `draw(piece, place, parameters)`."""
@@ -84,6 +92,10 @@ class _Turns(Loop):
     def copies(self, name: str) -> str:
         """The variable of a node's copies by place."""
         return self._kept(self.step.named.values[name])
+
+    def _argument(self, name: str) -> str:
+        value, text = self.step.model.valued(name), Loop._argument(self, name)
+        return _weights(self.step, value, text) if name in self.members and isinstance(value, ir.Node) else text
 
     def _draw(self, factor: ir.Factor, node: ir.Node) -> list[str]:
         step, method, scopes = self.step, self.step.methods[self.side, factor.id], self.step.plan.scopes
@@ -141,9 +153,7 @@ class _Lookup(Step):
             return target
         self.found.add(name)
         node = self.model.node(name)
-        value, kind = f'v["{name}"]', node.type
-        if relaxed(self.plan, name) and kind.one_hot:
-            value = f"one_hot({value}, {kind.values}{f', {kind.first}' if kind.first else ''})"
+        value, kind = _weights(self, node, f'v["{name}"]'), node.type
         if kind.partial:
             target, value = (
                 f"{target}, {self.named.derived['present', name]}",

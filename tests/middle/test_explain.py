@@ -126,7 +126,6 @@ def test_latex_is_read_by_a_renderer(path: Path) -> None:
         ("lamps", "q(z | site, reading, age, kind) = Normal(mlp(256, 256))"),
         ("made", "q(skill[c, t] | later[c, t], gift[c], skill[c, t - 1]) = Normal(mlp(16))"),
         ("multi_mnist", "i=1..k: one pass of the 3 copies serves every k"),
-        ("multi_mnist", "w[i]_s = q(y[i] | seen[i])"),
         ("plate", "Π_{i=1..3} Σ_{y[i]} q(y[i] | x[i], c) q(v[i] | y[i], x[i])"),
         ("own_level", "k is a level of its own, 1..3, with the 3 copies at each value: p(z[i] | k) reads k"),
     ],
