@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 from sgdsl.backend.calls import parameter_names
@@ -37,7 +36,7 @@ def emit_lookup(
         out.raw("rows = batch.rows", 8)
     out.raw("match node:", 8)
     for factor in model.p if side == "p" else model.q:
-        fresh = replace(named, locals=deepcopy(named.locals))
+        fresh = replace(named, locals=named.locals.inner())
         out.raw(f'case "{factor.id}":', 12)
         method = methods[side, factor.id]
         if not method.name:
@@ -62,7 +61,7 @@ def _emit_turns(step: _Lookup, graphs: Graphs, side: ir.Side) -> None:
     out.raw("match first:", 8)
     for members, nodes in sets:
         out.raw(f'case "{nodes[0]}":', 12)
-        named = replace(step.named, locals=deepcopy(step.named.locals))
+        named = replace(step.named, locals=step.named.locals.inner())
         again = _Lookup(model, step.plan, named, step.methods, out, carried=step.carried, sequence=run_copies)
         loop = _Turns(again, members, side)
         loop.prepare()

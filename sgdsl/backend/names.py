@@ -41,14 +41,23 @@ class Names:
     """Hands out identifiers; the same wish twice gets a second name."""
 
     taken: set[str] = field(default_factory=set)
+    above: Names | None = None
 
     def new(self, wish: str) -> str:
         """The wish itself, or with underscores behind it while it is taken or no legal name."""
         name = wish
-        while name in self.taken or keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name):
+        while self.holds(name) or keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name):
             name += "_"
         self.taken.add(name)
         return name
+
+    def holds(self, name: str) -> bool:
+        """Whether a name is taken, here or above."""
+        return name in self.taken or (self.above is not None and self.above.holds(name))
+
+    def inner(self) -> Names:
+        """Names beside which these are taken, and whose own are taken for nobody else."""
+        return Names(above=self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def _applied(layers: list[nn.Linear], rectified: bool, inputs: tuple[Input, ...]
     parts = [part if isinstance(part, Read) else Read(part) for part in inputs]  # an Ahead may stand in a Read
     ahead = tuple(p.value.width if isinstance(p.value, Ahead) else 0 for p in parts)
     dtype, device = layers[0].weight.dtype, layers[0].weight.device.type
-    if dtype == torch.float32 and torch.is_autocast_enabled(device):
+    if dtype == torch.float32 and torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
     form = _Form(tuple(p.up for p in parts), tuple(p.classes for p in parts), ahead, len(layers), rectified, dtype)
     values = (p.value.part if isinstance(p.value, Ahead) else p.value for p in parts)
@@ -147,7 +147,7 @@ class _Block:
 
 @dataclass(slots=True)
 class _Group:
-    """The inputs that stand on one level, [S or 1, entries]."""
+    """The inputs that stand on one level, [S or 1, entries], of a sequence [S or 1, entries, steps]."""
 
     up: Tensor | None
     lead: torch.Size
@@ -159,7 +159,7 @@ def _groups(form: _Form, values: Sequence[Tensor]) -> list[_Group]:
     found: dict[tuple[torch.Size, int], _Group] = {}
     start = 0
     for i, (value, up, classes, ahead) in enumerate(zip(values, form.ups, form.classes, form.ahead, strict=True)):
-        lead, width = value.shape[:2], classes or ahead or value.shape[-1]
+        lead, width = value.shape if classes else value.shape[:-1], classes or ahead or value.shape[-1]
         blocks = found.setdefault((lead, id(up)), _Group(up, lead, [])).blocks
         flat = value.flatten() if classes else value.flatten(0, -2).to(form.dtype)
         before = blocks[-1] if blocks else None
@@ -245,5 +245,5 @@ def _down(g: Tensor, group: _Group) -> Tensor:
     if group.lead[0] < g.shape[0]:
         g = g.sum(0, keepdim=True)
     if group.up is not None:
-        return g.new_zeros(g.shape[0], group.lead[1], g.shape[2]).index_add_(1, group.up, g)
+        return g.new_zeros(g.shape[0], group.lead[1], *g.shape[2:]).index_add_(1, group.up, g)
     return g.sum_to_size(*group.lead, g.shape[-1])
