@@ -42,7 +42,7 @@ class Readings:
             node = self.model.node(key.node)
             merge(found, self.reads.get(node.name, {}), len(node.axes))
             merge(found, self.carriers.get(node.name, {}), len(node.axes))
-            return found
+            return {v: min(depth, _alike(self.model.node(v), node)) for v, depth in found.items()}
         scope = messages[key.node].scope
         if is_upto(messages[key.node]):
             return found
@@ -51,6 +51,12 @@ class Readings:
                 kept = [r.name in scope for r in self.model.node(node_name).axes]
                 merge(found, {node_name: depth}, kept.index(False) if False in kept else depth)
         return found
+
+
+def _alike(one: ir.Node, other: ir.Node) -> int:
+    """In how many loops, from outside in, both stand: what crosses them, as a[i, j] does w[j], adds up copies of the outer one."""
+    same = [a.name == b.name for a, b in zip(one.axes, other.axes, strict=False)]
+    return same.index(False) if False in same else len(same)
 
 
 def merge(found: dict[str, int], reading: Reading, depth: int) -> None:

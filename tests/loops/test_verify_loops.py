@@ -20,13 +20,7 @@ ROOT = Path(__file__).parents[2]
 MODELS = sorted((Path(__file__).parent / "models").glob("*.sgm"))
 
 
-KNOWN = pytest.mark.xfail(
-    strict=True, reason="groups of copies: labels a[i, j] below w[j] tie the copies i of one w[j]"
-)
-CASES = [pytest.param(f, marks=KNOWN) if f.stem == "crossed" else f for f in MODELS]
-
-
-@pytest.mark.parametrize("file", CASES, ids=lambda f: f.stem)
+@pytest.mark.parametrize("file", MODELS, ids=lambda f: f.stem)
 def test_loops_compile_to_the_right_objective(file: Path) -> None:
     """Protects plates, nested and counted ones, weights of a copy's own, sequences forward and backward, labels before and
     after latents, with several copies' labels mixed in one batch."""
