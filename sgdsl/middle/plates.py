@@ -54,7 +54,7 @@ class Readings:
 
 
 def _alike(one: ir.Node, other: ir.Node) -> int:
-    """In how many loops, from outside in, both stand: what crosses them, as a[i, j] does w[j], adds up copies of the outer one."""
+    """In how many loops, from outside in, both stand: a[i, j] crosses w[j], and adds up copies of the outer loop."""
     same = [a.name == b.name for a, b in zip(one.axes, other.axes, strict=False)]
     return same.index(False) if False in same else len(same)
 
