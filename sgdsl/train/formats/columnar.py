@@ -19,6 +19,7 @@ from sgdsl.train.errors import data_error
 from sgdsl.train.formats.columnar_files import files_by_part
 from sgdsl.train.formats.origin import named_source
 from sgdsl.train.formats.picture import class_names, read_pictures
+from sgdsl.train.formats.tabular import check_columns, strata
 
 ALIASES = {"image": "x", "img": "x", "images": "x", "label": "y", "labels": "y"}
 SHARE = 0.2
@@ -39,7 +40,7 @@ def parquet(root: str) -> Dataset:
     Raises DataError: E0620, E0622, E0623, E0635, E0639, E0640."""
     top = Path(root)
     parts = _parts(top)
-    _same_columns(parts)
+    check_columns(parts[0].path, parts[0].rows.column_names, parts[-1].path, parts[-1].rows.column_names)
     whole = pa.concat_tables([part.rows for part in parts], promote_options="default")
     if not len(whole):
         raise data_error("E0635", f"{top.name}: there are no rows")
@@ -48,7 +49,7 @@ def parquet(root: str) -> Dataset:
     if len(parts) == 2:
         held_out = np.arange(len(parts[0].rows), len(whole), dtype=np.int64)
     else:
-        held_out, source = held_out_share(_classes(fields), len(whole), SHARE), f"{source}, a fifth held out"
+        held_out, source = held_out_share(strata(fields), len(whole), SHARE), f"{source}, a fifth held out"
     train = np.setdiff1d(np.arange(len(whole), dtype=np.int64), held_out)
     if not len(train):
         raise data_error("E0635", f"{top.name}: there are no training rows")
@@ -78,16 +79,6 @@ def _read(file: Path) -> Any:
         return pa.parquet.read_table(file)
     except (pa.ArrowException, OSError) as error:
         raise data_error("E0620", f"cannot read `{file}`: {str(error).splitlines()[0]}") from None
-
-
-def _same_columns(parts: Sequence[Part]) -> None:
-    first, last = (set(part.rows.column_names) for part in (parts[0], parts[-1]))
-    if odd := sorted(first ^ last):
-        lacks = parts[0] if odd[0] in last else parts[-1]
-        message = (
-            f"{lacks.path.name}: the column `{odd[0]}` is missing: training and held-out rows need the same columns"
-        )
-        raise data_error("E0623", message)
 
 
 # --- columns --------------------------------------------------------------------------------------------------
@@ -186,12 +177,3 @@ def _pictures(column: Any, places: tuple[tuple[int, str], ...]) -> Array:
             raise data_error("E0639", f"{field.place(row)}: the picture is missing", hint=hint)
         found.append(BytesIO(data))
     return read_pictures(found, field.place)
-
-
-def _classes(fields: dict[str, Field]) -> Array | None:
-    """What the rows are split by: `y`, where it is few classes."""
-    labels = fields.get("y")
-    if labels is None or labels.values.ndim != 1:
-        return None
-    values = np.nan_to_num(labels.values.astype(np.float64), nan=-1.0)
-    return values if len(np.unique(values)) <= np.sqrt(len(values)) + 1 else None

@@ -15,6 +15,7 @@ from sgdsl.train.errors import data_error
 from sgdsl.train.formats.delimited import Cells, read_cells
 from sgdsl.train.formats.origin import named_source
 from sgdsl.train.formats.picture import class_names, read_pictures
+from sgdsl.train.formats.tabular import check_columns, strata
 
 MISSING = "NA, NaN, nan, null, NULL, ?"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Infinity)")
@@ -47,7 +48,7 @@ def table(file: str, test: str = "", missing: str = MISSING) -> Dataset:
     rows. Numbers, or names of classes in alphabetical order; a column `filename` holds pictures, the field x. Missing: an
     empty cell, or a word of `missing`. Raises DataError: E0620, E0623, E0635, E0639, E0640."""
     tables = [read_cells(Path(name)) for name in (file, test) if name]
-    _same_columns(tables)
+    check_columns(tables[0].path, tables[0].names, tables[-1].path, tables[-1].names)
     columns = {c.name: c for c in _columns(tables, [w.strip() for w in missing.split(",")])}
     rows = sum(len(t.rows) for t in tables)
     if not rows:
@@ -69,22 +70,11 @@ def table(file: str, test: str = "", missing: str = MISSING) -> Dataset:
         fields[name] = Field(values, None, parts, lines, (), classes, nan_only=True)
     source = named_source(tables[0].path.parent, tables[0].path.name)
     if held_out is None:
-        held_out, source = held_out_share(_strata(fields), rows, SHARE), f"{source}, a fifth held out"
+        held_out, source = held_out_share(strata(fields), rows, SHARE), f"{source}, a fifth held out"
     train = np.setdiff1d(np.arange(rows, dtype=np.int64), held_out)
     if not len(train):
         raise data_error("E0635", f"{tables[0].path.name}: there are no training rows")
     return Dataset(source, fields, train, held_out, notes)
-
-
-def _same_columns(tables: Sequence[Cells]) -> None:
-    for other in tables[1:]:
-        odd = sorted(set(other.names) ^ set(tables[0].names))
-        if odd:
-            lacks = other if odd[0] not in other.names else tables[0]
-            message = (
-                f"{lacks.path.name}: the column `{odd[0]}` is missing: training and held-out rows need the same columns"
-            )
-            raise data_error("E0623", message)
 
 
 def _columns(tables: Sequence[Cells], words: Sequence[str]) -> list[Column]:
@@ -122,15 +112,6 @@ def _held_out(columns: Mapping[str, Column], tables: Sequence[Cells], rows: int)
     if split is None or not {"train", "test"} >= set(split.cells) or "test" not in split.cells:
         return None
     return np.flatnonzero(np.array(split.cells) == "test").astype(np.int64)
-
-
-def _strata(fields: Mapping[str, Field]) -> Array | None:
-    """The classes of `y`, where it is one; rows without are a class of their own."""
-    field = fields.get("y")
-    if field is None:
-        return None
-    values = np.nan_to_num(field.values.astype(np.float64), nan=-1.0)
-    return values if len(np.unique(values)) <= np.sqrt(len(values)) + 1 else None
 
 
 # --- one column -----------------------------------------------------------------------------------------------
