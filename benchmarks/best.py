@@ -2,8 +2,9 @@
 
     python -m benchmarks best --root ../shared/data/mnist [--seeds 5] [--out runs/best] [--json benchmarks/best.json]
 
-One run of the command line after another, each a folder of its own. A seed that is finished is not trained again, and one that
-was cut goes on where it was saved: the same command is given again until all are there. Results are written after every seed.
+One run of the command line after another, each a folder of its own. A seed that is finished, or that the results hold for the
+same model and settings, is not trained again, and one that was cut goes on where it was saved: the same command is given again
+until all are there. Results are written after every seed.
 """
 
 from __future__ import annotations
@@ -79,6 +80,13 @@ def finding(run: Folder, seed: int) -> Found:
     }
 
 
+def kept(file: Path | None, about: Found) -> dict[int, Found]:
+    """Seeds that the results hold, where model and settings are those asked for."""
+    past = json.loads(file.read_text()) if file and file.exists() else {"seeds": []}
+    same = all(past.get(key) == about[key] for key in ("model", "settings"))
+    return {row["seed"]: row for row in past["seeds"]} if same else {}
+
+
 def poses(run: Folder, file: Path) -> None:
     """Held-out digits: the image, cropped at the mean of its pose, the patch that p makes of its code, and it put back."""
     loaded = load(str(run.path))
@@ -118,19 +126,17 @@ def main(words: list[str]) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="as in sgdsl run")
     options = parser.parse_args(words)
     options.out.mkdir(parents=True, exist_ok=True)
-    found: list[Found] = []
+    settings = [*(f"{n}={v}" for n, v in SETTINGS.items()), *options.set]
+    about = {**machine(), "model": options.model.name, "settings": settings}
+    found = kept(options.json, about)
     for seed in range(options.seeds):
         run = Folder(options.out / f"seed-{seed}")
-        if not run.result.exists():
+        if not run.result.exists() and (run.path.exists() or seed not in found):
             train(run, command(run, options.model, options.root.resolve(), seed, options.set))
-        found.append(finding(run, seed))
-        print(json.dumps(found[-1]), flush=True)
+        if run.result.exists():
+            found[seed] = finding(run, seed)
+        print(json.dumps(found[seed]), flush=True)
         if options.json:
-            about = {
-                **machine(),
-                "model": options.model.name,
-                "settings": [*(f"{n}={v}" for n, v in SETTINGS.items()), *options.set],
-            }
-            options.json.write_text(json.dumps({**about, **summary(found)}, indent=2) + "\n")
+            options.json.write_text(json.dumps({**about, **summary(list(found.values()))}, indent=2) + "\n")
     if options.picture:
         poses(Folder(options.out / "seed-0"), options.picture)

@@ -63,6 +63,21 @@ def test_the_same_command_again_does_what_is_left(root: Path, tmp_path: Path) ->
     assert (out / "seed-0" / "result.json").stat().st_mtime_ns == kept
 
 
+def test_a_seed_of_the_results_needs_no_run(root: Path, tmp_path: Path) -> None:
+    """Where the folders are gone, seeds measured under the same settings stay; other settings measure anew."""
+    model, file = tmp_path / "small.sgm", tmp_path / "best.json"
+    model.write_text(SMALL)
+    words = ["--root", str(root), "--model", str(model), "--json", str(file), "--seeds", "1"]
+    words += [w for setting in SETTINGS for w in ("--set", setting)]
+    best.main([*words, "--out", str(tmp_path / "first")])
+    before = json.loads(file.read_text())["seeds"]
+    best.main([*words, "--out", str(tmp_path / "second")])
+    assert json.loads(file.read_text())["seeds"] == before
+    assert not (tmp_path / "second" / "seed-0").exists()
+    best.main([*words, "--out", str(tmp_path / "third"), "--set", "train.lr=0.01"])
+    assert (tmp_path / "third" / "seed-0").exists()
+
+
 def began(out: Path) -> str:
     return str(json.loads((out / "seed-0" / "run.json").read_text())["started"])
 
