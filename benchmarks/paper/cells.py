@@ -39,17 +39,19 @@ def _rows(*counts: int) -> dict[str, tuple[str, ...]]:
     return {f"{n:,}": (f"data.labels={n}",) for n in counts}
 
 
+FEWER = ("train.precision=bf16", "train.batch=128", "train.labelled=32")  # rows a step, of them labelled
 PIXELS = ("model", "labels only", "SVM", "1-NN")
 COUNTING = tuple(f"{name}={value}" for name, value in counts.SETTINGS.items())
 EXPERIMENTS = {
     e.name: e
     for e in (
-        Experiment("mnist", "mnist", _rows(100, 600, 1000, 3000), PIXELS, ("y",), ("100", "1,000")),
-        Experiment("svhn", "svhn", _rows(1000, 3000), PIXELS, ("y",)),
+        Experiment("mnist", "mnist", _rows(100, 600, 1000, 3000), PIXELS, ("y",), ("100", "1,000"), FEWER),
+        Experiment("svhn", "svhn", _rows(1000, 3000), PIXELS, ("y",), settings=FEWER),
         Experiment(
             "faces", "faces",
             {"6 a person": ("data.labels_per_class=6",), "all": ("data.labels_per_class=auto",)},
             PIXELS, ("who", "light"),
+            settings=("train.precision=bf16", "train.batch=64", "train.labelled=32", "objective.samples=2"),
         ),
         Experiment(
             "counts", "loops/multi_mnist", {f"{r} %": (f"data.labels={r / 100}",) for r in (10, 50, 100)},
