@@ -35,8 +35,9 @@ class Experiment:
         return MODELS / f"{self.model}.sgm"
 
 
-def _rows(*counts: int) -> dict[str, tuple[str, ...]]:
-    return {f"{n:,}": (f"data.labels={n}",) for n in counts}
+def _rows(weight: int, *counts: int) -> dict[str, tuple[str, ...]]:
+    """α times the labelled rows is the same at every count: q of a label is to learn from few as from many."""
+    return {f"{n:,}": (f"data.labels={n}", f"objective.alpha={weight // n}") for n in counts}
 
 
 FEWER = ("train.precision=bf16", "train.batch=128", "train.labelled=32")  # rows a step, of them labelled
@@ -45,8 +46,8 @@ COUNTING = tuple(f"{name}={value}" for name, value in counts.SETTINGS.items())
 EXPERIMENTS = {
     e.name: e
     for e in (
-        Experiment("mnist", "mnist", _rows(100, 600, 1000, 3000), PIXELS, ("y",), ("100", "1,000"), FEWER),
-        Experiment("svhn", "svhn", _rows(1000, 3000), PIXELS, ("y",), settings=FEWER),
+        Experiment("mnist", "mnist", _rows(200_000, 100, 600, 1000, 3000), PIXELS, ("y",), ("100", "1,000"), FEWER),
+        Experiment("svhn", "svhn", _rows(400_000, 1000, 3000), PIXELS, ("y",), settings=FEWER),
         Experiment(
             "faces", "faces",
             {"6 a person": ("data.labels_per_class=6",), "all": ("data.labels_per_class=auto",)},
@@ -97,7 +98,7 @@ def cells(experiment: Experiment, seeds: int, source: str, budget: float) -> Ite
 
 
 def _cell(experiment: Experiment, labels: str, seed: int, method: str, source: str, budget: float) -> Cell:
-    text = experiment.path.read_text() + " ".join(experiment.settings)
+    text = experiment.path.read_text() + " ".join((*experiment.settings, *experiment.labels[labels]))
     cell = Cell(experiment.name, labels, seed, method, source, budget, f"{zlib.crc32(text.encode()):08x}")
     return cell if cell.trained else Cell(experiment.name, labels, seed, method, source, 0.0)
 
