@@ -12,18 +12,20 @@ from sgdsl.catalog.settings import SECTIONS
 from sgdsl.report.confusion import Confusion
 from sgdsl.report.markup import Child, Markup, element, joined, table
 from sgdsl.report.material import Material
+from sgdsl.train.closer import closer
 from sgdsl.train.dataset import Array
 from sgdsl.train.diagnosis import Diagnosis
 
 KNOWN = frozenset({"model", "source", "rows", "scores", "bound", "bound_error", "samples", "baseline", "validation"})
 BESIDE = frozenset({"labels", "seconds", "pictures", "diagnosis"})  # of result.json, shown elsewhere in the page
+CLOSER = frozenset({"likelihood", "beliefs", "disentanglement", "generation"})  # in the words of the run's own table
 MOST_ENTRIES = 200
 MOST_CLASSES = 24
 NUMBERS = frozenset({1, 2, 3, 4, 5, 6})
 
 
 def result_table(result: Mapping[str, Any]) -> Markup:
-    """The measures of result.json, those that this version does not know by their names there."""
+    """The measures of result.json in the words of the table of a run; what this version does not know by its name there."""
     scores, alone = result.get("scores", {}), result.get("baseline", {})
     rows: list[tuple[Child, ...]] = [
         (measure(n, s), score(s), score(alone[n]) if n in alone else "–", f"{s['rows']:,}") for n, s in scores.items()
@@ -35,7 +37,8 @@ def result_table(result: Mapping[str, Any]) -> Markup:
         spread = f" ± {error:.2f}" if error is not None else ""
         name = f"log p of a row, nats (importance sampled, {result.get('samples', '?')} draws)"
         rows.append((name, signed(f"{result['bound']:.2f}{spread}"), "–", f"{result.get('rows', 0):,}"))
-    others = {k: v for k, v in result.items() if k not in KNOWN | BESIDE}
+    rows += [(name, signed(value), "–", "–") for name, value, _ in closer(result)]
+    others = {k: v for k, v in result.items() if k not in KNOWN | BESIDE | CLOSER}
     rows += [(name, value, "–", "–") for name, value in list(entries(others))[:MOST_ENTRIES]]
     source = f"Held-out rows of {result.get('source', 'an unnamed source')}, labels hidden"
     heads = ("measure", "this model", "labels alone", "rows")

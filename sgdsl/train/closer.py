@@ -40,7 +40,7 @@ def _codes(found: Mapping[str, Any] | None) -> list[Line]:
     shown = [
         f"{dci[n]:.3f}" if dci[n] is not None else "–" for n in ("disentanglement", "completeness", "informativeness")
     ]
-    return [*lines, ("DCI", " / ".join(shown), "")]
+    return [*lines, ("DCI: disentanglement / completeness / informativeness", " / ".join(shown), "")]
 
 
 def _drawn(found: Mapping[str, Any]) -> list[Line]:

@@ -16,6 +16,7 @@ import pytest
 
 from sgdsl.cli.entry import run
 from sgdsl.report.write import write_report
+from sgdsl.train.closer import closer
 from sgdsl.train.run import Run
 from tests.report.conftest import DOC
 from tests.train.small import TINY, Fit, clusters
@@ -95,6 +96,19 @@ def test_it_says_what_the_result_says(pictures: Path, tree: Element) -> None:
     counts = np.array([[int(words(c).replace("·", "0")) for c in found(r, "td")] for r in found(matrix, "tr")[1:]])
     assert counts.sum() == 100
     assert 1 - counts.trace() / 100 == pytest.approx(result["scores"]["y"]["value"])
+
+
+def test_the_closer_look_is_in_the_words_of_the_runs_table(pictures: Path, tree: Element) -> None:
+    """Not the hundred entries of result.json below `beliefs`: those are folded away under it."""
+    result = json.loads((pictures / "result.json").read_text())
+    (section,) = [e for e in found(tree, "section") if e.get("id") == "result"]
+    shown = {words(row[0]): words(row[1]) for row in found(found(section, "table")[0], "tr")}
+    for name, value, _ in closer(result):
+        assert shown[name] == value.replace("-", "−")
+    assert "calibration error of y" in shown
+    assert not [
+        name for name in shown if name.startswith(("beliefs,", "likelihood,", "generation,", "disentanglement"))
+    ]
 
 
 def test_measures_of_other_versions_are_shown_by_their_names(pictures: Path, tmp_path: Path) -> None:
