@@ -16,6 +16,7 @@ QUESTIONS = {
     "memory": "memory of a step beside what `run --dry-run` predicts",
     "data": "the share of an epoch that goes into batches",
     "pages": "a step with and without the pages of memory kept",
+    "alpha": "errors of labels and log p(x) against the weight of labels, on sensor-like data",
     "groups": "errors of the bound with weights by group and with one joint weight",
     "paper": "the experiments of Siddharth et al. (2017) beside their baselines",
     "counts": "the counting model on canvases of digits, beside the ink alone",

@@ -80,7 +80,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What `sgdsl explain MODEL` says. `alpha`: a number, or "auto" for 0.1/ρ; `formula`: the bound in general; `made`:
+    """What `sgdsl explain MODEL` says. `alpha`: a number, or "auto" for 1/ρ; `formula`: the bound in general; `made`:
     what the compiler made of q and why, in lines; `gradient`: "dreg", or "plain"; `others`: what comes
     from other models, in lines; `counts`: how the loops `1..k` treat k, and how chains are summed, in lines; `partly`: rows
     that know some copies of a label, titles and sentences."""

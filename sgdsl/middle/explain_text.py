@@ -16,7 +16,7 @@ WIDTH = 110
 
 def page_text(page: Page) -> str:
     """The whole page."""
-    alpha = "0.1 / ρ" if page.alpha == "auto" else f"{page.alpha:g}"
+    alpha = "1 / ρ" if page.alpha == "auto" else f"{page.alpha:g}"
     jensen = ", jensen" if page.marginal == "jensen" else ""
     labelled = f", α = {alpha}" if any(p.known for p in page.patterns) else ""
     gradient = "" if page.gradient == "plain" else f", gradient {page.gradient}"

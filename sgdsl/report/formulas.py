@@ -102,7 +102,7 @@ def pattern_html(pattern: Pattern, samples: int) -> Markup:
 
 def objectives_html(page: Page) -> Markup:
     """Every pattern, below the bound in general and above the lines of the terms."""
-    alpha = "0.1 / ρ" if page.alpha == "auto" else f"{page.alpha:g}"
+    alpha = "1 / ρ" if page.alpha == "auto" else f"{page.alpha:g}"
     labelled = f", α = {alpha}" if any(p.known for p in page.patterns) else ""
     marginal = ", jensen" if page.marginal == "jensen" else ""
     gradient = "" if page.gradient == "plain" else GRADIENTS[page.gradient]

@@ -46,7 +46,7 @@ class Composition:
 
 
 def compose(labelled: int, unlabelled: int, settings: Settings) -> Composition:
-    """M labelled and N unlabelled rows: ρ = γM/(N + γM) or as set, α = 0.1/ρ or as set. Raises DataError: E0636."""
+    """M labelled and N unlabelled rows: ρ = γM/(N + γM) or as set, α = 1/ρ or as set. Raises DataError: E0636."""
     rate, gamma, batch = settings.objective.supervision_rate, settings.objective.gamma, settings.train.batch
     rho = gamma * labelled / (unlabelled + gamma * labelled)
     if rate is not None and labelled and unlabelled:
@@ -65,7 +65,7 @@ def compose(labelled: int, unlabelled: int, settings: Settings) -> Composition:
         message = f"`batch = {batch}` has no room for labelled and unlabelled rows"
         raise data_error("E0636", message, hint="at least 2 rows a step")
     steps = max(1, round(unlabelled / rest) if unlabelled else round(labelled / count))
-    alpha = settings.objective.alpha if settings.objective.alpha is not None else (0.1 / rho if rho else 0.0)
+    alpha = settings.objective.alpha if settings.objective.alpha is not None else (1 / rho if rho else 0.0)
     return Composition(rest, count, steps, rho, alpha)
 
 

@@ -22,6 +22,7 @@ from sgdsl.train.diagnosis import Finding
 from sgdsl.train.feed import Feed, read
 from sgdsl.train.measure import CHUNK, SEED, Held, hidden, seeded
 from sgdsl.train.patterns import NONE, Patterns, pattern_rows
+from sgdsl.train.suspicions import raised
 
 GAIN = 0.05  # of the error of guessing that must be gone
 TINY = 1e-12  # the least probability that is told apart from 0
@@ -51,7 +52,8 @@ def unlearned(model: Queries, table: Table, seen: Held, held_out: Held, alpha: f
                 "W0651",
                 f"labels of `{node}` had no visible effect",
                 f"{_compared(model.NODES[node], score, guess, f'on {len(rows):,} {kind} rows')}; alpha is {alpha:.3g}",
-                f"train longer, raise alpha, grant more labels, or check that the labels of {node} belong to their rows",
+                f"train longer, raise alpha ({raised(alpha)}), grant more labels, "
+                f"or check that the labels of {node} belong to their rows",
                 node,
             )
 

@@ -43,6 +43,10 @@ class Score:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def words(self) -> str:
+        """12.34 %, or 0.1234."""
+        return f"{100 * self.value:.2f} %" if self.kind == "error" else f"{self.value:.4g}"
+
 
 @torch.no_grad()
 def scores(model: Queries, table: Table, held: Held) -> dict[str, Score]:

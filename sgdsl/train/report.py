@@ -31,9 +31,9 @@ def _lines(result: Result | Evaluation, evaluation: Evaluation) -> list[tuple[st
     found = []
     for name, score in evaluation.scores.items():
         alone = result.baseline.get(name) if isinstance(result, Result) else None
-        found.append((_measure(name, score), _value(score), _value(alone) if alone else ""))
+        found.append((_measure(name, score), score.words(), alone.words() if alone else ""))
     if isinstance(result, Result):
-        found += [(f"{_measure(n, s)}, {s.rows:,} validation labels", _value(s), "") for n, s in result.checked.items()]
+        found += [(f"{_measure(n, s)}, {s.rows:,} validation labels", s.words(), "") for n, s in result.checked.items()]
     if evaluation.bound is not None:
         spread = f" ± {evaluation.bound_error:.2f}" if evaluation.bound_error is not None else ""
         found.append((f"log p of a row, nats (iw, {evaluation.samples} draws)", f"{evaluation.bound:.2f}{spread}", ""))
@@ -51,10 +51,6 @@ def _diagnosis(diagnosis: Diagnosis) -> list[tuple[str, str, str]]:
 
 def _measure(name: str, score: Score) -> str:
     return f"error of {name}" if score.kind == "error" else f"root-mean-square error of {name}"
-
-
-def _value(score: Score) -> str:
-    return f"{100 * score.value:.2f} %" if score.kind == "error" else f"{score.value:.4g}"
 
 
 def _title(result: Result | Evaluation) -> str:

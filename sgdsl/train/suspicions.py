@@ -9,10 +9,13 @@ from sgdsl.runtime.ask import descendants
 from sgdsl.runtime.batch import NodeInfo
 from sgdsl.train.activity import Activity
 from sgdsl.train.diagnosis import Finding, Weights
+from sgdsl.train.measure import Score
 from sgdsl.train.patterns import NONE, Patterns
 
 FEW = 0.1  # draws over one that count, of those there are
 MOST_DRAWS = 1.5  # still called one draw
+BEHIND = 1.5  # times the error of labels alone
+LEAST_ROWS = 30  # on which two errors are compared
 FALL = 0.01  # of a bound's size, or a tenth of a nat: noise
 
 
@@ -88,6 +91,29 @@ def _fell(bounds: Sequence[float]) -> bool:
     first, best, last = bounds[0], max(bounds), bounds[-1]
     noise = max(FALL * abs(best), 0.1)
     return last < first - noise or best - last > max(noise, (best - first) / 2)
+
+
+def behind(scores: Mapping[str, Score], alone: Mapping[str, Score], alpha: float) -> Iterator[Finding]:
+    """W0657: a label that the same encoder learns far better from labels alone, on the same held-out rows: what else trains
+    q outweighs them. Of classes the difference is beyond three standard errors."""
+    for node, score in scores.items():
+        if node not in alone or score.rows < LEAST_ROWS:
+            continue
+        noise = 3 * (score.value / score.rows) ** 0.5 if score.kind == "error" else 0.0
+        if score.value - alone[node].value > noise and score.value > BEHIND * alone[node].value:
+            yield Finding(
+                "W0657",
+                f"labels of `{node}` alone teach its q more than this run did",
+                f"{score.words()} on {score.rows:,} held-out rows, {alone[node].words()} for the same encoder trained on labels "
+                f"alone; alpha is {alpha:.3g}",
+                f"train longer, or raise alpha ({raised(alpha)})",
+                node,
+            )
+
+
+def raised(alpha: float) -> str:
+    """The setting to try: ten times as much, or the default where it was 0."""
+    return f"`--set objective.alpha={f'{10 * alpha:.2g}' if alpha else 'auto'}`"
 
 
 def floored(scales: Mapping[tuple[str, str], tuple[float, float]]) -> Iterator[Finding]:

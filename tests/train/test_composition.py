@@ -20,10 +20,10 @@ def settings(*overrides: str) -> Settings:
 
 
 def test_rho_and_alpha_follow_the_numbers_of_rows() -> None:
-    """objective.md, section 1: ρ = γM/(N + γM), α = 0.1/ρ."""
+    """objective.md, section 1: ρ = γM/(N + γM), α = 1/ρ: the labels enter the loss as −mean log q(labels | x)."""
     made = compose(100, 7900, settings("train.batch=250"))
     assert made.rho == pytest.approx(100 / 8000)
-    assert made.alpha == pytest.approx(0.1 / made.rho)
+    assert made.alpha == pytest.approx(1 / made.rho)
     assert compose(100, 7900, settings("objective.gamma=5")).rho == pytest.approx(500 / 8400)
     assert compose(100, 7900, settings("objective.supervision_rate=0.5")).rho == 0.5
     assert compose(100, 7900, settings("objective.alpha=3")).alpha == 3
@@ -52,7 +52,7 @@ def test_a_step_is_composed_as_set_or_by_rho(
 
 def test_all_or_none_labelled_have_rho_one_or_zero() -> None:
     everything, nothing = compose(80, 0, settings("objective.supervision_rate=0.3")), compose(0, 80, settings())
-    assert (everything.rho, everything.alpha) == (1, pytest.approx(0.1))
+    assert (everything.rho, everything.alpha) == (1, 1)
     assert (nothing.rho, nothing.alpha) == (0, 0)
     assert everything.weights(torch.device("cpu")).sum() == pytest.approx(1)
     assert nothing.weights(torch.device("cpu")).sum() == pytest.approx(1)

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,10 +18,11 @@ from sgdsl.train.activity import Activity, _finite
 from sgdsl.train.conclude import conclude
 from sgdsl.train.diagnosis import Weights, as_diagnostic, from_dict
 from sgdsl.train.errors import RunError
+from sgdsl.train.measure import Score
 from sgdsl.train.patterns import Patterns
 from sgdsl.train.report import table
 from sgdsl.train.run import Run
-from sgdsl.train.suspicions import one_draw, worse
+from sgdsl.train.suspicions import behind, one_draw, worse
 from tests.train.small import AFTER, TINY, Fit, clusters, codes, images
 from tests.train.test_conclude import printed
 
@@ -189,6 +190,7 @@ def test_an_alpha_of_nothing_has_no_effect(fitted: Fit) -> None:
     run = fitted(styled(300), "objective.alpha=0", "train.epochs=10", text=TINY, test=styled(90, 1))
     found = [w for w in run.diagnosis.warnings if w.code == "W0651"]
     assert "alpha is 0" in found[0].evidence
+    assert "raise alpha (`--set objective.alpha=auto`)" in found[0].hint
 
 
 def test_rare_classes_are_learned_though_no_error_falls(fitted: Fit) -> None:
@@ -224,7 +226,10 @@ def test_numbers_as_labels(fitted: Fit) -> None:
     learned = fitted({"x": data["x"], "y": data["y"] - 1.0}, *LEARNS, text=text)
     assert "W0651" not in warned(learned)
     noise = np.random.default_rng(3).normal(size=300)
-    assert "W0651" in warned(fitted({"x": data["x"], "y": noise}, "train.epochs=3", text=text))
+    run = fitted({"x": data["x"], "y": noise}, "train.epochs=3", "objective.alpha=1.25", text=text)
+    (found,) = [w for w in run.diagnosis.warnings if w.code == "W0651"]
+    assert "alpha is 1.25" in found.evidence
+    assert "`--set objective.alpha=12`" in found.hint, "ten times as much"
 
 
 # --- W0652 --------------------------------------------------------------------------------------------------------
@@ -348,6 +353,40 @@ def test_a_scale_on_its_floor(fitted: Fit) -> None:
     found = [w for w in run.diagnosis.warnings if w.code == "W0656"]
     assert [(w.side, w.node) for w in found] == [("p", "x")]
     assert "within a tenth of 0.5" in found[0].evidence
+
+
+# --- W0657 --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "score", "alone", "rows", "warns"),
+    [
+        ("error", 0.4, 0.1, 100, True),
+        ("error", 0.4, 0.3, 1000, False),
+        ("error", 0.04, 0.01, 100, False),
+        ("error", 0.4, 0.0, 29, False),
+        ("rmse", 0.28, 0.06, 75, True),
+        ("rmse", 0.08, 0.06, 75, False),
+    ],
+)
+def test_labels_that_are_learned_better_alone(
+    kind: Literal["error", "rmse"], score: float, alone: float, rows: int, warns: bool
+) -> None:
+    """Half as good again, on enough rows, and of classes beyond chance."""
+    found = list(behind({"y": Score(kind, score, rows)}, {"y": Score(kind, alone, rows)}, 1.27))
+    assert [(w.code, w.node) for w in found] == [("W0657", "y")] * warns
+    assert all("`--set objective.alpha=13`" in w.hint for w in found)
+    assert not list(behind({"y": Score(kind, score, rows)}, {}, 1.27))
+
+
+@pytest.mark.parametrize(("alpha", "code"), [("0", "W0651"), ("0.01", "W0657")])
+def test_a_run_is_told_that_labels_hardly_count(fitted: Fit, alpha: str, code: str) -> None:
+    """Once: as no better than a guess, or as worse than labels alone, which is known with the baseline and then in the folder."""
+    run = fitted(styled(300), f"objective.alpha={alpha}", "train.epochs=2", text=TINY, test=styled(90, 1))
+    assert "W0657" not in warned(run)
+    result = conclude(run, quiet=True)
+    assert [w.code for w in result.diagnosis.warnings if w.node == "y" and w.code in ("W0651", "W0657")] == [code]
+    assert Run.load(run.folder).diagnosis == result.diagnosis
 
 
 # --- where it is shown --------------------------------------------------------------------------------------------
