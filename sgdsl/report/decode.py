@@ -19,7 +19,7 @@ from sgdsl.runtime.queries import Drawn, Queries
 from sgdsl.train.copies import cells_of, loops_of
 from sgdsl.train.dataset import Array
 from sgdsl.train.measure import SEED
-from sgdsl.train.sheets import is_map, side_by_side
+from sgdsl.train.sheets import as_pictures, is_map
 
 AT_ONCE = 256
 SLIDING = ("normal", "laplace", "student_t", "log_normal")  # families whose values a slider moves
@@ -122,7 +122,7 @@ class Decoder:
         if self.nodes[node].classes and not self.nodes[node].integer:
             mean = mean[..., 1]
         images = np.asarray(mean.expand(rows, *mean.shape[1:]).float().cpu().numpy())
-        return side_by_side(self.nodes[node], images) if is_map(self.nodes[node]) else images
+        return as_pictures(self.nodes[node], images) if is_map(self.nodes[node]) else images
 
     def cell_name(self, node: str, cell: int) -> str:
         """z[3], or light where it has one cell; in a loop z[2], or z[2][3]."""

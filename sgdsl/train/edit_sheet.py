@@ -11,7 +11,7 @@ from sgdsl.train.dataset import Array
 from sgdsl.train.edit import Edited
 from sgdsl.train.pictures import caption
 from sgdsl.train.run import Run
-from sgdsl.train.sheets import Sheet, draw_sheet, is_map, side_by_side
+from sgdsl.train.sheets import Sheet, as_pictures, draw_sheet, is_map
 
 
 def write_edits(run: Run, columns: Sequence[Edited], heads: Sequence[str], path: Path, most: int) -> list[Path]:
@@ -26,8 +26,7 @@ def write_edits(run: Run, columns: Sequence[Edited], heads: Sequence[str], path:
         ending = f"-{node}" if len(maps) > 1 else ""
         info, few = run.module.NODES[node], range(min(most, len(arrays[node])))
         images = [
-            [side_by_side(info, columns[0].before[node][i : i + 1])[0], *side_by_side(info, arrays[node][i])]
-            for i in few
+            [as_pictures(info, columns[0].before[node][i : i + 1])[0], *as_pictures(info, arrays[node][i])] for i in few
         ]
         lines = [f"{part} {row}".strip() for part, row in columns[0].places[: len(images)]]
         title = f"{run.name}: {node} edited"

@@ -17,7 +17,7 @@ from sgdsl.train.feed import read
 from sgdsl.train.measure import SEED, hidden
 from sgdsl.train.prepare import Prepared
 from sgdsl.train.run import Run
-from sgdsl.train.sheets import Sheet, draw_sheet, is_map, side_by_side
+from sgdsl.train.sheets import Sheet, as_pictures, draw_sheet, is_map
 
 COLUMNS = 12
 MOST_CLASSES = 24
@@ -48,7 +48,7 @@ def picture(run: Run, path: Path, n: int = 16, given: dict[str, object] | None =
     shown = next((name for name, info in run.module.NODES.items() if info.role == "observed" and is_map(info)), None)
     if shown is None:
         raise run_error("E0666", f"`{run.name}` observes no picture", hint="write arrays instead: -o FILE.npz")
-    drawn = side_by_side(run.module.NODES[shown], run.sample(n, given, mean=True)[shown])
+    drawn = as_pictures(run.module.NODES[shown], run.sample(n, given, mean=True)[shown])
     across = min(n, COLUMNS if n > PLAIN else n)
     lines = [list(drawn[i : i + across]) for i in range(0, n, across)]
     words = ", ".join(f"{name} = {value}" for name, value in (given or {}).items())
@@ -96,7 +96,7 @@ def _means(run: Run, ready: Prepared, n: int, held: dict[str, Tensor], node: str
     }
     torch.manual_seed(SEED)
     given = {name: value.cpu().numpy() for name, value in {**conditions, **held}.items()}
-    return side_by_side(run.module.NODES[node], run.sample(n, given, mean=True)[node])
+    return as_pictures(run.module.NODES[node], run.sample(n, given, mean=True)[node])
 
 
 def analogies_sheet(run: Run, ready: Prepared, node: str, label: str) -> Sheet:
@@ -109,7 +109,7 @@ def analogies_sheet(run: Run, ready: Prepared, node: str, label: str) -> Sheet:
         draws = Draws(torch.Generator(run.device).manual_seed(SEED))
         changed = ask.analogy(run.module, values, label, draws, node).transpose(0, 1).cpu().numpy()
     seen = run.module.NODES[node]
-    columns = [side_by_side(seen, one) for one in (values[node][0].nan_to_num().cpu().numpy(), *changed)]
+    columns = [as_pictures(seen, one) for one in (values[node][0].nan_to_num().cpu().numpy(), *changed)]
     lines = [list(line) for line in zip(*columns, strict=True)]
     classes = [str(v) for v in range(info.first, info.first + info.classes)]
     return Sheet(

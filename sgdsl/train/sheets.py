@@ -20,6 +20,7 @@ GAP = 0.07  # of a picture's side, between two
 FOOT = 0.42  # inches below the pictures
 SMALLEST_SIDE = 4
 FAINT = "#6b7280"
+INK = ("bernoulli", "continuous_bernoulli")  # families whose cells are drawn as ink on white
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,15 @@ def is_map(info: NodeInfo) -> bool:
     return info.support in ("unit", "real", "binary") and len(event) in (2, 3) and min(event[-2:]) >= SMALLEST_SIDE
 
 
-def side_by_side(info: NodeInfo, images: Array) -> Array:
-    """Pictures of the copies of a node in one, from left to right: [n, copies, …, *event] → [n, *event] of a greater width."""
-    if not info.loops:
+def as_pictures(info: NodeInfo, images: Array) -> Array:
+    """Values of a map as pictures, [n, copies, …, *event] → [n, h, w] or [n, c, h, w]: copies in one, from left to right; grey
+    levels that are no ink, such as those of a Normal, as colours, so that light stays light."""
+    if info.loops:
+        images = np.concatenate(list(np.moveaxis(images.reshape(len(images), -1, *info.event), 1, 0)), -1)
+    if info.family_p in INK or (len(info.event) == 3 and info.event[0] == 3):
         return images
-    flat = images.reshape(len(images), -1, *info.event)
-    return np.concatenate(list(np.moveaxis(flat, 1, 0)), -1)
+    plain = images if len(info.event) == 2 else images[:, 0]
+    return np.repeat(plain[:, None], 3, 1)
 
 
 def draw_sheet(sheet: Sheet, path: Path) -> Path:

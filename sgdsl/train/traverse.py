@@ -18,7 +18,7 @@ from sgdsl.train.errors import run_error
 from sgdsl.train.pictures import caption
 from sgdsl.train.predict import rows_of
 from sgdsl.train.run import Run
-from sgdsl.train.sheets import Sheet, draw_sheet, is_map, side_by_side
+from sgdsl.train.sheets import Sheet, as_pictures, draw_sheet, is_map
 
 MOST_CELLS = 24
 
@@ -98,7 +98,7 @@ def write_traversal(run: Run, found: Traversal, path: Path) -> list[Path]:
     written = []
     for node in maps:
         ending = f"-{node}" if len(maps) > 1 else ""
-        images = [list(side_by_side(run.module.NODES[node], line)) for line in found.values[node]]
+        images = [list(as_pictures(run.module.NODES[node], line)) for line in found.values[node]]
         same = bool((found.points == found.points[0]).all())
         heads = [f"{value:.3g}" for value in found.points[0]] if same else ()
         moved = run.module.NODES[found.node]

@@ -10,12 +10,22 @@ import numpy as np
 import torch
 from PIL import Image
 
+import sgdsl
 from sgdsl.report.decode import Decoder, Held
 from sgdsl.report.frames import Numbers
 from sgdsl.report.grids import GRID_BYTES, grids, orders_of
 from sgdsl.report.sprites import LEVELS, Sprite, sprite
 from sgdsl.train.run import Run
+from sgdsl.train.sheets import as_pictures
 from tests.train.small import Fit, clusters
+
+GREYS = """model greys
+observed x : unit[1, 6, 5]
+latent z : real[2]
+p(z) = Normal
+p(x | z) = {}(mlp(4))
+q(z | x) = Normal(mlp(4))
+"""
 
 
 def by_hand(run: Run, y: int, z: list[float]) -> np.ndarray:
@@ -123,3 +133,15 @@ def test_pictures_over_112_pixels_are_averaged() -> None:
     assert (made.height, made.width) == (76, 40)
     tile = pixels(made)[:76, :40]
     np.testing.assert_allclose(tile[3, 5] / 255, 1 - images[0, 9:12, 15:18].mean(), atol=1 / LEVELS)
+
+
+def test_grey_levels_of_no_ink_are_drawn_as_they_are() -> None:
+    """A face under a Laplace must not come out as its negative; digits under a Bernoulli are dark ink on white."""
+    images = np.random.default_rng(0).random((2, 1, 6, 5))
+    made = {
+        family: pixels(sprite(as_pictures(sgdsl.compile(GREYS.format(family)).build().NODES["x"], images), 2))[:, :5]
+        for family in ("Laplace", "Bernoulli", "ContinuousBernoulli")
+    }
+    np.testing.assert_allclose(made["Laplace"] / 255, images[0, 0], atol=1 / LEVELS)
+    for family in ("Bernoulli", "ContinuousBernoulli"):
+        np.testing.assert_allclose(made[family] / 255, 1 - images[0, 0], atol=1 / LEVELS)
