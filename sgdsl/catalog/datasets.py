@@ -30,7 +30,12 @@ _FILE = SettingRow("file", "path", "", "the file")
 _CSV = (
     _FILE,
     SettingRow("test", "path", "", "a second file, of the held-out rows"),
-    SettingRow("missing", "text", "NA, NaN, nan, null, NULL, ?", "words that say unknown, besides an empty cell"),
+    SettingRow(
+        "missing",
+        "text",
+        "NA, N/A, n/a, #N/A, NaN, nan, null, NULL, ?",
+        "words that say unknown, besides an empty cell",
+    ),
 )
 _FACES = (
     SettingRow("root", "path", "data/CroppedYale", "the tree of the faces"),

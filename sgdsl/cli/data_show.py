@@ -39,17 +39,17 @@ def command(
         raise click.UsageError(f"cannot write {out}: its name does not end in .png")
     dataset = look(what, dict(_pair(g) for g in given))
     found = census(dataset, None if model is None else _bound(talk, dataset, model, bind))
+    if not talk.json:
+        for table in tables(found):
+            Console(highlight=False).print(table)
+        for note in found.notes:
+            talk.say(f"note: {note}")
+        talk.diagnostics(dataset.warnings)
     if out is not None:
         _sheet(dataset, out)
     if talk.json:
         talk.document({"ok": True, "data": found.as_dict()})
-        return
-    for table in tables(found):
-        Console(highlight=False).print(table)
-    for note in found.notes:
-        talk.say(f"note: {note}")
-    talk.diagnostics(dataset.warnings)
-    if out is not None:
+    elif out is not None:
         talk.result(str(out))
 
 

@@ -78,7 +78,7 @@ def _job(program: Program, model: Queries, ready: Prepared, settings: Settings) 
 
 
 def _fabric(device: torch.device, bf16: bool) -> Fabric:
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     devices = [device.index] if device.type == "cuda" else 1
     fabric = Fabric(accelerator=device.type, devices=devices, precision="bf16-mixed" if bf16 else "32-true")
     fabric.launch()

@@ -92,12 +92,17 @@ def write_imputed(found: Imputed, path: Path) -> Path:
     for n, values in found.values.items():
         for head, cell in found.cells[n]:
             at: tuple[Any, ...] = (slice(None), *cell)
-            columns.append((head, values[at].tolist()))
+            columns.append((head, _written(values[at])))
             columns.append((f"{head}.missing", found.missing[n][at].astype(int).tolist()))
-            columns.append((f"{head}.sure", found.sure[n][at].tolist()))
-    columns.append(("ess", found.ess.tolist()))
+            columns.append((f"{head}.sure", _written(found.sure[n][at])))
+    columns.append(("ess", _written(found.ess)))
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([head for head, _ in columns])
         writer.writerows(zip(*(values for _, values in columns), strict=True))
     return path
+
+
+def _written(values: Array) -> list[Any]:
+    """Numbers of the seven digits that a float32 has: 0.038 stays 0.038."""
+    return [float(f"{v:.7g}") if isinstance(v, float) else v for v in values.tolist()]

@@ -192,6 +192,10 @@ def test_impute(home: Path, tmp_path: Path) -> None:
         assert np.sqrt((off**2).mean()) < 0.7 * data["h"].std()
         text = np.array([[float(row["r[0]"]), float(row["r[1]"])] for row in table(tmp_path / "i.csv")])
         assert np.allclose(text, made["r"], atol=1e-5)
+    longest = max(
+        len(row[head].lstrip("-").split("e")[0]) for row in table(tmp_path / "i.csv") for head in ("r[0]", "r[1]")
+    )
+    assert longest <= len("0.000") + 7, "the digits of a float32, not those of its double"
 
 
 def test_compare(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,6 +64,19 @@ def test_text_is_for_people_and_notes_go_beside(folder: Path, capsys: pytest.Cap
     assert "decimal commas" in said.err
 
 
+def test_a_table_without_pictures_is_shown_before_the_sheet_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Asking for a sheet must not hide the rows; `n/a` and `#N/A` are how spreadsheets say unknown."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("a;b\n1,5;2\nn/a;1\n#N/A;1\n2,5;1\n")
+    assert run(["data", "show", "a.csv", "-o", "a.png"]) == 3
+    out, err = capsys.readouterr()
+    assert "known rows" in out
+    assert " 2 " in out, "of four cells"
+    assert "no field is a picture" in err
+
+
 def test_a_contact_sheet_shows_pictures_by_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A row of twelve for each of ten digits, and it is not blank."""
     from matplotlib.image import imread

@@ -200,10 +200,11 @@ BROKEN: list[tuple[str | bytes, str, str]] = [
     ("a,b\n1,M\xfcller\n".encode("cp1252"), "line 2: byte fc is no UTF-8", "CSV UTF-8"),
     (b"PK\x03\x04....", "is a workbook, not text", "save as CSV"),
     (b"a,b\n1,2\n\0,3\n", "line 3: a zero byte", "save as CSV"),
-    ("a,b\n1,2\n3,oops\n5,6\n", "line 3, column `b`: `oops` is no number", "an empty cell"),
+    ("a,b\n1,2\n3,oops\n5,6\n", "line 3, column `b`: `oops` is no number", 'where `oops` says unknown'),
+    ("a,b\n1,2\n-,3\n-,6\n", "line 2, column `a`: `1` is a number, the others are names", 'missing = "-"'),
     ("a,b\nx,2\ny,2\n3,6\n", "line 4, column `a`: `3` is a number, the others are names", "one way"),
     ("a;b\n1,5;2\n2.5;1\n3,5;1\n", "line 3, column `a`: `2.5` has a decimal point, the others a comma", "one way"),
-    ("a;b\n1.234,5;2\n2,5;1\n3,5;1\n", "line 2, column `a`: `1.234,5` is no number", "an empty cell"),
+    ("a;b\n1.234,5;2\n2,5;1\n3,5;1\n", "line 2, column `a`: `1.234,5` is no number", "is an empty cell"),
 ]  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -110,3 +112,10 @@ def test_early_stopping_goes_by_the_bound_of_held_out_rows_without_labels(fitted
     data = clusters()
     data["y"][held] = (data["y"][held] + 1) % 3
     assert same(weights_of(run), weights_of(fitted(data, *setting)))
+
+
+def test_the_library_below_says_nothing_of_its_own(fitted: Fit) -> None:
+    """What a run says is ours: Lightning tells of bf16 at level INFO unless its logger is told not to."""
+    logging.getLogger("lightning_fabric").setLevel(logging.INFO)
+    fitted(clusters(), "train.epochs=1", "train.precision=bf16")
+    assert not logging.getLogger("lightning_fabric").isEnabledFor(logging.INFO)

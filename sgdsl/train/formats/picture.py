@@ -53,12 +53,18 @@ def read_pictures(paths: Sequence[Path | BytesIO], place: Callable[[int], str]) 
 
 def _read(path: Path | BytesIO, place: str) -> tuple[Array, str]:
     """One picture, channels in front, and its mode. Raises DataError: E0640."""
-    file = f"`{path}`" if isinstance(path, Path) else "this"
+    where = (
+        f"{place}: this"
+        if isinstance(path, BytesIO)
+        else f"`{path}`"
+        if str(path).endswith(place)
+        else f"{place}: `{path}`"
+    )
     try:
         with Image.open(path) as opened:
             mode = opened.mode
             if mode not in ("L", "1", "RGB", "P"):
-                message = f"{place}: {file} holds {WORDS.get(mode, mode)}: grey and colours of 8 bits are read"
+                message = f"{where} holds {WORDS.get(mode, mode)}: grey and colours of 8 bits are read"
                 raise data_error("E0640", message, hint='`mogrify -alpha off -depth 8 FILE`, or Image.convert("RGB")')
             image = np.asarray(opened.convert("RGB" if mode in ("P", "RGB") else "L"))
     except FileNotFoundError:
@@ -68,7 +74,7 @@ def _read(path: Path | BytesIO, place: str) -> tuple[Array, str]:
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = str(error).split("\n")[0]
         raise data_error(
-            "E0640", f"{place}: {file} is no whole picture: {reason}", hint="get the file again, or leave it out"
+            "E0640", f"{where} is no whole picture: {reason}", hint="get the file again, or leave it out"
         ) from None
     return (np.moveaxis(image, 2, 0) if image.ndim == 3 else image), mode
 

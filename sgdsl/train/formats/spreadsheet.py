@@ -17,7 +17,7 @@ from sgdsl.train.formats.origin import named_source
 from sgdsl.train.formats.picture import class_names, read_pictures
 from sgdsl.train.formats.tabular import check_columns, strata
 
-MISSING = "NA, NaN, nan, null, NULL, ?"
+MISSING = "NA, N/A, n/a, #N/A, NaN, nan, null, NULL, ?"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Infinity)")
 COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 TRUTH = {"true": 1.0, "false": 0.0}
@@ -173,8 +173,11 @@ def _mixed(column: Column, kinds: Sequence[str], usual: str) -> Exception:
     what = {"number": "is no number", "text": "is a number, the others are names", "point": "has a decimal comma, the others a "
             "point", "comma": "has a decimal point, the others a comma"}[usual]  # fmt: skip
     message = f"{column.place(row)}: `{column.cells[row][:40]}` {what}"
-    hint = "an unknown value is an empty cell; other words for it: data csv(…, missing = \"NA, n/a\")" if usual == "number" else (
-        "write the whole column in one way")  # fmt: skip
+    hint = "an unknown value is an empty cell" if usual == "number" else "write the whole column in one way"
+    texts = (c for c, k in zip(column.cells, kinds, strict=True) if k == "text")
+    word = next((c[:40] for c in texts if not any(map(str.isdigit, c))), "")
+    if word:
+        hint += f'; where `{word}` says unknown: data csv(…, missing = "{word}")'
     notes = [f"{count:,} cells of the column are like this"] if count > 1 else []
     return data_error("E0639", message, hint=hint, notes=notes)
 
