@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import let_reads
+from sgdsl.middle.nesting import crosses, depths
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,12 @@ def chain(model: ir.Model, node: ir.Node) -> Chain | str:
     if counted := _counted(model, node, found):
         return counted
     seen, wrong = _seen(model, found)
-    pairs = set()
+    pairs, deep = set(), depths(model)
     for factor in () if wrong else (*model.p, *model.q):
         own = found.of.get(factor.id, factor.node)
         read = {r for name in (own, *factor.given) for r in seen.get(name, ())}
+        if read and crosses(deep, factor.axes, node.axes):
+            return together(factor.head)
         if not _side_by_side([found.readings[n] for n in read], factor, node.axes[-1].axis):
             return f"{factor.head} reads copies that are no neighbours: a sum along the loop holds a copy and the next"
         pairs |= {(factor.side, factor.id)} if len(read) == 2 else set()

@@ -13,6 +13,7 @@ from sgdsl.middle.coverage import alike, doubled, missing
 from sgdsl.middle.digraph import Digraph
 from sgdsl.middle.graphs import Lets
 from sgdsl.middle.lifeless import lifeless
+from sgdsl.middle.nesting import turned
 from sgdsl.middle.turns import unordered
 from sgdsl.middle.used import called
 
@@ -60,7 +61,7 @@ def _check_copies(model: ir.Model, sink: Sink) -> bool:
         graph, of = copies.factors(factors, lets)
         acyclic &= not _check_cycle(graph, "E0401", side, {name: f.span for name, f in of.items()}, sink)
     if acyclic:
-        for refused in (*unordered(model, graphs.let_graph(model)), *lifeless(model)):
+        for refused in (*turned(model), *unordered(model, graphs.let_graph(model)), *lifeless(model)):
             sink.add(refused)
             acyclic = False
     for factor in model.q:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from sgdsl.middle import ir
 from sgdsl.middle.chains import Chain, chain, is_chained, together
 from sgdsl.middle.graphs import factor_reads, let_reads
+from sgdsl.middle.nesting import crosses, depths
 
 
 def coupled(model: ir.Model) -> tuple[dict[str, str], dict[str, Chain]]:
@@ -19,10 +20,11 @@ def coupled(model: ir.Model) -> tuple[dict[str, str], dict[str, Chain]]:
     found: dict[str, str] = {}
     chains: dict[str, Chain] = {}
     reads = {let.name: frozenset(let_reads(let)) for let in model.lets}
+    deep = depths(model)
     for node in model.nodes:
         if node.axes and node.role in ("latent", "supervised"):
             chained = node.type.cardinality is not None and is_chained(model, node)
-            reader = None if chained else _meeting(model, reads, node)
+            reader = None if chained else _meeting(model, reads, node, deep)
             made = chain(model, node) if chained else together(reader) if reader else None
             if isinstance(made, Chain):
                 chains[node.name] = made
@@ -40,9 +42,11 @@ def read_apart(model: ir.Model, node: ir.Node) -> str | None:
     return next((name for name in own if name in read), None)
 
 
-def _meeting(model: ir.Model, reads: Mapping[str, Collection[str]], node: ir.Node) -> str | None:
-    """The first let or factor that reads several copies of a value that depends on one copy of the node, as written; None where
-    every reader keeps to its copy."""
+def _meeting(
+    model: ir.Model, reads: Mapping[str, Collection[str]], node: ir.Node, deep: Mapping[str, int]
+) -> str | None:
+    """The first let or factor that reads several copies of a value that depends on one copy of the node, or one copy in each of
+    a loop that stands around the node's own, as written; None where every reader keeps to its copy."""
     loops = {r.axis for r in node.axes}
     seen, todo = {node.name}, [node.name]
     while todo:
@@ -57,7 +61,7 @@ def _meeting(model: ir.Model, reads: Mapping[str, Collection[str]], node: ir.Nod
         for factor in (*model.p, *model.q):
             if name not in factor.given:
                 continue
-            if not loops <= {r.axis for r in factor.axes}:
+            if not loops <= {r.axis for r in factor.axes} or crosses(deep, factor.axes, node.axes):
                 return factor.head
             if factor.side == "q" and factor.node not in seen:
                 seen.add(factor.node)

@@ -75,7 +75,7 @@ class Eliminator:
         return prod(self.sizes[node] for node in scope if node not in self.ranges)
 
     def depth(self, name: str) -> int:
-        """In how many loops a node stands; of a range, how deep it is nested."""
+        """How deep the innermost loop of a node is nested, or a range; 0 outside of loops."""
         return -self.stages.get(name, -1) // 2 if name in self.ranges else (-self.stages.get(name, -1) - 1) // 2
 
     def product(self, factors: Mapping[Key, Scope], keep: Scope) -> Product:

@@ -11,6 +11,7 @@ from sgdsl.middle import ir
 from sgdsl.middle.chains import Chain, Reading
 from sgdsl.middle.elimination import Scope
 from sgdsl.middle.graphs import Graphs, let_reads
+from sgdsl.middle.nesting import depths, innermost, ranges_of
 
 NODES = 1 << 20  # in the order of scopes, behind so many ranges
 DEPTH = 1 << 40
@@ -85,7 +86,7 @@ class Scopes:
         return found.of.get(factor.id, factor.node) if found else factor.node
 
     def depth(self, name: str) -> int:
-        """In how many loops a node stands; of a range, how deep it is nested."""
+        """How deep the innermost loop of a node is nested, or a range; 0 outside of loops."""
         return self.place[name] // DEPTH
 
     def stage(self, name: str) -> int:
@@ -107,13 +108,13 @@ def scopes_of(
     summed over the sampled node first, their shares would depend on which class was sampled, unseen by its score term."""
     ranges = ranges_of(model)
     loops = {n.name: tuple(r.name for r in n.axes) for n in model.values}
-    place = {n: len(loops[n]) * DEPTH + NODES + i for i, n in enumerate(draws)}
+    axes, deep = {n.name: n.axes for n in model.values}, depths(model)
+    place = {n: innermost(deep, axes[n]) * DEPTH + NODES + i for i, n in enumerate(draws)}
     place |= {name: depth * DEPTH + i for i, (name, (depth, _)) in enumerate(ranges.items())}
     read = [r for c in chains.values() for r in c.readings.values() if r.name not in place]
     read.sort(key=lambda r: r.offset)
-    place |= {
-        r.name: (len(loops[r.node]) - (r.range is None)) * DEPTH + NODES + len(draws) + i for i, r in enumerate(read)
-    }
+    for i, r in enumerate(read, len(draws)):
+        place[r.name] = innermost(deep, axes[r.node] if r.range else axes[r.node][:-1]) * DEPTH + NODES + i
     lets = {let.name: let for let in model.lets}
     found = Scopes(graphs, place, {}, {name: r for name, (_, r) in ranges.items()}, chains, lets)
     for node in model.nodes:
@@ -132,14 +133,4 @@ def scopes_of(
             loops[factor.id] = tuple(r.name for r in factor.axes)
             values = {found.own(factor)} if factor.node in chains else found.listed([factor.node])
             found.values[factor.id] = found.ordered({*loops[factor.id], *values})
-    return found
-
-
-def ranges_of(model: ir.Model) -> dict[str, tuple[int, ir.Range]]:
-    """Every range by its name, with how deep it is nested: 1 for one of an outermost loop."""
-    written = [n.axes for n in model.values] + [f.axes for f in (*model.p, *model.q)]
-    found: dict[str, tuple[int, ir.Range]] = {}
-    for axes in written:
-        for depth, r in enumerate(axes, 1):
-            found[r.name] = (max(depth, found.get(r.name, (0, r))[0]), r)
     return found

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from sgdsl.base.diagnostics import Diagnostic
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import Lets, carried, factor_reads, here, let_reads, within_copies
+from sgdsl.middle.nesting import depths, innermost
 
 
 def directions(model: ir.Model, side: ir.Side, members: frozenset[str]) -> set[int]:
@@ -49,7 +50,7 @@ def unordered(model: ir.Model, lets: Lets) -> Iterator[Diagnostic]:
             values = [v for v in model.values if v.name in members and not is_view(v)]
             why, hint = _why(model, side, members, values, ordered)
             names = frozenset(v.name for v in values)
-            if why and names not in seen:
+            if why and not any(names <= before for before in seen):
                 seen.add(names)
                 shown = ", ".join(f"`{v.name}`" for v in values)
                 yield Diagnostic(
@@ -68,7 +69,9 @@ def _why(
             f"declare `{outside.name}` in the loop, or read the copy itself",
         )
     views = [let.value for let in model.lets if let.name in members and isinstance(let.value, ir.View)]
-    if any(_is_outer(model, view) for view in views):
+    deep = depths(model)
+    turned = any(deep[v.axes[-1].axis] < innermost(deep, v.axes) for v in values)
+    if turned or any(_is_outer(model, view) for view in views):
         return "along an outer loop", "let the loop along which they do be the inner one, z[k, t] for z[t, k]"
     if not ordered:
         return "at one place", "let what reads one fixed copy stand in a loop that leaves this copy out"
