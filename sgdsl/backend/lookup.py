@@ -34,8 +34,10 @@ def emit_lookup(
     out.raw(f'"""The parameters of {side}(node | …), in the order of its family."""', 8)
     if alone or any(isinstance(let.value, ir.View) and let.value.edges for let in model.lets):
         out.raw("rows = batch.rows", 8)
-    out.raw("match node:", 8)
-    for factor in model.p if side == "p" else model.q:
+    factors = model.p if side == "p" else model.q
+    if factors:
+        out.raw("match node:", 8)
+    for factor in factors:
         fresh = replace(named, locals=named.locals.inner())
         out.raw(f'case "{factor.id}":', 12)
         method = methods[side, factor.id]

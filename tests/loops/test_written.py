@@ -63,7 +63,7 @@ def test_it_steps_and_is_asked(name: str) -> None:
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters())
     seen = {n: v[None] for n, v in values.items()}
     drawn = model.draw_q(seen, known, draws, 2)
-    total = torch.stack([t.expand_as(drawn.log_r) for t in model.log_q(drawn.values).values()]).sum(0)
+    total = sum(model.log_q(drawn.values).values(), torch.zeros_like(drawn.log_r))
     labels = [t.expand_as(drawn.log_r) for t in model.log_labels(drawn.values, known).values()]
     torch.testing.assert_close(total - sum(labels), drawn.log_r)
     beliefs = ask.posterior(model, seen, known, draws, 3)
