@@ -6,13 +6,14 @@ from sgdsl.backend.step import Step
 from sgdsl.middle.elimination import Scope
 
 
-def alive(step: Step, scope: Scope, kind: str = "") -> str:
+def alive(step: Step, scope: Scope, kind: str = "", summed: bool = False) -> str:
     """At a level, how much of each copy is there: 1 or 0 where k is known or in the level, else the weight of all k that reach
-    the copy, of the shares of a `kind`; "" where every copy is there."""
+    the copy, of the shares of a `kind`, or all of it where copies are `summed` up to each k later; "" where every copy is there.
+    """
     found = []
     for name in scope:
         count = step.model.axis(step.plan.scopes.ranges[name].axis).count if name in step.plan.scopes.ranges else None
-        if count:
+        if count and not (summed and count in step.plan.choices and count not in scope):
             own = (count, name) if count in scope else (name,)
             found.append(step.raised(_alive(step, name, count, own, kind), own, scope))
     return " * ".join(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from sgdsl.backend.baselines import learned_scores, scored_by
 from sgdsl.backend.sampled import Summand, rest_scores
 from sgdsl.backend.step import Step
 from sgdsl.backend.weights import drawn_log_q, labelled_or_unknown, product, score, share
+from sgdsl.middle import ir
 from sgdsl.middle.elimination import Key, Scope
 from sgdsl.middle.plan import Term, summed_scope
 
@@ -165,8 +167,11 @@ def _estimate(step: Step, shares: dict[Scope, str], drawn: dict[Scope, str]) -> 
 def emit_terms(step: Step, found: Mapping[Term, tuple[str, str]]) -> None:
     """The dictionary of terms: of each its variable and the share of its entries."""
     step.out.raw("terms = {", 8)
+    factors = {term: step.model.factor(term.side, term.node) for term in found}
+    heads = Counter(f.head for f in factors.values())
     for term, (text, share_of) in found.items():
-        name = step.model.factor(term.side, term.node).head
+        factor = factors[term]
+        name = factor.head if heads[factor.head] == 1 else ir.head(factor.side, factor.id, factor.given)
         where = f"{step.level(term.level)}, {share_of or None}" if term.level else "None, None"
         step.out.statement(f'"{name}": Term({text}, {where}),', 12)
     step.out.raw("}", 8)

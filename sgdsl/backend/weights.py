@@ -73,7 +73,7 @@ def message(step: Step, made: Message) -> None:
     elif is_upto(made):
         step.say(f'{name} = batch.overs["{made.name}"].sum({joint})')
     else:
-        there = alive(step, made.product.scope)
+        there = alive(step, made.product.scope, summed=True)
         joint = f"weighted({there}, {joint})" if there else joint
         step.say(f"{name} = {step.level(made.product.scope)}.down({joint}{below})")
     step.factors[Key("message", made.name)] = name
@@ -87,7 +87,7 @@ def _along(step: Step, made: Message) -> None:
         for k, s in made.product.factors:
             levels.setdefault(s, []).append(log_factor(step, k, s))
         texts = {s: " + ".join(inner) for s, inner in levels.items()}
-        there = {s: alive(step, s) for s in texts}
+        there = {s: alive(step, s, summed=True) for s in texts}
         texts = {s: f"weighted({there[s]}, {text})" if there[s] else text for s, text in texts.items()}
         factors = ", ".join(f"{repr_scope(s)}: {text}" for s, text in texts.items())
         step.paths[key] = step.named.locals.new(f"paths_{word(made.over)}")

@@ -130,7 +130,7 @@ class Factor:
     @property
     def head(self) -> str:
         """p(node | given), as written; each copy with its index."""
-        index = ", ".join(str(r) if isinstance(r, int) else r.axis for r in self.place)
+        index = ", ".join(str(r if isinstance(r, int) else r.axis if r.copies > 1 else r.first) for r in self.place)
         return head(self.side, f"{self.node}[{index}]" if index else self.node, self.given)
 
     @property

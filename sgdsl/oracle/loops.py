@@ -45,8 +45,10 @@ class Looped:
     how: Mapping[str, tuple[str, float]]
 
     def patterns(self) -> list[Known]:
-        """Subsets of the labels' copies, with the counts that they need known."""
-        labels = [c for n in self.compiled.ir.nodes if n.role == "supervised" for c, _ in copies(n)]
+        """Subsets of the labels' copies, with the counts that they need known; none where these are latent."""
+        latent = {n.name for n in self.compiled.ir.nodes if n.role == "latent"}
+        nodes = [n for n in self.compiled.ir.nodes if n.role == "supervised"]
+        labels = [c for n in nodes for c, _ in copies(n) if latent.isdisjoint(self._places(c))]
         if len(labels) <= LABELS:
             some = [s for size in range(len(labels) + 1) for s in itertools.combinations(labels, size)]
         else:

@@ -39,7 +39,9 @@ def gradients(compiled: Compiled, value: Tensor) -> dict[str, Tensor]:
     bound, as baselines of score terms, are trained by a loss of their own."""
     every = compiled.module.named_parameters()
     named = {n: p for n, p in every if p.requires_grad and "_baseline." not in n}
-    found = torch.autograd.grad(value, list(named.values()), allow_unused=True, retain_graph=True)
+    constant = not value.requires_grad  # of a row without copies
+    found = [None] * len(named) if constant else torch.autograd.grad(
+        value, list(named.values()), allow_unused=True, retain_graph=True)  # fmt: skip
     return {n: torch.zeros_like(p) if g is None else g for (n, p), g in zip(named.items(), found, strict=True)}
 
 
@@ -52,7 +54,7 @@ def expected(
     points: int = POINTS,
 ) -> tuple[float, dict[str, Tensor]]:
     """E[step.bound] and E[∇ step.objective], exactly."""
-    bound, totals = 0.0, gradients(compiled, torch.zeros((), dtype=torch.float64, requires_grad=True))
+    bound, totals = 0.0, gradients(compiled, torch.zeros((), dtype=torch.float64))
     mass = 0.0
     for probability, step in replayed(compiled, row, known, samples, alpha, points):
         assert torch.allclose(step.bound, step.objective, 1e-10, 1e-10), "the objective differs from the bound in value"

@@ -51,14 +51,16 @@ def rows_of(model: Queries) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_it_steps_and_is_asked(name: str) -> None:
-    """Protects what the language offers in loops from faults: gradients reach every weight, log q of what is drawn is what the
-    draw says it is, beliefs and draws along p are finite."""
+    """Protects what the language offers in loops from faults: gradients reach every weight, each factor has a term, log q of what
+    is drawn is what the draw says it is, beliefs and draws along p are finite."""
     torch.manual_seed(0)
     model = load(driver.compile_source(Source("m.sgm", PROGRAMS[name])).text, f"written_{name}").Model().double()
     values, known = rows_of(model)
     draws = Draws(torch.Generator().manual_seed(1))
     step = model(make_batch(model, values, known, torch.float64), draws)
     assert bool(step.bound.isfinite().all())
+    pieces = (family for side in model.PIECES.values() for found in side.values() for family in found.values())
+    assert len(step.terms) == sum(family != "delta" for family in pieces)
     step.objective.sum().backward()
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters())
     seen = {n: v[None] for n, v in values.items()}

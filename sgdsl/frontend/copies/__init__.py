@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sgdsl.base.diagnostics import Sink
 from sgdsl.frontend import syntax
-from sgdsl.frontend.copies.axes import read_axes
+from sgdsl.frontend.copies.axes import Axes, read_axes
 from sgdsl.frontend.copies.heads import declared, declared_let, factor_node, symbols, with_pieces
 from sgdsl.frontend.copies.made import Made
 from sgdsl.frontend.copies.references import Resolver
@@ -35,7 +35,8 @@ def resolve(statements: Sequence[syntax.Statement], consts: Constants, sink: Sin
     names = _declared(flat)
     axes = read_axes(flat, known, consts, names, sink)
     _barrier(before, sink)
-    taken = {*names, *(a.name for a in axes.axes), *(r.name for r in axes.ranges.values())}
+    ranges = axes.every
+    taken = {*names, *(a.name for a in axes.axes), *ranges}
     resolver = Resolver(known, names, axes, consts, Made(taken))
     heads = [_each(s, lambda site: _head(site, resolver), sink) for s in flat]
     _barrier(before, sink)
@@ -44,8 +45,7 @@ def resolve(statements: Sequence[syntax.Statement], consts: Constants, sink: Sin
         statement = _each(site, lambda site: _body(site, resolver), sink)
         found += (*resolver.made.take(), statement.statement)
     _barrier(before, sink)
-    ranges = {r.name: r for r in axes.ranges.values()}
-    return Resolved(tuple(_numbered(found, ranges, taken)), axes.axes, ranges)
+    return Resolved(tuple(_numbered(found, axes, taken)), axes.axes, ranges)
 
 
 def _declared(flat: Sequence[Site]) -> dict[str, syntax.Statement]:
@@ -114,10 +114,8 @@ def _node(factor: syntax.Factor, loops: Loops, resolver: Resolver) -> syntax.Nam
     return factor_node(factor, loops, symbol, resolver.axes, resolver.consts)
 
 
-def _numbered(
-    found: list[syntax.Statement], ranges: Mapping[str, ir.Range], taken: set[str]
-) -> Iterator[syntax.Statement]:
+def _numbered(found: list[syntax.Statement], axes: Axes, taken: set[str]) -> Iterator[syntax.Statement]:
     """The statements, each factor with its piece."""
-    pieces = iter(with_pieces([s for s in found if isinstance(s, syntax.Factor)], taken))
+    pieces = iter(with_pieces([s for s in found if isinstance(s, syntax.Factor)], axes, taken))
     for statement in found:
         yield replace(statement, piece=next(pieces)) if isinstance(statement, syntax.Factor) else statement

@@ -28,10 +28,17 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """`ranges`: of each loop, by its number."""
+    """`ranges`: of each loop, by its number; `alone`: of each copy of a loop `1..k` with a factor of its own, p(z[2]), that k does
+    not always reach, by axis and place: it is there as the copies of other ranges are."""
 
     axes: tuple[ir.Axis, ...]
     ranges: Mapping[int, ir.Range]
+    alone: Mapping[tuple[str, int], ir.Range]
+
+    @property
+    def every(self) -> dict[str, ir.Range]:
+        """All ranges by name."""
+        return {r.name: r for r in (*self.ranges.values(), *self.alone.values())}
 
     def of(self, loops: Iterable[For]) -> tuple[ir.Range, ...]:
         return tuple(self.ranges[f.number] for f in loops)
@@ -59,6 +66,7 @@ def read_axes(
     """The index of a loop and the positions of nodes and lets that it stands in are one axis."""
     loops = {f.number: f for s in sites for f in s.loops}
     classes = _Classes({n: n for n in loops})
+    fixed: dict[int, set[int]] = {}
     for site in sites:
         for name in _heads(site.statement):
             symbol = symbols.get(name.text)
@@ -66,12 +74,14 @@ def read_axes(
                 at = _silently(expr, site.loops, consts)
                 if isinstance(at, At):
                     classes.unite(where.number, at.loop.number)
+                elif isinstance(at, int) and isinstance(site.statement, syntax.Factor) and name is site.statement.node:
+                    fixed.setdefault(where.number, set()).add(at)
     groups: dict[int, list[For]] = {}
     for number in sorted(loops):
         groups.setdefault(classes.find(number), []).append(loops[number])
     for symbol in symbols.values():
         _check_apart(symbol, classes, sink)
-    return _named(list(groups.values()), {*declared, *RESERVED}, sink)
+    return _named(list(groups.values()), fixed, {*declared, *RESERVED}, sink)
 
 
 def _silently(expr: syntax.Expr, loops: Loops, consts: Constants) -> Place | None:
@@ -89,8 +99,8 @@ def _check_apart(symbol: Symbol, classes: _Classes, sink: Sink) -> None:
                              hint="an index stands in one position of a name only"))  # fmt: skip
 
 
-def _named(groups: list[list[For]], taken: set[str], sink: Sink) -> Axes:
-    axes, ranges = [], {}
+def _named(groups: list[list[For]], fixed: Mapping[int, set[int]], taken: set[str], sink: Sink) -> Axes:
+    axes, ranges, alone = [], dict[int, ir.Range](), dict[tuple[str, int], ir.Range]()
     for group in groups:
         name = unique(group[0].index, taken)
         first, last = min(f.first for f in group), max(f.last for f in group)
@@ -99,15 +109,15 @@ def _named(groups: list[list[For]], taken: set[str], sink: Sink) -> Axes:
         if other is not None:
             _two_ends(other, counted, sink)
         axes.append(ir.Axis(name, first, last, counted.count, group[0].head))
+        places = {p for f in group for p in fixed.get(f.number, ()) if counted.count and counted.least < p <= last}
         found: dict[tuple[int, int], ir.Range] = {}
-        for loop in group:
-            ends = (loop.first, loop.last)
+        for ends in [*((f.first, f.last) for f in group), *((p, p) for p in sorted(places))]:
             if ends not in found:
-                whole = ends == (first, last)
-                text = name if whole else unique(f"{name}_{_ordinal(loop.first)}_{_ordinal(loop.last)}", taken)
+                text = name if ends == (first, last) else unique(f"{name}_{_ordinal(ends[0])}_{_ordinal(ends[1])}", taken)
                 found[ends] = ir.Range(text, name, *ends)
-            ranges[loop.number] = found[ends]
-    return Axes(tuple(axes), ranges)
+        ranges |= {f.number: found[f.first, f.last] for f in group}
+        alone |= {(name, p): found[p, p] for p in places}
+    return Axes(tuple(axes), ranges, alone)
 
 
 def _ordinal(number: int) -> str:

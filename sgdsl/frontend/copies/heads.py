@@ -110,6 +110,8 @@ def _factor_place(factor: syntax.Factor, item: syntax.Expr, at: Place, own: ir.R
     match at:
         case int():
             first, last, result = at, at, syntax.Number(at, item.span)
+            if (alone := axes.alone.get((own.axis, at))) is not None:
+                result = syntax.Name(alone.name, item.span)  # type: ignore[assignment]
         case At(loop, 0):
             mine = axes.ranges[loop.number]
             first, last = mine.first, mine.last
@@ -125,15 +127,16 @@ def _factor_place(factor: syntax.Factor, item: syntax.Expr, at: Place, own: ir.R
     return result
 
 
-def with_pieces(factors: Sequence[syntax.Factor], taken: set[str]) -> list[str]:
+def with_pieces(factors: Sequence[syntax.Factor], axes: Axes, taken: set[str]) -> list[str]:
     """The piece of each factor: "" where it is of all copies, else its place in words."""
     number = Counter((f.side, f.node.text) for f in factors)
-    return [_piece(f.node, taken) if number[f.side, f.node.text] > 1 and f.node.index else "" for f in factors]
+    alone = {r.name: str(r.first) for r in axes.alone.values()}
+    return [_piece(f.node, alone, taken) if number[f.side, f.node.text] > 1 and f.node.index else "" for f in factors]
 
 
-def _piece(node: syntax.Name, taken: set[str]) -> str:
+def _piece(node: syntax.Name, alone: Mapping[str, str], taken: set[str]) -> str:
     """Unique beside every name of the file: `z_1` may be a node."""
-    words = [i.text if isinstance(i, syntax.Name) else text(i).replace("-", "m") for i in node.index]
+    words = [alone.get(i.text, i.text) if isinstance(i, syntax.Name) else text(i).replace("-", "m") for i in node.index]
     piece = "_".join(words)
     while f"{node.text}_{piece}" in taken:
         piece += "_"

@@ -24,7 +24,7 @@ _OUTSIDE = {
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """One loop of the file with its bounds; `number` tells loops of one index apart; `count` as in ir.Axis."""
+    """One loop of the file with its bounds; `number` tells loops of one index apart; `count` as in ir.Axis, at least `least`."""
 
     number: int
     index: str
@@ -32,6 +32,7 @@ class For:
     last: int
     count: str | None
     head: Span = field(compare=False)
+    least: int = 0
 
     @property
     def copies(self) -> int:
@@ -75,7 +76,7 @@ class _Walk:
         """Raises Refused: E0422, E0425, and what the bounds lack."""
         self._check_index(loop.index, around)
         first = integer(loop.low, self.consts, "the first copy", -_FURTHEST, _FURTHEST, "E0422")
-        last, count = self._last(loop, around)
+        last, count, least = self._last(loop)
         if last < first:
             raise refusal("E0422", f"the range {first}..{last} is empty", loop.low.span.to(loop.high.span), "no copies",
                           hint="a range counts up, both ends in it: `1..3` is 1, 2, 3")  # fmt: skip
@@ -83,7 +84,7 @@ class _Walk:
             raise refusal("E0422", f"a loop of {last - first + 1:,} copies is too long", loop.low.span.to(loop.high.span),
                           f"more than {MOST_COPIES:,}")  # fmt: skip
         self.numbers += 1
-        return For(self.numbers, loop.index.text, first, last, count, loop.head)
+        return For(self.numbers, loop.index.text, first, last, count, loop.head, least)
 
     def _check_index(self, index: syntax.Name, around: Loops) -> None:
         outer = next((f for f in around if f.index == index.text), None)
@@ -102,19 +103,20 @@ class _Walk:
             raise refusal("E0425", f"the index `{index.text}` hides a word of the language", index.span, "reserved",
                           hint="choose another index")  # fmt: skip
 
-    def _last(self, loop: syntax.Loop, around: Loops) -> tuple[int, str | None]:
-        """The last copy, and the count node that says how many there are."""
+    def _last(self, loop: syntax.Loop) -> tuple[int, str | None, int]:
+        """The last copy, and the count node that says how many there are, with its least value."""
         high = loop.high
         if isinstance(high, syntax.Name) and high.text not in self.consts:
             found = self.names.get(high.text)
             if isinstance(found, syntax.Var):
-                return self._counted(high, found), high.text
+                least, most = self._counted(high, found)
+                return most, high.text, least
         if folded(high, self.consts) is None:
             raise refusal("E0422", "the end of a range is a number known at compile time, or a count node", high.span,
                           "neither", hint="declare `const N = 5`, or `latent k : count(1, 3)` outside the loop")  # fmt: skip
-        return integer(high, self.consts, "the last copy", -_FURTHEST, _FURTHEST, "E0422"), None
+        return integer(high, self.consts, "the last copy", -_FURTHEST, _FURTHEST, "E0422"), None, 0
 
-    def _counted(self, high: syntax.Name, node: syntax.Var) -> int:
+    def _counted(self, high: syntax.Name, node: syntax.Var) -> tuple[int, int]:
         here = [Label(node.name.span, "declared here")]
         if node.name.index or high.index:
             raise refusal("E0422", f"`{high.text}` is in a loop: a count of copies stands outside of all loops", high.span,
@@ -123,7 +125,7 @@ class _Walk:
         if kind.support != "range" or kind.shape:
             raise refusal("E0422", f"`{high.text}` is {kind}: only a count(a, b) says how many copies there are", high.span,
                           "no count(a, b)", labels=here, hint=f"declare `{node.role} {high.text} : count(1, 3)`")  # fmt: skip
-        return kind.sizes[1]
+        return kind.sizes[0], kind.sizes[1]
 
 
 def sites(statements: Sequence[syntax.Statement], consts: Constants, sink: Sink) -> list[Site]:
