@@ -14,8 +14,7 @@ from sgdsl.backend.step import Step, repr_scope
 from sgdsl.middle import ir
 from sgdsl.middle.digraph import digraph
 from sgdsl.middle.elimination import Scope
-from sgdsl.middle.graphs import factor_reads, let_reads
-from sgdsl.middle.turns import directions, is_view, near
+from sgdsl.middle.turns import directions, is_view, near, reads
 
 
 def run_copies(step: Step, members: frozenset[str]) -> dict[str, list[str]]:
@@ -39,6 +38,10 @@ class Loop:
     each: dict[str, str] = field(default_factory=dict)
     body: list[str] = field(default_factory=list)
     ahead: Parts = field(default_factory=dict)
+    splits: dict[str, str] = field(
+        default_factory=dict
+    )  # values from outside by copy: how each is made, where it is read
+    read: set[str] = field(default_factory=set)
     stored: dict[str, list[str]] = field(default_factory=dict)  # parameters of a factor, as they are kept
 
     def __post_init__(self) -> None:
@@ -49,12 +52,6 @@ class Loop:
         self.order = digraph(place, edges).order(place.__getitem__)
         ranges = [v.axes[-1] for v in own]
         self.first, self.last = min(r.first for r in ranges), max(r.last for r in ranges)
-
-    def _reads(self, value: ir.Node | ir.Let) -> tuple[str, ...]:
-        """What one copy needs."""
-        if isinstance(value, ir.Let):
-            return let_reads(value)
-        return tuple(dict.fromkeys(n for f in self.step.model.pieces(self.side, value.name) for n in factor_reads(f)))
 
     # --- names ------------------------------------------------------------------------------------------------
 
@@ -81,9 +78,10 @@ class Loop:
         """Values from outside, split by copy, and the lets that sequences start from."""
         step = self.step
         starts: dict[str, list[str]] = {}
-        for read in (r for name in self.order for r in self._reads(step.model.valued(name)) if r not in self.members):
-            step.let(read)
-            self._split(read)
+        read = (r for name in self.order for r in reads(step.model, self.side, step.model.valued(name)))
+        for name in (r for r in read if r not in self.members):
+            step.let(name)
+            self._split(name)
         for let in step.model.lets:
             if let.name in self.members and isinstance(let.value, ir.View):
                 for place, edge in let.value.edges:
@@ -99,15 +97,22 @@ class Loop:
         self.ahead = parts_ahead(step, nodes, self.members, self.each, self.outer)
 
     def _split(self, name: str) -> None:
-        """A value of every copy as a list with one for each."""
+        """A value of every copy as a list with one for each; it is made where the loop reads it."""
         variable = self.step.value(name)
         own = [n for n in self.step.plan.scopes[name] if n in self._own_ranges()]
         masked = self.step.model.valued(name).type.partial
         for text in (variable, *([self.step.named.derived["present", name]] if masked else [])):
             if own and text not in self.each:
-                self.each[text] = self.step.named.locals.new(f"{text}_each")
-                found = self.step.plan.scopes.ranges[own[0]]
-                self.step.say(f"{self.each[text]} = each_copy({text}, {found.first}, {found.last})")
+                self._by_copy(text, text, self.step.plan.scopes.ranges[own[0]])
+
+    def _by_copy(self, variable: str, text: str, r: ir.Range) -> None:
+        self.each[variable] = self.step.named.locals.new(f"{variable}_each")
+        self.splits[variable] = f"{self.each[variable]} = each_copy({text}, {r.first}, {r.last})"
+
+    def _here(self, variable: str) -> str:
+        """A value from outside at the place of the loop."""
+        self.read.add(variable)
+        return f"{self.each[variable]}[{T}]" if variable in self.each else variable
 
     def emit(self) -> None:
         """The loop itself."""
@@ -121,6 +126,8 @@ class Loop:
                 for factor in step.model.pieces(self.side, name):
                     at = factor.place[-1]
                     self.body += guarded(at, self.first, self.last, self._draw(factor, value))
+        for text in (line for variable, line in self.splits.items() if variable in self.read):
+            step.say(text)
         span = f"range({self.last}, {self.first - 1}, -1)" if backward else f"range({self.first}, {self.last + 1})"
         step.say(f"for {T} in {span}:")
         for line in self.body:
@@ -138,8 +145,7 @@ class Loop:
             return self._ahead(value, lag, place) if lag.offset > 0 else self.at(value.value.source.name, place)
         if name in self.members:
             return self.at(name)
-        variable = step.value(name)
-        return f"{self.each[variable]}[{T}]" if variable in self.each else variable
+        return self._here(step.value(name))
 
     def _ahead(self, view: ir.Let, lag: ir.Lag, place: str) -> str:
         """A copy ahead; of a loop `1..n` a row's last copy reads what stands behind the last of all."""
@@ -157,7 +163,7 @@ class Loop:
         level = self.outer(scopes.ordered({*scopes.union(method.reads), *method.copies}))
         texts = [self.ahead.get((method.name, n)) or self._argument(n) for n in method.reads]
         masks = (step.named.derived["present", n] for n in method.partial)
-        texts += [f"{self.each[mask]}[{T}]" if mask in self.each else mask for mask in masks]
+        texts += [self._here(mask) for mask in masks]
         for name in method.lifts:
             below = self.outer(scopes[name])
             if below != level:
@@ -176,9 +182,8 @@ class Loop:
         """A copy's parameters and value."""
         step, choice = self.step, self.step.plan.choices[factor.node]
         method = step.methods["q", factor.id]
-        kept, lines = self._parameters(factor, method)
-        if method.name:
-            lines.append(f"{', '.join(kept)} = {self._call(method)}")
+        kept = self._parameters(factor, method)
+        lines = [f"{', '.join(kept)} = {self._call(method)}"] if method.name else []
         scope = self.outer(step.plan.scopes[factor.node])
         if choice.name == "delta":
             return [*lines, f"{self.at(node.name)} = {kept[0]}"]
@@ -195,21 +200,17 @@ class Loop:
             drawn = f"where_known({known}, {label}, {drawn})"
         return [*lines, f"{self.at(node.name)} = {drawn}"]
 
-    def _parameters(self, factor: ir.Factor, method: Method) -> tuple[list[str], list[str]]:
+    def _parameters(self, factor: ir.Factor, method: Method) -> list[str]:
         """Where a copy's parameters are kept: one that depends on no input, or on one place, in a variable of its own."""
-        if not method.name:
-            self.stored[factor.id] = list(method.constants)
-            return list(method.constants), []
-        found = []
-        for name, free in zip(calls.parameter_names(factor), method.free, strict=True):
+        found = self.stored[factor.id] = [] if method.name else list(method.constants)
+        for name, free in zip(calls.parameter_names(factor), method.free, strict=True) if method.name else ():
             variable = self.step.named.locals.new(f"q_{factor.id}_{name}")
             if free or isinstance(factor.place[-1], int):
                 found.append(variable)
             else:
                 found.append(f"{self._kept(variable)}[{T}]")
                 self.step.say(f"{self._kept(variable)}: dict[int, Tensor] = {{}}")
-        self.stored[factor.id] = found
-        return found, []
+        return found
 
     def _label(self, node: ir.Node, scope: Scope) -> tuple[str, str]:
         """The mask and the label of one copy at the level of its draw."""
@@ -218,10 +219,9 @@ class Loop:
         whole = label_text(step, node, f'batch.values["{node.name}"]')
         for variable, text in ((known, f"{known}[None]"), (label, whole)):
             if variable not in self.each:
-                self.each[variable] = step.named.locals.new(f"{variable}_each")
-                step.say(f"{self.each[variable]} = each_copy({text}, {r.first}, {r.last})")
+                self._by_copy(variable, text, r)
         lift = f".index_select(1, {step.level(scope)}.row)" if scope else ""
-        return f"{self.each[known]}[{T}]{lift}[0]", f"{self.each[label]}[{T}]{lift}"
+        return f"{self._here(known)}{lift}[0]", f"{self._here(label)}{lift}"
 
     # --- behind the loop --------------------------------------------------------------------------------------
 

@@ -46,8 +46,8 @@ def innermost(deep: Mapping[str, int], axes: Iterable[ir.Range]) -> int:
 
 
 def crosses(deep: Mapping[str, int], axes: Sequence[ir.Range], own: Sequence[ir.Range]) -> str:
-    """The axis of a reader in the loops `axes` that stands around a loop of `own`, though what it reads has no copy for it: a[i, j]
-    of w[j]. "" for none."""
+    """The axis of a reader in the loops `axes` that stands around a loop of `own`, though what it reads has no copy for it:
+    a[i, j] of w[j]. "" for none."""
     mine = {r.axis for r in own}
     return next((r.axis for r in axes if r.axis not in mine and deep[r.axis] < innermost(deep, own)), "")
 

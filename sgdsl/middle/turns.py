@@ -31,6 +31,13 @@ def _directions(place: ir.Range | int, at: ir.Lag | int) -> set[int]:
     return {d for d, reads in ((1, last > at), (-1, first < at)) if reads}
 
 
+def reads(model: ir.Model, side: ir.Side, value: ir.Node | ir.Let) -> tuple[str, ...]:
+    """What a let reads, or the factors of a node on a side."""
+    if isinstance(value, ir.Let):
+        return let_reads(value)
+    return tuple(dict.fromkeys(n for f in model.pieces(side, value.name) for n in factor_reads(f)))
+
+
 def near(model: ir.Model, side: ir.Side, value: ir.Node | ir.Let) -> Iterator[str]:
     """What one copy reads of its own place."""
     if isinstance(value, ir.Let):
@@ -43,7 +50,7 @@ def near(model: ir.Model, side: ir.Side, value: ir.Node | ir.Let) -> Iterator[st
 def unordered(model: ir.Model, lets: Lets) -> Iterator[Diagnostic]:
     """Of each set of copies that need one another, why they cannot be computed place by place along one loop."""
     sides: tuple[tuple[ir.Side, tuple[ir.Factor, ...]], ...] = (("p", model.p), ("q", model.q))
-    seen = set()
+    seen = set[frozenset[str]]()
     for side, factors in sides:
         ordered = within_copies(factors, model, lets).acyclic
         for members in carried(model, lets, side):

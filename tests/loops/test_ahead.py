@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -93,6 +94,8 @@ def test_parts_of_first_layers_stand_before_the_loop(text: str, before: tuple[st
     for line in before:
         assert line in head
         assert line not in plain
+    split = re.findall(r"(\w+_each) = ", better)
+    assert all(f"{name}[" in better for name in split), "a value is split by copy and not read so"
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
     for one, other in zip(slopes, others, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)

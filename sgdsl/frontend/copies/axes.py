@@ -28,8 +28,8 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """`ranges`: of each loop, by its number; `alone`: of each copy of a loop `1..k` with a factor of its own, p(z[2]), that k does
-    not always reach, by axis and place: it is there as the copies of other ranges are."""
+    """`ranges`: of each loop, by its number; `alone`: of each copy of a loop `1..k` with a factor of its own, p(z[2]), that k
+    does not always reach, by axis and place: it is there as the copies of other ranges are."""
 
     axes: tuple[ir.Axis, ...]
     ranges: Mapping[int, ir.Range]
@@ -113,7 +113,9 @@ def _named(groups: list[list[For]], fixed: Mapping[int, set[int]], taken: set[st
         found: dict[tuple[int, int], ir.Range] = {}
         for ends in [*((f.first, f.last) for f in group), *((p, p) for p in sorted(places))]:
             if ends not in found:
-                text = name if ends == (first, last) else unique(f"{name}_{_ordinal(ends[0])}_{_ordinal(ends[1])}", taken)
+                text = (
+                    name if ends == (first, last) else unique(f"{name}_{_ordinal(ends[0])}_{_ordinal(ends[1])}", taken)
+                )
                 found[ends] = ir.Range(text, name, *ends)
         ranges |= {f.number: found[f.first, f.last] for f in group}
         alone |= {(name, p): found[p, p] for p in places}
