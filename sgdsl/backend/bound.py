@@ -171,7 +171,8 @@ def emit_terms(step: Step, found: Mapping[Term, tuple[str, str]]) -> None:
     heads = Counter(f.head for f in factors.values())
     for term, (text, share_of) in found.items():
         factor = factors[term]
-        name = factor.head if heads[factor.head] == 1 else ir.head(factor.side, factor.id, factor.given)
+        apart = f"{factor.node}[{factor.piece}]"  # of pieces that read the same
+        name = factor.head if heads[factor.head] == 1 else ir.head(factor.side, apart, factor.given)
         where = f"{step.level(term.level)}, {share_of or None}" if term.level else "None, None"
         step.out.statement(f'"{name}": Term({text}, {where}),', 12)
     step.out.raw("}", 8)

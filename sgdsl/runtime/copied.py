@@ -8,7 +8,7 @@ weigh nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -150,26 +150,44 @@ class Copied:
             found = parameters[piece] = self._parameters(node, piece)
             if family == "delta":
                 continue
-            whole = piece == node
-            value = self.values[node] if whole else viewed(self.batch.views[piece], self.values[node])
-            log_prob = self.model._density(family, info, value, found)
+            log_prob = self.model._density(family, info, self._value(node, piece), found)
             log_prob = torch.where(self._weight(node, piece), log_prob, 0.0)
             total = total + log_prob.reshape(1, self.total, -1).sum(-1)
         return parameters, total
 
     def moments(self, node: str, pieces: Mapping[str, Parameters]) -> Moments:
         """The moments of all copies of a node, [S, rows, copies, …, *event] each, from the parameters of each piece."""
-        info, found = self.model.NODES[node], []
-        for piece, family in self._pieces(node).items():
-            value = self.values[node] if piece == node else viewed(self.batch.views[piece], self.values[node])
-            found.append(moments(info, family, pieces[piece], value))
-        mean, variance = (
-            found[0][i] if len(found) == 1 else viewed(self._whole(node), *(m[i] for m in found)) for i in (0, 1)
-        )
-        return self.spread(node, mean), self.spread(node, variance)
+        info = self.model.NODES[node]
+        found = [
+            moments(info, family, pieces[piece], self._value(node, piece))
+            for piece, family in self._pieces(node).items()
+        ]
+        mean, variance = (self._together(node, [m[i] for m in found]) for i in (0, 1))
+        return mean, variance
+
+    def asked(self, node: str, what: Callable[[str, str, Parameters, Tensor], Tensor]) -> Tensor:
+        """What is made of each piece, of its family, parameters and values, [1, entries, …], by samples, rows and copies."""
+        return self._together(node, [
+            what(piece, family, self._parameters(node, piece), self._value(node, piece))
+            for piece, family in self._pieces(node).items()
+        ])  # fmt: skip
+
+    def _value(self, node: str, piece: str) -> Tensor:
+        return self.values[node] if piece == node else viewed(self.batch.views[piece], self.values[node])
+
+    def _together(self, node: str, pieces: Sequence[Tensor]) -> Tensor:
+        """What was found for each piece of a node's copies, by samples, rows and copies."""
+        return self.spread(node, pieces[0] if len(pieces) == 1 else viewed(self._whole(node), *pieces))
 
     def _weight(self, node: str, piece: str) -> Tensor:
         """Which copies of a piece are there and were drawn, [1, entries]."""
+        there, mask = self.there(node), self.known.get(node)
+        if mask is not None:
+            there = there & ~mask
+        return there if piece == node else there[:, self.batch.views[piece]]
+
+    def there(self, node: str) -> Tensor:
+        """Which copies of a node are there, [1, entries]."""
         info = self.model.NODES[node]
         size = self._size(node, node)
         there = torch.ones(1, size, dtype=torch.bool, device=self.batch_device())
@@ -180,10 +198,7 @@ class Copied:
                 live = alive_where(self.values[r.count], r, torch.ones(())) > 0
                 outer, inner = math.prod(numbers[:depth]), math.prod(numbers[depth + 1 :])
                 there &= live.reshape(-1, 1, r.number, 1).expand(-1, outer, -1, inner).reshape(1, -1)
-        mask = self.known.get(node)
-        if mask is not None:
-            there &= ~mask
-        return there if piece == node else there[:, self.batch.views[piece]]
+        return there
 
 
 def _lifted(parameter: Tensor | float, entries: int) -> Tensor | float:

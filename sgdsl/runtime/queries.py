@@ -130,32 +130,33 @@ class Queries(nn.Module):
     def moments_at(self, node: str, values: Values) -> Moments:
         """The same of p at given values of every node that it reads, and of the node itself."""
         if self.RANGES:
-            copied = self._copied("p", values, {}, max(len(v) for v in values.values()), None)
-            return copied.moments(node, copied.log_prob(node)[0])
+            return (copied := self.copied("p", values)).moments(node, copied.log_prob(node)[0])
         info = self.NODES[node]
         parameters = self.parameters_p(node, values)
         return moments(info, info.family_p, parameters, values[node])
 
     def log_labels(self, values: Values, known: Values) -> dict[str, Tensor]:
         """log q of the known copies alone, by node, in a model with loops, [S, rows]; 0 where nothing is known."""
-        copied = self._copied(
-            "q", values, {n: ~m for n, m in known.items()}, max(len(v) for v in values.values()), None
-        )
+        copied = self.copied("q", values, {n: ~m for n, m in known.items()})
         return {n: copied.log_prob(n)[1].reshape(copied.size) for n in known}
 
     def _log_probs(self, order: tuple[str, ...], side: str, values: Values) -> dict[str, Tensor]:
         parameters_of = self.parameters_p if side == "p" else self.parameters_q
         if self.RANGES:
-            copied = self._copied(side, values, {}, max(len(v) for v in values.values()), None)
+            copied = self.copied(side, values)
             return {n: copied.log_prob(n)[1].reshape(copied.size) for n in order}
         return {n: self._log_prob(n, side, values, parameters_of(n, values)) for n in order}
 
-    def _copied(self, side: str, values: Values, known: Values, samples: int, rows: int | None) -> Copied:
-        """A query of a model with loops: samples as rows, copies as entries."""
-        size = (samples, next(iter(values.values())).shape[1] if values else rows or 0)
+    def copied(
+        self, side: str, values: Values, known: Values | None = None, size: tuple[int, int] | None = None
+    ) -> Copied:
+        """A query of a model with loops: samples as rows, copies as entries. `size`: samples and rows, where no value says so."""
+        samples, rows = size or (max(len(v) for v in values.values()), 0)
+        rows = next(iter(values.values())).shape[1] if values else rows
         flat = {n: entries(v, samples, len(self.NODES[n].event)) for n, v in values.items()}
-        masks = {n: m.flatten().repeat(samples) for n, m in known.items()}
-        copied = Copied(self, side, self.parameters_p if side == "p" else self.parameters_q, size, flat, masks, FLAT)
+        masks = {n: m.flatten().repeat(samples) for n, m in (known or {}).items()}
+        parameters_of = self.parameters_p if side == "p" else self.parameters_q
+        copied = Copied(self, side, parameters_of, (samples, rows), flat, masks, FLAT)
         copied.put()
         return copied
 
@@ -195,8 +196,7 @@ class Queries(nn.Module):
         size: tuple[int, int],
     ) -> Drawn:
         if self.RANGES:
-            copied = self._copied(side, values, known, *size)
-            log_r, found = copied.draw(order, draws)
+            log_r, found = (copied := self.copied(side, values, known, size)).draw(order, draws)
             return Drawn({n: copied.spread(n, v) for n, v in copied.values.items()}, log_r, {}, found)
         return self._drawn_flat(order, parameters_of, side, values, known, draws, size)
 

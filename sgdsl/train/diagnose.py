@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -12,10 +13,11 @@ from torch import Tensor
 from sgdsl.catalog.families import FAMILIES
 from sgdsl.driver import Program
 from sgdsl.runtime.draws import Draws
-from sgdsl.runtime.queries import Queries
+from sgdsl.runtime.queries import Parameters, Queries
 from sgdsl.train.activity import activities
 from sgdsl.train.bind import Table
 from sgdsl.train.diagnosis import Diagnosis, Finding
+from sgdsl.train.entries import of_factor, there
 from sgdsl.train.evaluate import rows_tensor, supervised
 from sgdsl.train.label_checks import unlabelled_classes, unlearned, unread
 from sgdsl.train.labels import asked
@@ -65,22 +67,30 @@ def diagnose(
 def scales_on_floor(
     program: Program, model: Queries, table: Table, rows: Tensor
 ) -> dict[tuple[str, str], tuple[float, float]]:
-    """The floor of each factor's scale that has one, and the share of its values that are on it."""
-    floors = {(f.side, f.node): _floor(f.parameters) for f in (*program.model.p, *program.model.q)}
-    floors = {place: floor for place, floor in floors.items() if floor}
-    if not floors or model.RANGES:
+    """The floor of each node's scale that has one, and the share of its values that are on it, of copies that are there."""
+    floors: dict[tuple[str, str], dict[str, float]] = {}
+    for f in (*program.model.p, *program.model.q):
+        if floor := _floor(f.parameters):
+            floors.setdefault((f.side, f.node), {})[f.id if model.RANGES else f.node] = floor
+    if not floors:
         return {}
     draws = Draws(torch.Generator(rows.device).manual_seed(SEED))
     values = model.draw_q(hidden(model, table, rows, None), {}, draws).values
     found: dict[tuple[str, str], tuple[float, float]] = {}
-    for (side, node), floor in floors.items():
-        info = model.NODES[node]
-        family = info.family_p if side == "p" else info.family_q
-        where = SCALES.get(family)
-        if where is not None:
-            scale = torch.as_tensor((model.parameters_p if side == "p" else model.parameters_q)(node, values)[where])
-            found[side, node] = (floor, float((scale < NEAR * floor).double().mean()))
+    for (side, node), own in floors.items():
+        on = of_factor(model, side, node, values, partial(_on_floor, own))
+        on = on[there(model, node, values).expand(on.shape[:3]) > 0]
+        if len(on := on[~on.isnan()]):
+            found[side, node] = max(own.values()), float(on.double().mean())
     return found
+
+
+def _on_floor(floors: Mapping[str, float], piece: str, family: str, parameters: Parameters, value: Tensor) -> Tensor:
+    """1 where a scale is on its floor, else 0; NaN for what has none."""
+    if piece not in floors or family not in SCALES:
+        return torch.full_like(value, torch.nan)
+    scale = torch.as_tensor(parameters[SCALES[family]])
+    return (scale < NEAR * floors[piece]).to(value.dtype).expand_as(value)
 
 
 def _floor(parameters: Sequence[Any]) -> float:

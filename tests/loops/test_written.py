@@ -61,6 +61,7 @@ def test_it_steps_and_is_asked(name: str) -> None:
     assert bool(step.bound.isfinite().all())
     pieces = (family for side in model.PIECES.values() for found in side.values() for family in found.values())
     assert len(step.terms) == sum(family != "delta" for family in pieces)
+    assert {name[2:-1].partition(" |")[0].partition("[")[0] for name in step.terms} <= model.NODES.keys()
     step.objective.sum().backward()
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters())
     seen = {n: v[None] for n, v in values.items()}

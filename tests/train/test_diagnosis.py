@@ -23,7 +23,7 @@ from sgdsl.train.patterns import Patterns
 from sgdsl.train.report import table
 from sgdsl.train.run import Run
 from sgdsl.train.suspicions import behind, one_draw, worse
-from tests.train.small import AFTER, TINY, Fit, clusters, codes, images
+from tests.train.small import AFTER, TINY, Fit, clusters, codes, images, records
 from tests.train.test_conclude import printed
 
 ROOT = Path(__file__).parents[2]
@@ -145,9 +145,75 @@ def test_classes_in_use_and_a_class_node_that_carries_nothing(fitted: Fit) -> No
     assert "classes in use" in dead.diagnosis.warnings[0].evidence
 
 
+PLATE = """model plate "Three readings, each of a code of its own."
+for i in 1..3 {
+    observed x[i] : real[4]
+    latent   z[i] : real[2]
+    p(z[i])        = Normal
+    p(x[i] | z[i]) = Normal(loc = linear, scale = learned)
+    q(z[i] | x[i]) = Normal(mlp(8))
+}
+train { epochs = 20, batch = 50, lr = 2e-2 }
+"""
+
+LENGTHS = """model lengths "A kind of each of n readings, of which the first has a factor of its own."
+given n : count(0, 3)
+for i in 1..n {
+    observed x[i] : real[2]
+    latent   c[i] : class(3)
+    latent   z[i] : real
+    p(x[i] | c[i], z[i]) = Normal(mlp(4))
+    p(z[i])        = Normal(loc = 0.5, scale = 2.0)
+    q(c[i] | x[i]) = Categorical(linear)
+    q(z[i] | x[i]) = Normal(loc = linear, scale = 0.5)
+}
+p(c[1]) = Categorical(learned)
+for i in 2..n {
+    p(c[i] | c[i - 1]) = Categorical(table)
+}
+train { epochs = 1, batch = 20 }
+"""
+
+
+def test_nodes_in_loops_carry_something_or_not(fitted: Fit) -> None:
+    """Three times four copies of one number: a dimension of each copy's code is active; noise: none, of any copy."""
+    data = {"x": line_of(600)["x"].reshape(200, 3, 4)}
+    healthy = fitted(data, text=PLATE)
+    assert warned(healthy) == []
+    found = healthy.diagnosis.nodes["z"]
+    assert (found.cells, found.copies, found.collapsed) == (2, 3, False)
+    assert found.kl > 3, "nats a row, of three copies"
+    assert records(healthy)[-1]["kl"]["z"] == pytest.approx(found.kl, abs=1), "as the metrics of the last epoch say"
+    dead = fitted({"x": line_of(3000, noise=1)["x"].reshape(1000, 3, 4)}, "train.batch=100", "train.epochs=100", text=PLATE)
+    assert warned(dead) == ["W0650"]
+    assert "z: 0 of 2 dimensions active in each copy" in dead.diagnosis.warnings[0].evidence
+
+
+def test_what_copies_carry_by_hand(fitted: Fit) -> None:
+    """KL of the copies that are there, and of no other, from the weights alone: z exactly but for its draws, c as drawn."""
+    random = np.random.default_rng(0)
+    data = {"x": random.normal(size=(60, 3, 2)), "n": random.integers(0, 4, 60)}
+    run = fitted(data, text=LENGTHS, test=data)
+    weights = {name: value.double() for name, value in run.module.state_dict().items()}
+    x, there = torch.tensor(data["x"]), torch.arange(1, 4) <= torch.tensor(data["n"])[:, None]
+    loc = (x @ weights["q_z.loc.weight"].T + weights["q_z.loc.bias"])[..., 0]
+    kl = math.log(2 / 0.5) + (0.5**2 + (loc - 0.5) ** 2) / (2 * 2**2) - 0.5
+    found = run.diagnosis.nodes
+    assert found["z"].kl == pytest.approx(float(kl[there].sum()) / 60, rel=0.05), "16 draws a copy"
+    assert (found["z"].cells, found["z"].copies, found["z"].active) == (1, 3, 1)
+    probs = (x @ weights["q_c.logits.weight"].T + weights["q_c.logits.bias"]).softmax(-1)
+    first = weights["p_c_1.logits"].log_softmax(-1)
+    table = weights["p_c_i_2_3.table.logits"].log_softmax(-1)
+    each = [(probs[:, 0] * (probs[:, 0].log() - first)).sum(-1)]
+    each += [(probs[:, i] * (probs[:, i].log() - probs[:, i - 1] @ table)).sum(-1) for i in (1, 2)]
+    assert found["c"].kl == pytest.approx(float(torch.stack(each, 1)[there].sum()) / 60, abs=0.02)
+    assert (found["c"].classes, found["c"].copies) == (3, 3)
+
+
 def finite(probs: list[list[float]], prior: list[float]) -> Activity:
     info = NodeInfo("latent", "class", (len(prior),), (), (), "categorical", "categorical", "", (), ())
-    return _finite(info, torch.tensor(probs)[None].log(), torch.tensor(prior)[None, None].log())
+    log_q = torch.tensor(probs)[None, :, None].log()
+    return _finite(info, torch.ones(log_q.shape[:3]), log_q, torch.tensor(prior).log().expand_as(log_q))
 
 
 def test_what_a_class_carries_by_hand() -> None:
