@@ -18,7 +18,6 @@ from sgdsl.frontend.looped import write_loops
 from sgdsl.frontend.lower import lower
 from sgdsl.frontend.made import lacks, write_made
 from sgdsl.frontend.parse import parse
-from sgdsl.frontend.planned import planned_at
 from sgdsl.frontend.read import read_source, read_used
 from sgdsl.frontend.report import Refused, report
 from sgdsl.frontend.uses import options
@@ -113,9 +112,10 @@ def _used_model(line: syntax.Use, source: Source, above: tuple[tuple[str, Source
         checked = _check(other, (), chain)
     except DiagnosticError as error:
         raise DiagnosticError(_told_apart(d, other, line, source) for d in error.diagnostics) from None
-    if checked.model.axes:
-        raise planned_at("for in a used model", line.file.span)
-    parents = {(f.side, f.node): _parents(checked, f) for f in (*checked.model.p, *checked.model.q)}
+    parents: dict[tuple[ir.Side, str], tuple[str, ...]] = {}
+    for f in (*checked.model.p, *checked.model.q):
+        before = parents.get((f.side, f.node), ())
+        parents[f.side, f.node] = tuple(dict.fromkeys((*before, *_parents(checked, f))))
     return ir.Use(
         line.name.text, line.file.value, checked.model, parents, chosen.weights, chosen.frozen, line.name.span
     )

@@ -45,7 +45,7 @@ def _call(body: Body, sub: SubModel, method: SubMethod, given: dict[str, tuple[s
 
 def _argument(body: Body, sub: SubModel, name: str, expr: ir.Expr) -> tuple[str, str]:
     """A value for a node of another model, in its form there, and its mask where that node is partial."""
-    kind = sub.use.model.node(name).type
+    kind = sub.use.node(name).type
     if not (kind.one_hot or kind.support == "binary") or not isinstance(expr, ir.Ref):
         text = strip(body.tensor(expr))
     else:
@@ -63,7 +63,7 @@ def _argument(body: Body, sub: SubModel, name: str, expr: ir.Expr) -> tuple[str,
 def mean(body: Body, expr: ir.Mean) -> str:
     """The mean of another model's node, [S or 1, entries, *shape]; of a class its probabilities."""
     sub = body.uses[expr.use]
-    factor, kind = sub.use.model.factor("p", expr.node), sub.use.model.node(expr.node).type
+    factor, kind = sub.use.factor("p", expr.node), sub.use.node(expr.node).type
     call, method = used(body, expr.use, "p", expr.node, expr.args)
     if not call:
         call = ", ".join(_full(t, p.shape) for t, p in zip(method.constants, factor.parameters, strict=True))

@@ -166,7 +166,7 @@ class Loop:
         texts += [self._here(mask) for mask in masks]
         for name in method.lifts:
             below = self.outer(scopes[name])
-            if below != level:
+            if below != level and not step.is_free(name):
                 texts.append(f"{step.named.derived['up', name]}={step.index(level, below)}")
         texts += [f"{step.named.derived['copy', r]}={self._copy(r, level)}" for r in method.copies]
         return f"self.{method.name}({', '.join(texts)})"

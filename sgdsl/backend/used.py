@@ -13,6 +13,7 @@ from sgdsl.backend.classes import emit_method, emit_modules, methods_of
 from sgdsl.backend.methods import Method, relaxed
 from sgdsl.backend.names import Named, Names, SubMethod, SubModel, name_all
 from sgdsl.backend.runtime_names import names_of
+from sgdsl.backend.used_loops import Taken, called_methods, emit_copies, emit_facts, in_loops, taken
 from sgdsl.backend.writer import Writer
 from sgdsl.middle import ir
 from sgdsl.middle.optimise import plan_of_used
@@ -48,18 +49,28 @@ class SubModels:
     def _class(self, use: ir.Use, calls: Iterable[Called], name: str, attribute: str, soft: frozenset[str]) -> SubModel:
         model = use.model
         plan = plan_of_used(model, soft, self.plan.rewrites)
+        plan = in_loops(model, plan) if model.axes else plan
         named = name_all(model, names_of())
-        wanted = reached(model, [(c.side, c.node) for c in calls])
+        wanted = reached(model, [(c.side, f.id) for c in calls for f in model.pieces(c.side, c.node)])
         named = replace(named, uses=self.of(model, plan, named, wanted, name))
         nets = {n.name: (named.modules[n.name], n.parts) for n in model.nets}
         types = {n.name: n.type for n in model.nodes} | {h.name: h.type for h in model.lets}
         methods = methods_of(model, plan, named, nets, types)
-        self._emit(use, name, {k: methods[k] for k in wanted}, named, wanted)
+        found = taken(use, calls)
+        self._emit(use, name, {k: methods[k] for k in wanted if k in methods}, named, wanted, plan, found)
         made = {k: SubMethod(m.name, m.reads, m.partial, m.free, m.constants) for k, m in methods.items()}
+        made = called_methods(use, found, named) if model.axes else made
         return SubModel(attribute, f"{name}(){'.freeze()' * use.frozen}", use, made, soft)
 
     def _emit(
-        self, use: ir.Use, name: str, methods: Mapping[tuple[str, str], Method], named: Named, wanted: Wanted
+        self,
+        use: ir.Use,
+        name: str,
+        methods: Mapping[tuple[str, str], Method],
+        named: Named,
+        wanted: Wanted,
+        plan: Plan,
+        found: Taken,
     ) -> None:
         out, model = self.out, use.model
         doc = f"{use.name}: {model.name}, {use.file}".replace("\\", "/").replace('"', "'")
@@ -68,6 +79,8 @@ class SubModels:
         out.raw(f'"""{doc}: the factors that are used."""', 4)
         out.raw()
         out.raw(f'NAME = "{use.name}"', 4)
+        if model.axes:
+            emit_facts(out, model, plan)
         out.raw()
         out.raw("def __init__(self) -> None:", 4)
         out.raw("super().__init__()", 8)
@@ -81,6 +94,8 @@ class SubModels:
                 factor = model.factor("p" if kind == "p" else "q", owner)
                 text = f"{factor.text}: {', '.join(parameter_names(factor))}"
             emit_method(out, method, named, text, 0)
+        if model.axes:
+            emit_copies(out, use, plan, named, methods, found)
         out.at = 0
         out.raw()
 

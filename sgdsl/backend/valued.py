@@ -167,7 +167,7 @@ class Valued:
         args += [self.named.derived["present", n] for n in method.partial]
         level = self.plan.scopes.ordered({*self.plan.scopes.union(method.reads), *method.copies})
         args += [f"{self.named.derived['copy', r]}={self.by_copy(r, level)}" for r in method.copies]
-        below = [(n, self.plan.scopes[n]) for n in method.lifts if self.plan.scopes[n] != level]
+        below = [(n, at) for n in method.lifts if (at := self.plan.scopes[n]) != level and not self.is_free(n)]
         args += [f"{self.named.derived['up', n]}={self.index(level, scope)}" for n, scope in below]
         return f"{target} = {owner}.{method.name}({', '.join(args)})"
 
@@ -229,21 +229,22 @@ class Valued:
         """The value of all copies of a node from its pieces; of a chain where they are listed."""
         if (node, ()) not in self.made:
             self.made[node, ()] = self.named.values[node]
-            if node in self.plan.scopes.chains:
-                self.say(f"{self.named.values[node]} = {self.level(self.plan.scopes[node])}.values[{quoted(node)}]")
-                return
-            values = ", ".join(self.named.values[name] for name in pieces)
-            self.say(f'{self.named.values[node]} = viewed(batch.views["{node}"], {values})')
+            text = f'viewed(batch.views["{node}"], {", ".join(self.named.values[name] for name in pieces)})'
+            listed = node in self.plan.scopes.chains
+            text = f"{self.level(self.plan.scopes[node])}.values[{quoted(node)}]" if listed else text
+            self.say(f"{self.named.values[node]} = {text}")
+
+    def is_free(self, name: str) -> bool:
+        """Whether a let depends on no input: it has one entry at any level, and is read as it is."""
+        method = self.methods.get(("let", name))
+        return method is not None and not method.copies and all(map(self.is_free, method.reads))
 
     def whole(self, name: str) -> str:
         """A value at every entry of its level, also where it depends on no input."""
         value, scope = self.value(name), self.plan.scopes[name]
-        method = self.methods.get(("let", name))
-        if method is None or not method.free[0]:
-            return value
-        return f"on_entries({value}, {self.level(scope)}.entries)" if scope else f"on_entries({value}, rows)"
+        entries = f"{self.level(scope)}.entries" if scope else "rows"
+        return f"on_entries({value}, {entries})" if self.is_free(name) else value
 
 
 def repr_scope(scope: Scope) -> str:
-    """A level's name as a string."""
-    return '"' + " ".join(scope) + '"'
+    return quoted(" ".join(scope))

@@ -7,7 +7,6 @@ from sgdsl.frontend import syntax
 from sgdsl.frontend.report import Refused, refusal
 
 _INSTEAD: dict[str, str] = {
-    "for in a used model": "use a model of one copy, without `for`, in a loop of this file",
     "MultivariateNormal": "write `Normal`, or mix coordinates by a latent that they share",
     "DiscretizedLogistic": "write `Normal` with a fixed scale",
     "Dirichlet": "write `Normal` on a real node",

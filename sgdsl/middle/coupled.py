@@ -13,6 +13,7 @@ from sgdsl.middle import ir
 from sgdsl.middle.chains import Chain, chain, is_chained, together
 from sgdsl.middle.graphs import factor_reads, let_reads
 from sgdsl.middle.nesting import crosses, depths
+from sgdsl.middle.used import called
 
 
 def coupled(model: ir.Model) -> tuple[dict[str, str], dict[str, Chain]]:
@@ -34,11 +35,15 @@ def coupled(model: ir.Model) -> tuple[dict[str, str], dict[str, Chain]]:
 
 
 def read_apart(model: ir.Model, node: ir.Node) -> str | None:
-    """The first shift of a node's own copies, or of a class their reduction too, that something reads, as written."""
+    """The first shift of a node's own copies, or of a class their reduction too, that something reads, as written; or another
+    model with loops that is given it."""
     kinds = (ir.View, ir.Over) if node.type.one_hot else (ir.View,)
     own = [let.name for let in model.lets if isinstance(let.value, kinds) and node.name in let_reads(let)]
     read = {name for let in model.lets for name in let_reads(let)}
     read |= {name for factor in (*model.p, *model.q) for name in factor_reads(factor)}
+    for call in called(model):
+        if model.use(call.use).model.axes and any(isinstance(v, ir.Ref) and v.name == node.name for _, v in call.args):
+            return f"`{call.use}`, which has loops,"
     return next((name for name in own if name in read), None)
 
 

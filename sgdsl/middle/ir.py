@@ -174,6 +174,18 @@ class Use:
     frozen: bool = False
     span: Span = field(default=NOWHERE, compare=False)
 
+    def node(self, name: str) -> Node:
+        """A node as calls see it: of one in loops all copies, stacked."""
+        node = self.model.node(name)
+        shape = (*(r.copies for r in node.axes), *node.type.shape)
+        return replace(node, type=replace(node.type, shape=shape), axes=())
+
+    def factor(self, side: Side, node: str) -> Factor:
+        """A factor as calls see it: of all copies of its node."""
+        found = self.model.pieces(side, node)[0]
+        copies = tuple(r.copies for r in self.model.node(node).axes)
+        return replace(found, parameters=tuple(replace(p, shape=(*copies, *p.shape)) for p in found.parameters))
+
 
 @dataclass(frozen=True, slots=True)
 class Model:

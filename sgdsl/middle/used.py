@@ -75,8 +75,8 @@ def reached(model: ir.Model, owners: Iterable[tuple[str, str]]) -> dict[tuple[st
         todo += [("let", n) for f in _p_factors(factor) for n in factor_reads(model.factor("p", f)) if n in lets]
     order = (
         *(("let", h.name) for h in model.lets),
-        *(("q", f.node) for f in model.q),
-        *(("p", f.node) for f in model.p),
+        *(("q", f.id) for f in model.q),
+        *(("p", f.id) for f in model.p),
     )
     return dict.fromkeys(owner for owner in order if owner in found)
 

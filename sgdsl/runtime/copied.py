@@ -104,7 +104,7 @@ class Copied:
     def _parameters(self, node: str, piece: str) -> Parameters:
         """The parameters of a piece; those that read nothing of a copy are the same for all in their row."""
         size = self._size(node, piece)
-        return tuple(_lifted(p, size) for p in self.parameters_of(piece, self.values, self.batch))
+        return tuple(widened(p, size) for p in self.parameters_of(piece, self.values, self.batch))
 
     def _size(self, node: str, piece: str) -> int:
         """The entries of a piece's copies."""
@@ -132,7 +132,7 @@ class Copied:
                 label = self.values[node].unflatten(1, (-1, r.number))[:, :, copy]
             if label is not None and self._is_known(node):
                 return label
-            lifted = tuple(_lifted(p, size) for p in parameters)
+            lifted = tuple(widened(p, size) for p in parameters)
             drawn = self.model._sample(self._pieces(node)[piece], info, lifted, draws, (1, size))
             drawn = drawn.expand(1, size, *info.event)
             if label is None:
@@ -201,7 +201,7 @@ class Copied:
         return there
 
 
-def _lifted(parameter: Tensor | float, entries: int) -> Tensor | float:
+def widened(parameter: Tensor | float, entries: int) -> Tensor | float:
     """A parameter at the entries around a loop, for each copy in them: copies of an entry follow one another."""
     if not isinstance(parameter, Tensor) or parameter.dim() < 2 or not 1 < parameter.shape[1] < entries:
         return parameter

@@ -37,14 +37,19 @@ class Carried(NamedTuple):
     step: int
 
 
-class Looped(Protocol):
-    """An emitted model with loops."""
+class Standing(Protocol):
+    """Where copies stand in an emitted class."""
 
-    NODES: ClassVar[Mapping[str, NodeInfo]]
     LEVELS: ClassVar[tuple[tuple[str, ...], ...]]
     RANGES: ClassVar[Mapping[str, Copies]]
     VIEWS: ClassVar[Mapping[str, View]]
     OVERS: ClassVar[Mapping[str, Over]]
+
+
+class Looped(Standing, Protocol):
+    """An emitted model with loops."""
+
+    NODES: ClassVar[Mapping[str, NodeInfo]]
     PIECES: ClassVar[Mapping[str, Mapping[str, Mapping[str, str]]]]
     CARRIED: ClassVar[Mapping[str, tuple[Carried, ...]]]
 
@@ -56,7 +61,7 @@ class Looped(Protocol):
     ) -> Tensor: ...
 
 
-def placed(model: Looped, rows: int, counts: Values, dtype: torch.dtype, device: torch.device) -> Batch:
+def placed(model: Standing, rows: int, counts: Values, dtype: torch.dtype, device: torch.device) -> Batch:
     """Where all copies of these rows stand, nothing enumerated. `counts[k]` [1, rows]; what is reduced up to a k that is not
     there is missing."""
     ranges = model.RANGES

@@ -75,6 +75,8 @@ def test_it_steps_and_is_asked(name: str) -> None:
     masks = {n: ask.certain_mask(model, n, v[0]) for n, v in given.items()}
     made = model.draw_p(given, masks, draws, 2, rows=ROWS)
     assert all(bool(v.double().isfinite().all()) for v in made.values.values())
+    along_p = sum(model.log_p(made.values).values(), torch.zeros_like(made.log_r))
+    torch.testing.assert_close(along_p, made.log_r)
 
 
 @pytest.mark.slow

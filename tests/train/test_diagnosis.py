@@ -184,7 +184,9 @@ def test_nodes_in_loops_carry_something_or_not(fitted: Fit) -> None:
     assert (found.cells, found.copies, found.collapsed) == (2, 3, False)
     assert found.kl > 3, "nats a row, of three copies"
     assert records(healthy)[-1]["kl"]["z"] == pytest.approx(found.kl, abs=1), "as the metrics of the last epoch say"
-    dead = fitted({"x": line_of(3000, noise=1)["x"].reshape(1000, 3, 4)}, "train.batch=100", "train.epochs=100", text=PLATE)
+    dead = fitted(
+        {"x": line_of(3000, noise=1)["x"].reshape(1000, 3, 4)}, "train.batch=100", "train.epochs=100", text=PLATE
+    )
     assert warned(dead) == ["W0650"]
     assert "z: 0 of 2 dimensions active in each copy" in dead.diagnosis.warnings[0].evidence
 

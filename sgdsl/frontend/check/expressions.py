@@ -72,7 +72,7 @@ def given(
 def _mean(expr: syntax.Of, context: Context, parents: Parents) -> ir.Expr:
     """The mean of another model's node; of a class its probabilities."""
     use, factor, args = given(expr, context, parents)
-    kind = use.model.node(factor.node).type
+    kind = use.node(factor.node).type
     shape = (*kind.event, *kind.sizes) if kind.support == "class" else kind.event
     return ir.Mean(use.name, factor.node, args, shape, expr.span)
 

@@ -32,12 +32,32 @@ def factor_of(expr: syntax.Of, context: Context) -> tuple[ir.Use, ir.Factor]:
     factors = {f.node: f for f in (use.model.p if side == "p" else use.model.q)}
     name = expr.node.text
     if name in factors:
-        return use, factors[name]
+        _check_copies(use, side, name, expr.node.span)
+        return use, use.factor(side, name)
     node = next((n for n in use.model.nodes if n.name == name), None)
     why = f"it is {node.role}" if node else "not a node there"
     hint = did_you_mean(name, factors, f"`{use.name}` has {', '.join(f.head for f in factors.values())}")
     raise refusal("E0221", f"`{use.model.name}` has no factor {side}({name})", expr.node.span, why, hint=hint,
                   notes=[f"`{use.name}` is {use.model.source.name}"])  # fmt: skip
+
+
+def _check_copies(use: ir.Use, side: ir.Side, name: str, span: Span) -> None:
+    """Raises Refused: E0190 for factors of copies that are not those of all copies at once, given what they read."""
+    model, node, pieces = use.model, use.model.node(name), use.model.pieces(side, name)
+    count = next((k for r in node.axes if (k := model.axis(r.axis).count)), None)
+    sources = [p.source for f in pieces for p in f.parameters]
+    partial = next((n for n in use.parents[side, name] if model.node(n).type.partial), None) if model.axes else None
+    why = (
+        f"it has as many copies as `{count}` says" if count
+        else "its copies read one another" if node.axes and name in use.parents[side, name]
+        else "its copies have several families" if len({f.family for f in pieces}) > 1
+        else "its copies are products or mixtures"
+        if node.axes and any(isinstance(s, ir.Product | ir.Mixture | ir.Bayes) for s in sources)
+        else f"it reads `{partial}`, which is partial, in a model with loops" if partial else ""
+    )  # fmt: skip
+    if why:
+        raise refusal("E0190", f"{side}({name}) of `{use.name}` cannot be taken: {why}: that is planned, not here yet", span,
+                      "planned", hint="now: use a model of one copy in a loop of this file")  # fmt: skip
 
 
 def given_to(expr: syntax.Of, use: ir.Use, factor: ir.Factor) -> list[tuple[ir.Node, syntax.Arg]]:
@@ -59,7 +79,7 @@ def given_to(expr: syntax.Of, use: ir.Use, factor: ir.Factor) -> list[tuple[ir.N
     if missing:
         _refuse(use, factor, expr.span, f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} not given", "not all parents",
                 f"add {', '.join(f'`{n} = …`' for n in missing)} behind the bar")  # fmt: skip
-    return [(use.model.node(n), found[n]) for n in parents]
+    return [(use.node(n), found[n]) for n in parents]
 
 
 def _refuse(use: ir.Use, factor: ir.Factor, span: Span, message: str, under: str, hint: str) -> NoReturn:
@@ -97,7 +117,8 @@ def _holds(kind: ir.Type, found: ir.Expr, context: Context) -> bool:
     if found.type.partial and not kind.partial:
         return False
     let = context.lets.get(found.name)
-    if let is not None and not isinstance(let.value, ir.Ref):  # computed: real, whatever its numbers are
+    same_values = (ir.Ref, ir.View, ir.Over)  # of the stacked copies of a class their classes
+    if let is not None and not isinstance(let.value, same_values):  # computed: real, whatever its numbers are
         return kind.support in _NUMBERS
     same = (found.type.support, found.type.sizes) == (kind.support, kind.sizes)
     return same or found.type.support in _TAKES.get(kind.support, ())

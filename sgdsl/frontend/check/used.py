@@ -18,7 +18,7 @@ def used_factor(written: syntax.Factor, expr: syntax.Of, context: Context) -> ir
     """Raises Refused: E0221, E0222, E03."""
     parents = tuple(context.ref(g.text, g.span) for g in written.given)
     use, factor, args = given(expr, context, parents)
-    node, theirs = context.draft.nodes[written.node.text], use.model.node(factor.node)
+    node, theirs = context.draft.nodes[written.node.text], use.node(factor.node)
     label = [Label(node.span, f"{node.type}, declared here")]
     if (node.type.support, node.type.sizes) != (theirs.type.support, theirs.type.sizes):
         raise refusal("E0302", f"`{node.name}` is {node.type}, and `{theirs.name}` of `{use.name}` is {theirs.type}",
@@ -34,9 +34,10 @@ def used_factor(written: syntax.Factor, expr: syntax.Of, context: Context) -> ir
 
 def as_expert(used: ir.Used, context: Context) -> ir.Expert:
     """The family with its parameters; where they are numbers of the other file, these."""
-    factor = context.draft.uses[used.use].model.factor(used.side, used.node)
+    use = context.draft.uses[used.use]
+    factor, pieces = use.factor(used.side, used.node), use.model.pieces(used.side, used.node)
     theirs = factor.parameters
-    if all(_is_number(p.source) for p in theirs):
+    if len(pieces) == 1 and all(_is_number(p.source) for p in theirs):
         return ir.Expert(factor.family, theirs)
     return ir.Expert(factor.family, tuple(ir.Parameter(p.name, used, p.shape, p.floor) for p in theirs))
 
