@@ -44,7 +44,7 @@ def _partial(known: Input, steps: bool, width: int) -> Feature:
         case "count":
             text = flat_value(f"torch.log1p({known.name})", rank)
         case "angle":
-            raise AssertionError("no family draws angles")
+            return Feature(f"circle_with_mask({known.name}, {mask}, {rank})", width, 0, known.up)
         case _:
             text = flat_value(known.name, rank)
     return Feature(f"with_mask({text}, {flat_value(mask, rank)}, -1)", width, 0, known.up)

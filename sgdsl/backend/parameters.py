@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from sgdsl.backend.code import Code
 from sgdsl.backend.features import Feature, affine, flat, padded, size_of, sizes, strip
 from sgdsl.backend.layers import deconv_head, linear
-from sgdsl.catalog.families import FamilyRow
+from sgdsl.catalog.families import FamilyRow, ParameterRow
 from sgdsl.middle import ir
 from sgdsl.middle.graphs import references
 from sgdsl.middle.stacks import has_copies, numbers_of
@@ -79,10 +79,12 @@ def _parameter(
             text = _closed(code, parameter, parameter.source.expr, domain)
             return f"{other[2]}({text})" if other else text
         case ir.Head():
-            raw = _head(code, parameter, network, trunk, heads.get(parameter.name, ""))
+            assert row is not None
+            raw = _head(code, row, parameter, network, trunk, heads.get(parameter.name, ""))
         case ir.Own():
+            assert row is not None
             features = code.features(parameter.source.network, f"{parameter.name}_trunk")
-            raw = _head(code, parameter, parameter.source.network, features)
+            raw = _head(code, row, parameter, parameter.source.network, features)
         case ir.Learned():
             raw = _learned(code, parameter, parameter.source)
         case ir.Table():
@@ -132,20 +134,30 @@ def _closed(code: Code, parameter: ir.Parameter, expr: ir.Expr, domain: str) -> 
 
 
 def _head(
-    code: Code, parameter: ir.Parameter, network: ir.Network | None, features: list[Feature], made: str = ""
+    code: Code,
+    row: ParameterRow,
+    parameter: ir.Parameter,
+    network: ir.Network | None,
+    features: list[Feature],
+    made: str = "",
 ) -> str:
     """`made`: the variable of the head's features, where all heads are computed together."""
     assert network is not None
-    layer = f"{code.owner}.{parameter.name}"
+    layer, raw = f"{code.owner}.{parameter.name}", row.raw(parameter.shape)
     last = network.parts[-1] if network.parts else None
     if isinstance(last, ir.Stage) and last.kind == "deconv":
-        code.modules[parameter.name] = deconv_head(last, parameter.shape[0])
-        return f"shaped({layer}({features[0].text}), {sizes(parameter.shape)})"
+        code.modules[parameter.name] = deconv_head(last, math.prod(raw[:-2]))
+        return _pointed(row, f"shaped({layer}({features[0].text}), {sizes(raw)})")
     width = sum(f.width for f in features)
-    code.modules[parameter.name] = linear(width, math.prod(parameter.shape), numbers_of(network.copies))
-    if by := features[0].by:
-        return f"shaped({', '.join(t for t in (f'{by}.together({layer}({features[0].text}))', sizes(parameter.shape)) if t)})"
-    return f"shaped({', '.join(t for t in (made or affine(layer, features, code.fused), sizes(parameter.shape)) if t)})"
+    code.modules[parameter.name] = linear(width, math.prod(raw), numbers_of(network.copies))
+    by = features[0].by
+    text = f"{by}.together({layer}({features[0].text}))" if by else made or affine(layer, features, code.fused)
+    return _pointed(row, f"shaped({', '.join(t for t in (text, sizes(raw)) if t)})")
+
+
+def _pointed(row: ParameterRow, raw: str) -> str:
+    """The heads of an angle are a point, seen from the origin; a learned or tabled one is the angle itself."""
+    return f"angle_of({raw})" if row.domain == "angle" else raw
 
 
 def _table(code: Code, parameter: ir.Parameter, table: ir.Table) -> str:

@@ -20,14 +20,15 @@ RUNTIME = {
         "mean_of", "range_mean", *(f"{row.runtime}_mean" for row in FAMILIES.values()),
     ),
     "sgdsl.runtime.domains": (
-        "at_least", "bernoulli_logits", "categorical_logits", "clip_probability", "degrees", "positive", "probability",
+        "angle_of", "at_least", "bernoulli_logits", "categorical_logits", "clip_probability", "degrees", "positive",
+        "probability",
     ),
     "sgdsl.runtime.doubly": ("Gate", "fixed", "stopped"),
     "sgdsl.runtime.draws": ("Draws",),
     "sgdsl.runtime.experts": ("among", "mixture_log_prob", "mixture_of", "product_of_normals"),
     "sgdsl.runtime.grouping": ("Grouping",),
     "sgdsl.runtime.groups": ("grouped", "grouped_gains", "recombined_gain", "weigh"),
-    "sgdsl.runtime.masks": ("over_present", "told", "with_mask", "zeroed"),
+    "sgdsl.runtime.masks": ("circle_with_mask", "over_present", "told", "with_mask", "zeroed"),
     "sgdsl.runtime.networks": (
         "BatchNorm1d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "LayerNorm2d", "Parts", "circle", "clamped_to",
         "check_shapes", "constant", "dense", "expected", "free", "joined", "labelled",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Domain = Literal["real", "positive", "degrees", "logits", "probability", "value"]
+Domain = Literal["real", "positive", "degrees", "logits", "probability", "value", "angle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,11 @@ class ParameterRow:
     domain: Domain
     default: float | None = None
     classes: bool = False  # one more trailing dimension, over the node's values (Categorical's logits)
+    shrinks: bool = False  # as it goes to 0 the density of a single point grows without bound
+
+    def raw(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """What a head gives for a parameter of `shape`: of an angle the two coordinates of a point, in front."""
+        return (2, *shape) if self.domain == "angle" else shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class FamilyRow:
 
 
 _LOC = ParameterRow("loc", "real", 0.0)
-_SCALE = ParameterRow("scale", "positive", 1.0)
+_SCALE = ParameterRow("scale", "positive", 1.0, shrinks=True)
 _RATE = ParameterRow("rate", "positive", 1.0)
 _CONCENTRATION = ParameterRow("concentration", "positive", 1.0)
 _TOTAL = ParameterRow("total_count", "positive")
@@ -69,6 +74,7 @@ _ROWS = (
         True,
         (("probs", "logits", "bernoulli_logits"),),
     ),
+    FamilyRow("VonMises", ("angle",), (ParameterRow("loc", "angle", 0.0), _CONCENTRATION), "von_mises", True),
     FamilyRow(
         "Bernoulli",
         ("binary", "unit"),

@@ -70,7 +70,7 @@ def _scores(answers: Mapping[str, Answer]) -> dict[str, object]:
     """The measure of each node by q and by p; null where no label is known."""
     return {
         name: {
-            "measure": "error" if answer.info.classes else "rmse",
+            "measure": answer.kind,
             "labels": 0 if answer.known is None else int(answer.known.sum()),
             "q": answer.score(answer.q),
             "p": None if answer.p is None else answer.score(answer.p),
@@ -83,19 +83,16 @@ def _scores(answers: Mapping[str, Answer]) -> dict[str, object]:
 
 def _words(answer: Answer) -> str:
     """`error 3.10 % by q, 2.90 % by p, 2,000 labels known; 12.1 of 320 draws count`."""
+    from sgdsl.train.measures import WORDS, shown
+
     parts = []
     scores = [(by, answer.score(belief)) for by, belief in (("q", answer.q), ("p", answer.p)) if belief is not None]
     if scores[0][1] is None:
         parts.append("no label is known")
     else:
-        word = "error" if answer.info.classes else "root-mean-square error"
-        shown = [
-            f"{100 * s:.2f} % by {by}" if answer.info.classes else f"{s:.4g} by {by}"
-            for by, s in scores
-            if s is not None
-        ]
+        told = [f"{shown(answer.kind, s)} by {by}" for by, s in scores if s is not None]
         assert answer.known is not None
-        parts.append(f"{word} {', '.join(shown)}, {int(answer.known.sum()):,} labels known")
+        parts.append(f"{WORDS[answer.kind]} {', '.join(told)}, {int(answer.known.sum()):,} labels known")
     if answer.ess is not None:
         parts.append(f"{answer.ess.mean():.1f} of {answer.draws} draws count")
     return "; ".join(parts)

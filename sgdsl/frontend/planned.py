@@ -10,7 +10,6 @@ _INSTEAD: dict[str, str] = {
     "MultivariateNormal": "write `Normal`, or mix coordinates by a latent that they share",
     "DiscretizedLogistic": "write `Normal` with a fixed scale",
     "Dirichlet": "write `Normal` on a real node",
-    "VonMises": "write `Normal` on a real node",
     "VonMisesFisher": "write `Normal` on a real node",
     "Mixture": "write a latent class and `Normal(table)`",
     "Flow": "write `Normal`",
@@ -22,7 +21,7 @@ _INSTEAD: dict[str, str] = {
 }
 PLANNED_FAMILIES = (
     "MultivariateNormal", "DiscretizedLogistic", "Dirichlet",
-    "VonMises", "VonMisesFisher", "Mixture", "Flow",
+    "VonMisesFisher", "Mixture", "Flow",
 )  # fmt: skip
 PLANNED_NETWORKS = ("resnet", "lstm", "embed", "transformer", "extern")
 PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_NETWORKS))

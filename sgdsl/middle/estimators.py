@@ -15,6 +15,7 @@ from sgdsl.middle.chains import Chain
 from sgdsl.middle.coupled import read_apart
 from sgdsl.middle.elimination import Eliminator
 from sgdsl.middle.graphs import Graphs
+from sgdsl.middle.turning import jump
 
 CAP = 64  # values of a term's scope, up to which a finite node is enumerated by default
 MOST = 4096  # values of a level, above which the file is refused
@@ -74,7 +75,9 @@ def choose(
         elif factor.family == "Delta":
             choices[name] = Choice("delta", "a value, not a draw")
         elif FAMILIES[factor.family].reparameterised:
-            choices[name] = Choice("reparam", f"{factor.family} draws are smooth in their parameters")
+            wrong = jump(model, graphs, model.node(name))
+            smooth = Choice("reparam", f"{factor.family} draws are smooth in their parameters")
+            choices[name] = _met(wrong) if wrong else smooth
         elif name in together:
             choices[name] = _met(together[name])
     state = _cases(model, graphs, draws, choices)
@@ -143,7 +146,8 @@ def _written(
     finite = f"`{node.name}` is {node.type}, which has no finite list of values"
     match estimator.name:
         case "reparam":
-            wrong = "" if family.reparameterised else f"{family.name} has no draws that are smooth in its parameters"
+            rough = "" if family.reparameterised else f"{family.name} has no draws that are smooth in its parameters"
+            wrong = rough or jump(model, graphs, node)
         case "enumerate":
             wrong = together if size and together else ""
             wrong = wrong if size else finite
@@ -160,7 +164,8 @@ def _written(
     if not wrong:
         return Choice(estimator.name, "as written", estimator.options)
     summed = bool(size) and not together
-    able = [e for e, can in (("reparam", family.reparameterised), ("enumerate", summed), ("score", True)) if can]
+    smooth = family.reparameterised and not jump(model, graphs, node)
+    able = [e for e, can in (("reparam", smooth), ("enumerate", summed), ("score", True)) if can]
     _refuse(node, estimator, wrong, ", ".join(able), sink)
     return None
 

@@ -105,6 +105,7 @@ FAMILIES: dict[str, Callable[..., Any]] = {
     "gamma": distributions.Gamma,
     "beta": distributions.Beta,
     "continuous_bernoulli": lambda logits: distributions.ContinuousBernoulli(logits=logits),
+    "von_mises": distributions.VonMises,
     "bernoulli": lambda logits: distributions.Bernoulli(logits=logits),
     "binary_straight_through": lambda logits: distributions.Bernoulli(logits=logits),
     "binary_gumbel": lambda logits, temperature: distributions.RelaxedBernoulli(temperature, logits=logits),

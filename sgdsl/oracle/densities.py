@@ -31,6 +31,20 @@ def domain(family: str, parameter: ir.Parameter, raw: Tensor, given: bool) -> Te
             return raw
 
 
+def head_shape(family: str, parameter: ir.Parameter) -> ir.Shape:
+    """What its head gives: of an angle a point of the plane, its coordinates in front."""
+    return (2, *parameter.shape) if _is_angle(family, parameter) else parameter.shape
+
+
+def from_head(family: str, parameter: ir.Parameter, raw: Tensor) -> Tensor:
+    """Of an angle that at which the point is seen, [N, *shape]."""
+    return torch.atan2(raw[:, 1], raw[:, 0]) if _is_angle(family, parameter) else raw
+
+
+def _is_angle(family: str, parameter: ir.Parameter) -> bool:
+    return family == "VonMises" and parameter.name == "loc"
+
+
 def cell_log_prob(kind: ir.Type, family: str, at: Mapping[str, Tensor], value: Tensor) -> Tensor:
     """log density or mass of each cell, [N or 1, *shape]; `at`: the parameters by name. Of a class's weights, one dimension
     more, the expected log mass."""
@@ -48,6 +62,8 @@ def cell_log_prob(kind: ir.Type, family: str, at: Mapping[str, Tensor], value: T
             return _beta(value, at["concentration1"], at["concentration0"])
         case "ContinuousBernoulli":
             return _tilted(value, *unit_tilt(at))
+        case "VonMises":
+            return at["concentration"] * (value - at["loc"]).cos() - (2 * math.pi * torch.i0(at["concentration"])).log()
         case "Bernoulli" if "probs" in at:
             return value * at["probs"].log() + (1 - value) * torch.log1p(-at["probs"])
         case "Bernoulli":
@@ -92,6 +108,8 @@ def mean(kind: ir.Type, family: str, at: Mapping[str, Tensor]) -> Tensor:
             return probs
         case "Normal" | "Laplace" | "StudentT":
             return at["loc"]
+        case "VonMises":
+            return whole_turn(at["loc"])
         case "LogNormal":
             return (at["loc"] + at["scale"] ** 2 / 2).exp()
         case "Exponential":
@@ -108,6 +126,11 @@ def mean(kind: ir.Type, family: str, at: Mapping[str, Tensor]) -> Tensor:
             return counted * (1 - at["gate"]) if "gate" in at else counted
         case _:
             raise NotImplementedError(family)
+
+
+def whole_turn(angle: Tensor) -> Tensor:
+    """The same angle in (−π, π]."""
+    return torch.atan2(angle.sin(), angle.cos())
 
 
 def unit_tilt(at: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

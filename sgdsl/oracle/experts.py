@@ -36,6 +36,13 @@ def side_by_side(kind: ir.Type, value: Tensor, network_input: Tensor) -> Tensor:
     return torch.cat((zeroed.flatten(1), there[..., 0].double()), 1)
 
 
+def on_circle(kind: ir.Type, value: Tensor, legal: Tensor) -> Tensor:
+    """Of angles the cosines, then the sines, 0 where a cell is missing; the mask of a partial node behind."""
+    there = present(kind, value).double().reshape(len(value), -1)
+    parts = [f(legal.double()).reshape(len(value), -1) * there for f in (torch.cos, torch.sin)]
+    return torch.cat([*parts, there] if kind.partial else parts, 1)
+
+
 def told(model: ir.Model, expert: ir.Expert, values: Mapping[str, Tensor]) -> Tensor | None:
     """Rows in which a partial node that it reads has a cell."""
     masks = [present(model.node(n).type, values[n]).reshape(len(values[n]), -1) for n in expert.partial]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sgdsl.middle import ir
 from sgdsl.oracle import experts, others
-from sgdsl.oracle.densities import cell_log_prob, domain
+from sgdsl.oracle.densities import cell_log_prob, domain, from_head, head_shape
 from sgdsl.oracle.expressions import aligned, call, operate
 from sgdsl.oracle.inputs import cell_weights, flat, number, outer, own_copy, stack_raw
 from sgdsl.oracle.owned import Owned, layer_of, owned
@@ -100,11 +100,13 @@ class Reader:
                 yield part, owned.layers
 
     def _input(self, expr: ir.Expr, values: Mapping[str, Tensor], owned: Owned) -> Tensor:
-        """[N or 1, width]: a class and a count(a, b) one-hot, a count log(1 + v), the rest themselves."""
+        """[N or 1, width]: a class and a count(a, b) one-hot, a count log(1 + v), an angle (cos, sin), the rest themselves."""
         if not isinstance(expr, ir.Ref):
             return flat(self.value(expr, values, owned))
         value, kind = self.raw(expr, values), expr.type
         legal = experts.filled(kind, value, kind.first if kind.one_hot else 0.0)
+        if kind.support == "angle":
+            return experts.on_circle(kind, value, legal)
         if kind.one_hot:
             found = torch.cat(cell_weights(kind, legal), -1)
         else:
@@ -160,7 +162,8 @@ class Reader:
         found, owned = {}, self.owned(f"{prefix}.net")
         free = self.owned(f"{prefix}.weight")
         for parameter in factor.parameters:
-            raw = self._parameter(prefix, factor.trunk, parameter, values, trunk, Owned(owned.layers, free.free))
+            own = Owned(owned.layers, free.free)
+            raw = self._parameter(prefix, factor, parameter, values, trunk, own)
             given = isinstance(parameter.source, ir.Value | ir.Default)
             found[parameter.name] = domain(factor.family, parameter, raw, given)
         return found
@@ -168,23 +171,22 @@ class Reader:
     def _parameter(
         self,
         prefix: str,
-        network: ir.Network | None,
+        factor: ir.Factor | ir.Expert,
         parameter: ir.Parameter,
         values: Mapping[str, Tensor],
         trunk: Tensor | None,
         owned: Owned,
     ) -> Tensor:
-        """Before its map into its domain; `network`: the one that `trunk` is the value of; `owned`: what value expressions take
-        from."""
-        name = f"{prefix}.{parameter.name}"
+        """Before its map into its domain; `trunk`: the value of the factor's; `owned`: what value expressions take from."""
+        name, family, network = f"{prefix}.{parameter.name}", factor.family, factor.trunk
         match parameter.source:
             case ir.Head():
                 assert trunk is not None
-                return self._head(name, network, trunk, parameter.shape)
+                return from_head(family, parameter, self._head(name, network, trunk, head_shape(family, parameter)))
             case ir.Own():
                 own = parameter.source.network
                 hidden = self.network(own, values, self.owned(f"{name}_trunk."))
-                return self._head(name, own, hidden, parameter.shape)
+                return from_head(family, parameter, self._head(name, own, hidden, head_shape(family, parameter)))
             case ir.Table():
                 table = self.state[f"{prefix}.table.{parameter.name}"]
                 table = own_copy(table, parameter.source.copies)
@@ -207,7 +209,7 @@ class Reader:
         layer = layer_of(self.state, f"{name}.").of(network.copies if network else ())
         last = network.parts[-1] if network and network.parts else None
         if isinstance(last, ir.Stage) and last.kind == "deconv":
-            return up(last, hidden, 0, layer)
+            return up(last, hidden, 0, layer).reshape(-1, *shape)
         return layer.linear(hidden.flatten(1)).reshape(-1, *shape)
 
     def log_prob(

@@ -19,6 +19,20 @@ from sgdsl.oracle.noise import binary_logits, class_logits
 
 LOCATED = ("normal", "laplace", "student_t")
 COUNTS = ("poisson", "negative_binomial", "zero_inflated_negative_binomial")
+# The method of a family and its parameters in order.
+PLAIN: Mapping[str, tuple[str, ...]] = {
+    "Normal": ("located", "loc", "scale"),
+    "Laplace": ("located", "loc", "scale"),
+    "StudentT": ("located", "df", "loc", "scale"),
+    "LogNormal": ("log_normal", "loc", "scale"),
+    "Exponential": ("exponential", "rate"),
+    "Gamma": ("gamma", "concentration", "rate"),
+    "Beta": ("beta", "concentration1", "concentration0"),
+    "VonMises": ("von_mises", "loc", "concentration"),
+    "Poisson": ("counts", "rate"),
+    "NegativeBinomial": ("counts", "total_count", "logits"),
+    "ZeroInflatedNegativeBinomial": ("counts", "total_count", "logits", "gate"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,10 @@ class Keyed:
         share = self.uniform(size, concentration1, concentration0)
         one, zero = (torch.as_tensor(c, dtype=torch.float64).log() for c in (concentration1, concentration0))
         return (one - zero + torch.logit(share)).sigmoid()
+
+    def von_mises(self, size: Sequence[int], loc: Any, concentration: Any) -> Tensor:
+        share = self.uniform(size, loc, concentration)
+        return torch.as_tensor(loc) + (share - 0.5) / torch.as_tensor(concentration)
 
     def continuous_bernoulli(self, size: Sequence[int], logits: Any) -> Tensor:
         return (torch.as_tensor(logits) + torch.logit(self.uniform(size, logits))).sigmoid()
@@ -134,20 +152,9 @@ class Keyed:
                 return self.binary_straight_through(size, binary_logits(at))
             case "Bernoulli":
                 return self.bernoulli(size, binary_logits(at))
-            case "LogNormal":
-                return self.log_normal(size, at["loc"], at["scale"])
-            case "Normal" | "Laplace":
-                return self.located(size, at["loc"], at["scale"])
-            case "Exponential" | "Gamma" | "Beta":
-                names = ("concentration1", "concentration0", "concentration", "rate")
-                return getattr(self, family.lower())(size, *(at[n] for n in names if n in at))  # type: ignore[no-any-return]
             case "ContinuousBernoulli":
                 return self.continuous_bernoulli(size, binary_logits(at))
-            case "StudentT":
-                return self.located(size, at["df"], at["loc"], at["scale"])
-            case "Poisson":
-                return self.counts(size, at["rate"])
-            case "NegativeBinomial" | "ZeroInflatedNegativeBinomial":
-                return self.counts(size, *(at[n] for n in ("total_count", "logits", "gate") if n in at))
             case _:
-                raise NotImplementedError(family)
+                method, *names = PLAIN[family]
+                found: Tensor = getattr(self, method)(size, *(at[n] for n in names))
+                return found

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sgdsl.oracle.densities import unit_tilt
+from sgdsl.oracle.densities import unit_tilt, whole_turn
 from sgdsl.runtime.draws import Draws
+
+STEPS = 2_000  # of Simpson's rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Drawn:
             case "beta":
                 one = _log_gamma_of(at["concentration1"], *self.noise[:2])
                 return (one - _log_gamma_of(at["concentration0"], *self.noise[2:])).sigmoid()
+            case "von_mises":
+                return whole_turn(at["loc"] + _around_of(at["concentration"], self.noise[0]))
             case "continuous_bernoulli":
                 flat, tilt, safe = unit_tilt(at)
                 share = self.noise[0]
@@ -92,6 +96,18 @@ def _log_gamma_of(concentration: Tensor, above: Tensor, clock: Tensor) -> Tensor
     """log of a Gamma(c) from one of c + 1 and an exponential."""
     c = concentration.expand(above.shape)
     return _gamma_of(c + 1, above).log() - clock / c
+
+
+def _around_of(concentration: Tensor, drawn: Tensor) -> Tensor:
+    """A von Mises draw around 0, with its implicit slope −(∂F/∂κ) / f: by Simpson's rule on the density's derivative by κ."""
+    k = concentration.detach().expand(drawn.shape)
+    at = torch.linspace(0, 1, STEPS + 1, dtype=torch.float64)
+    weight = torch.tensor([1, *[4, 2] * (STEPS // 2 - 1), 4, 1], dtype=torch.float64) / (3 * STEPS)
+    t = drawn[..., None] * at
+    mean = torch.special.i1(k) / torch.i0(k)
+    rise = (t.cos() - mean[..., None]) * (k[..., None] * (t.cos() - drawn.cos()[..., None])).exp()
+    found: Tensor = drawn - drawn * (rise @ weight) * (concentration - concentration.detach())
+    return found
 
 
 def _of_expert(parameter: Tensor, expert: Tensor) -> Tensor:
@@ -176,6 +192,8 @@ class Recorder:
                 return Drawn(method, value, ((value - args[1]) / args[2] / (half / gamma).sqrt(), gamma))
             case "exponential":
                 return Drawn(method, value, (value * args[0],))
+            case "von_mises":
+                return Drawn(method, value, (whole_turn(value - args[0]),))
             case "gamma" | "beta":
                 return Drawn(method, value, tuple(self.draws.hidden))
             case "continuous_bernoulli":

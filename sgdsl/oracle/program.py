@@ -157,6 +157,8 @@ def example(model: ir.Model, seed: int) -> dict[str, Tensor]:
             row[node.name] = torch.randn(size, generator=generator, dtype=torch.float64).exp()
         elif kind.support == "unit":
             row[node.name] = torch.rand(size, generator=generator, dtype=torch.float64)
+        elif kind.support == "angle":
+            row[node.name] = math.pi * (2 * torch.rand(size, generator=generator, dtype=torch.float64) - 1)
         else:
             row[node.name] = torch.randn(size, generator=generator, dtype=torch.float64)
     for place, node in enumerate(n for n in model.nodes if n.type.partial):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sgdsl.runtime.ask import Likeliest, certain_mask, descendants
 from sgdsl.runtime.batch import NodeInfo
+from sgdsl.runtime.densities_angle import wrapped
 from sgdsl.runtime.queries import Drawn, Queries
 from sgdsl.train.copies import cells_of, loops_of
 from sgdsl.train.dataset import Array
@@ -22,7 +23,7 @@ from sgdsl.train.measure import SEED
 from sgdsl.train.sheets import as_pictures, is_map
 
 AT_ONCE = 256
-SLIDING = ("normal", "laplace", "student_t", "log_normal")  # families whose values a slider moves
+SLIDING = ("normal", "laplace", "student_t", "log_normal", "von_mises")  # families whose values a slider moves
 MOST_CLASSES = 24
 KEPT_CLASSES = 12  # of a node that has more
 
@@ -57,7 +58,7 @@ class Decoder:
         return bool(below & set(self.shown))
 
     def sliding(self) -> list[str]:
-        """The inferred nodes on the real line or above 0 that what is shown depends on."""
+        """The inferred nodes on the real line, above 0 or on the circle that what is shown depends on."""
         return [
             n
             for n, i in self.nodes.items()
@@ -79,13 +80,14 @@ class Decoder:
         return tuple(range(info.first, info.first + count))
 
     def centre(self, held: Held, node: str) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of a node along p, [cells] each; a LogNormal's in logarithms."""
+        """Mean and standard deviation of a node along p, [cells] each; a LogNormal's in logarithms, an angle's in radians."""
         drawn = self._drawn(self._held(held, 1), 1)
         info = self.nodes[node]
         mean, variance = (moment[0, 0].flatten() for moment in self.model.moments_p(node, drawn))
         if info.family_p == "log_normal":
             spread = (1 + variance / mean.square()).log()
             return mean.log() - spread / 2, spread.sqrt()
+        variance = 2 * variance if info.family_p == "von_mises" else variance  # 1 − the mean cosine is half a square
         return mean, variance.sqrt().nan_to_num(nan=1.0, posinf=1.0)
 
     def moved(self, held: Held, node: str, offsets: Tensor) -> dict[str, Array]:
@@ -94,7 +96,7 @@ class Decoder:
         mean, deviation = self.centre(held, node)
         at = mean + deviation * offsets.to(mean)
         info = self.nodes[node]
-        values = at.exp() if info.family_p == "log_normal" else at
+        values = at.exp() if info.family_p == "log_normal" else wrapped(at) if info.family_p == "von_mises" else at
         parts = []
         for some in values.split(AT_ONCE):
             copies = (self.model.RANGES[r].number for r in info.loops)

@@ -15,6 +15,7 @@ from sgdsl.report.material import Material
 from sgdsl.train.closer import closer
 from sgdsl.train.dataset import Array
 from sgdsl.train.diagnosis import Diagnosis
+from sgdsl.train.measures import named, shown
 
 KNOWN = frozenset({"model", "source", "rows", "scores", "bound", "bound_error", "samples", "baseline", "validation"})
 BESIDE = frozenset({"labels", "seconds", "pictures", "diagnosis"})  # of result.json, shown elsewhere in the page
@@ -46,11 +47,11 @@ def result_table(result: Mapping[str, Any]) -> Markup:
 
 
 def measure(name: str, found: Mapping[str, Any]) -> str:
-    return f"error of {name}" if found.get("kind") == "error" else f"root-mean-square error of {name}"
+    return named(found["kind"], name)
 
 
 def score(found: Mapping[str, Any]) -> str:
-    return f"{100 * found['value']:.2f} %" if found.get("kind") == "error" else signed(f"{found['value']:.4g}")
+    return signed(shown(found["kind"], found["value"]))
 
 
 def signed(number: str) -> str:

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sgdsl.runtime.batch import NodeInfo
-from sgdsl.runtime.densities_moments import Parameter
+from sgdsl.runtime.beliefs import average, mixture_belief
+from sgdsl.runtime.densities_real import Parameter
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.means import Means
 from sgdsl.runtime.networks import labelled, spread
@@ -29,7 +30,7 @@ def posterior(
 ) -> dict[str, Belief]:
     """What q believes about every inferred node, averaged over draws that are weighed by the known labels (self-normalised
     importance weights w, docs/objective.md, section 1). A finite node: probabilities [rows, *event, values]; another:
-    mean and standard deviation, [rows, *event] each. A known label is certain.
+    mean and standard deviation, [rows, *event] each, of an angle the circular ones. A known label is certain.
 
     A draw counts with its distribution given its parents, which is exact where the parents are not drawn; but an unknown
     ancestor of a known label counts with its value, since the weights depend on it."""
@@ -49,8 +50,7 @@ def posterior(
         else:
             means = torch.where(spread(fixed, value), value, moments[0])
             within = torch.where(spread(fixed, value), 0.0, moments[1])
-            mean = average(weight, means)
-            found[node] = (mean, average(weight, within + (means - mean).square()).sqrt())
+            found[node] = mixture_belief(info, weight, means, within)
     return found
 
 
@@ -227,8 +227,3 @@ def descendants(order: Iterable[str], parents: Mapping[str, tuple[str, ...]], no
 
 def _one_hot(info: NodeInfo, value: Tensor, dtype: torch.dtype) -> Tensor:
     return F.one_hot(value.long() - info.first, info.classes).to(dtype)
-
-
-def average(weight: Tensor, value: Tensor) -> Tensor:
-    """Σ_s weight_s value_s: weight [S, rows], value [S or 1, rows, …] → [rows, …]."""
-    return (weight.reshape(*weight.shape, *[1] * (value.dim() - 2)) * value).sum(0)

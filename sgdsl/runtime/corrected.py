@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sgdsl.runtime.ask import Belief, log_ratio
+from sgdsl.runtime.beliefs import average, mixture_belief
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
 
@@ -70,9 +71,6 @@ def effective_size(log_weights: Tensor) -> Tensor:
 def _belief(model: Queries, node: str, value: Tensor, weight: Tensor) -> Belief:
     """Weighted shares, or weighted mean and standard deviation, of what was drawn: [S or 1, rows, *event]."""
     info = model.NODES[node]
-    share = weight.reshape(*weight.shape, *[1] * (value.dim() - 2))
     if info.classes:
-        one_hot = F.one_hot(value.long() - info.first, info.classes).to(weight.dtype)
-        return (share[..., None] * one_hot).sum(0)
-    mean = (share * value).sum(0)
-    return mean, (share * (value - mean).square()).sum(0).sqrt()
+        return average(weight, F.one_hot(value.long() - info.first, info.classes).to(weight.dtype))
+    return mixture_belief(info, weight, value, torch.zeros_like(value))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from sgdsl.runtime.densities_angle import von_mises_log_prob, von_mises_mean
 from sgdsl.runtime.densities_count import (
     negative_binomial_log_prob,
     poisson_log_prob,
@@ -41,7 +46,25 @@ from sgdsl.runtime.densities_real import (
 )
 from sgdsl.runtime.densities_unit import beta_log_prob, continuous_bernoulli_log_prob
 
+DENSITIES: Mapping[str, Callable[..., Tensor]] = {
+    "normal": normal_log_prob,
+    "laplace": laplace_log_prob,
+    "student_t": student_t_log_prob,
+    "log_normal": log_normal_log_prob,
+    "exponential": exponential_log_prob,
+    "gamma": gamma_log_prob,
+    "beta": beta_log_prob,
+    "continuous_bernoulli": continuous_bernoulli_log_prob,
+    "von_mises": von_mises_log_prob,
+    "bernoulli": bernoulli_log_prob,
+    "categorical": categorical_log_prob,
+    "poisson": poisson_log_prob,
+    "negative_binomial": negative_binomial_log_prob,
+    "zero_inflated_negative_binomial": zero_inflated_negative_binomial_log_prob,
+}
+
 __all__ = [
+    "DENSITIES",
     "bernoulli_log_prob",
     "bernoulli_mean",
     "beta_log_prob",
@@ -72,6 +95,8 @@ __all__ = [
     "range_mean",
     "student_t_log_prob",
     "student_t_mean",
+    "von_mises_log_prob",
+    "von_mises_mean",
     "zero_inflated_negative_binomial_log_prob",
     "zero_inflated_negative_binomial_mean",
 ]

@@ -11,19 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sgdsl.runtime.densities_angle import von_mises_mean, von_mises_variance
+from sgdsl.runtime.densities_real import Parameter, full
 from sgdsl.runtime.densities_unit import continuous_bernoulli_moments
 from sgdsl.runtime.facts import NodeInfo
-
-Parameter = Tensor | float
-
-
-def full(first: Parameter, *others: Parameter) -> Tensor:
-    """The first parameter as a tensor of the shape and dtype that all parameters broadcast to."""
-    like = next((p for p in (first, *others) if isinstance(p, Tensor)), None)
-    if like is None:
-        return torch.as_tensor(float(first))
-    shape = torch.broadcast_shapes(*(p.shape for p in (first, *others) if isinstance(p, Tensor)))
-    return torch.as_tensor(first, dtype=like.dtype, device=like.device).expand(shape)
 
 
 def normal_mean(loc: Parameter, scale: Parameter) -> Tensor:
@@ -159,6 +150,7 @@ _MEANS: Mapping[str, Callable[..., Tensor]] = {
     "gamma": gamma_mean,
     "beta": beta_mean,
     "continuous_bernoulli": continuous_bernoulli_mean,
+    "von_mises": von_mises_mean,
     "bernoulli": bernoulli_mean,
     "categorical": categorical_mean,
     "poisson": poisson_mean,
@@ -175,6 +167,7 @@ _VARIANCES: Mapping[str, Callable[..., Tensor]] = {
     "gamma": gamma_variance,
     "beta": beta_variance,
     "continuous_bernoulli": continuous_bernoulli_variance,
+    "von_mises": von_mises_variance,
     "bernoulli": bernoulli_variance,
     "poisson": poisson_variance,
     "negative_binomial": negative_binomial_variance,

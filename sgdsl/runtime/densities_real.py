@@ -14,6 +14,16 @@ import torch
 from torch import Tensor
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+Parameter = Tensor | float
+
+
+def full(first: Parameter, *others: Parameter) -> Tensor:
+    """The first parameter as a tensor of the shape and dtype that all parameters broadcast to."""
+    like = next((p for p in (first, *others) if isinstance(p, Tensor)), None)
+    if like is None:
+        return torch.as_tensor(float(first))
+    shape = torch.broadcast_shapes(*(p.shape for p in (first, *others) if isinstance(p, Tensor)))
+    return torch.as_tensor(first, dtype=like.dtype, device=like.device).expand(shape)
 
 
 def sum_event(term: Tensor, event: int) -> Tensor:

@@ -24,6 +24,12 @@ def probability(raw: Tensor) -> Tensor:
     return raw.sigmoid().clamp(EDGE, 1 - EDGE)
 
 
+def angle_of(raw: Tensor) -> Tensor:
+    """The angle at which a point of the plane is seen from the origin: coordinates [S or 1, entries, 2, *event], x before y →
+    (−π, π], [S or 1, entries, *event]."""
+    return torch.atan2(raw[:, :, 1], raw[:, :, 0])
+
+
 def at_least(value: Tensor | float, floor: float) -> Tensor | float:
     """A value of an expression, brought to at least `floor`."""
     return value.clamp(min=floor) if isinstance(value, Tensor) else max(value, floor)

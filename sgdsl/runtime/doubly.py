@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
-from sgdsl.runtime.densities_moments import Parameter
+from sgdsl.runtime.densities_real import Parameter
 
 Net = TypeVar("Net", bound=nn.Module)
 

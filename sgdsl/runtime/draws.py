@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sgdsl.runtime.densities_moments import Parameter
+from sgdsl.runtime.densities_angle import wrapped
+from sgdsl.runtime.densities_real import Parameter
 from sgdsl.runtime.densities_unit import continuous_bernoulli_quantile, opened
+from sgdsl.runtime.draws_angle import von_mises_around_zero
 
 MOST = 1e9  # the largest rate that counts are drawn at
 
@@ -70,6 +72,10 @@ class Draws:
     def continuous_bernoulli(self, size: Sequence[int], logits: Parameter) -> Tensor:
         share = self._empty(size, logits).uniform_(generator=self.generator)
         return continuous_bernoulli_quantile(share, full_size(logits, share))
+
+    def von_mises(self, size: Sequence[int], loc: Parameter, concentration: Parameter) -> Tensor:
+        like = self._empty(size, loc, concentration)
+        return wrapped(von_mises_around_zero(full_size(concentration, like), self.generator) + loc)
 
     def bernoulli(self, size: Sequence[int], logits: Parameter) -> Tensor:
         """0.0 or 1.0."""

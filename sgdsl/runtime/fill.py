@@ -10,6 +10,7 @@ from torch import Tensor
 from sgdsl.runtime import ask
 from sgdsl.runtime.ask import Belief
 from sgdsl.runtime.batch import present_cells
+from sgdsl.runtime.beliefs import average, mixture_belief
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
 
@@ -40,9 +41,5 @@ def fill(
         there = present_cells(info, values[node])[1]
         present[node] = there[0]
         means, within = model.moments_at(node, drawn.values)
-        mean = ask.average(weight, means)
-        if info.classes:
-            beliefs[node] = mean
-        else:
-            beliefs[node] = (mean, ask.average(weight, within + (means - mean).square()).sqrt())
+        beliefs[node] = average(weight, means) if info.classes else mixture_belief(info, weight, means, within)
     return Filled(beliefs, present, log_w)

@@ -20,6 +20,12 @@ def with_mask(value: Tensor, present: Tensor, dim: int) -> Tensor:
     return torch.cat((value, present.to(value.dtype)), dim)
 
 
+def circle_with_mask(angle: Tensor, present: Tensor, event: int) -> Tensor:
+    """What a network reads of an angle, [S or 1, entries, *event] each: cosines, sines, zeros where missing, and the mask."""
+    flat, mask = ((t[..., None] if event == 0 else t.flatten(-event)) for t in (angle, present.to(angle.dtype)))
+    return torch.cat((flat.cos() * mask, flat.sin() * mask, mask), -1)
+
+
 def over_present(present: Tensor, log_prob: Tensor, event: int) -> Tensor:
     """The log-probabilities of the cells that are there, summed: [S or 1, entries, *event] → [S or 1, entries]."""
     return sum_event(torch.where(present, log_prob, 0.0), event)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from sgdsl.runtime.densities_moments import Parameter, categorical_mean, mean_of, mixed
+from sgdsl.runtime.densities_moments import categorical_mean, mean_of, mixed
+from sgdsl.runtime.densities_real import Parameter
 from sgdsl.runtime.draws import Draws, full_size
 
 
@@ -31,6 +32,7 @@ class Means(Draws):
     gamma = _mean("gamma")
     beta = _mean("beta")
     continuous_bernoulli = _mean("continuous_bernoulli")
+    von_mises = _mean("von_mises")
     bernoulli = _mean("bernoulli")
     poisson = _mean("poisson")
     negative_binomial = _mean("negative_binomial")

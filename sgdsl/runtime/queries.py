@@ -12,21 +12,7 @@ from torch import Tensor, nn
 from sgdsl.runtime.batch import Batch, NodeInfo, present_cells
 from sgdsl.runtime.chains import Reading
 from sgdsl.runtime.copied import Carried, Copied, entries
-from sgdsl.runtime.densities import (
-    bernoulli_log_prob,
-    beta_log_prob,
-    categorical_log_prob,
-    continuous_bernoulli_log_prob,
-    exponential_log_prob,
-    gamma_log_prob,
-    laplace_log_prob,
-    log_normal_log_prob,
-    negative_binomial_log_prob,
-    normal_log_prob,
-    poisson_log_prob,
-    student_t_log_prob,
-    zero_inflated_negative_binomial_log_prob,
-)
+from sgdsl.runtime.densities import DENSITIES
 from sgdsl.runtime.densities_moments import MIXTURE, Moments, moments
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.experts import among, mixture_log_prob
@@ -39,22 +25,6 @@ from sgdsl.runtime.placed import Parameters as Parameters
 from sgdsl.runtime.placed import Turn as Turn
 from sgdsl.runtime.placed import Values as Values
 from sgdsl.runtime.places import Over, View
-
-DENSITIES: Mapping[str, Callable[..., Tensor]] = {
-    "normal": normal_log_prob,
-    "laplace": laplace_log_prob,
-    "student_t": student_t_log_prob,
-    "log_normal": log_normal_log_prob,
-    "exponential": exponential_log_prob,
-    "gamma": gamma_log_prob,
-    "beta": beta_log_prob,
-    "continuous_bernoulli": continuous_bernoulli_log_prob,
-    "bernoulli": bernoulli_log_prob,
-    "categorical": categorical_log_prob,
-    "poisson": poisson_log_prob,
-    "negative_binomial": negative_binomial_log_prob,
-    "zero_inflated_negative_binomial": zero_inflated_negative_binomial_log_prob,
-}
 
 FLAT = Batch({}, {}, {}, 0, torch.float32)  # of a model without loops
 

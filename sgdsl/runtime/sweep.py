@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -37,9 +38,9 @@ def sweep(
     model: Queries, state: Mapping[str, Tensor], node: str, cells: Sequence[int], steps: int, span: float, draws: Draws
 ) -> Swept:
     """Each of `cells` (flat indices into the node's event, of one in loops into all copies' events) moved alone, over the values
-    of a finite node, else over `span` standard deviations to both sides of its mean under p given its parents (of a node
-    that is not real, over the quantiles at the same places of a normal distribution). What descends from the node in p
-    follows by its mean; all else stays."""
+    of a finite node, once around of an angle, else over `span` standard deviations to both sides of its mean under p given
+    its parents (of a node that is not real, over the quantiles at the same places of a normal distribution). What descends
+    from the node in p follows by its mean; all else stays."""
     points = points_of(model, state, node, steps, span, draws)[list(cells)]
     rows = points.numel()
     many = {n: v.expand(1, rows, *v.shape[2:]) for n, v in state.items()}
@@ -60,6 +61,8 @@ def points_of(model: Queries, state: Mapping[str, Tensor], node: str, steps: int
     if info.classes:
         return torch.arange(info.first, info.first + info.classes, device=device).expand(count, info.classes)
     places = torch.linspace(-span, span, steps, device=device)
+    if info.support == "angle":
+        return math.pi * torch.linspace(-1, 1, steps + 1, device=device)[1:].expand(count, steps)
     if info.support == "real":
         mean, variance = (m.reshape(count, 1) for m in model.moments_at(node, state))
         return mean + variance.sqrt() * places

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime.batch import NodeInfo
+from sgdsl.runtime.densities import DENSITIES
 from sgdsl.runtime.densities_moments import mean_of, variance_of
 from sgdsl.runtime.draws import Draws
-from sgdsl.runtime.queries import DENSITIES, Parameters, Queries, Values
+from sgdsl.runtime.queries import Parameters, Queries, Values
 from sgdsl.train.bind import Table
 from sgdsl.train.entries import of_factor, there
 from sgdsl.train.measure import SEED, hidden, portions
@@ -104,7 +105,8 @@ def _activity(info: NodeInfo, there: Tensor, *seen: Tensor) -> Activity:
     copied = there.reshape(*there.shape, *[1] * len(info.event))
     kl = torch.where(copied > 0, ratio, 0.0).sum() / math.prod(there.shape[:2])
     prior = _mean(variance, copied)
-    active = _spread(centre, copied) > VARIES * torch.where(prior.isfinite(), prior, 0.0)
+    varies = _turning(centre, copied) if info.support == "angle" else _spread(centre, copied)
+    active = varies > VARIES * torch.where(prior.isfinite(), prior, 0.0)
     active &= _mean(ratio, copied) > NATS
     return Activity(info.role, float(kl), active.numel(), int(active.sum()), copies=there.shape[2])
 
@@ -122,6 +124,13 @@ def _spread(value: Tensor, there: Tensor) -> Tensor:
     number = often.sum(0)
     centre = (often * mean).sum(0) / number.clamp(min=1 / SAMPLES)
     return (often * (mean - centre).square()).sum((0, 1)) / (number - 1).clamp(min=0).sum(0).clamp(min=1)
+
+
+def _turning(value: Tensor, there: Tensor) -> Tensor:
+    """The circular variance of angles over samples and rows, within copies: [S, rows, copies, *event] → [*event]."""
+    number = there.sum((0, 1))
+    length = torch.hypot((there * value.cos()).sum((0, 1)), (there * value.sin()).sum((0, 1)))
+    return (number - length).sum(0) / number.sum(0).clamp(min=1)
 
 
 def _density(piece: str, family: str, parameters: Parameters, value: Tensor) -> Tensor:

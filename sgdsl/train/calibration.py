@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from sgdsl.runtime.batch import NodeInfo
 from sgdsl.train.dataset import Array
+from sgdsl.train.scored import degrees_apart, kind_of
 
 BINS = 15
 MOST_CLASSES = 100  # of a confusion that is written down
@@ -18,10 +20,13 @@ WITHIN = (0.5, 0.9)
 def measures_of(info: NodeInfo, belief: Any, truth: Array) -> dict[str, Any]:
     """Of a finite node, `belief` probabilities [rows, *event, values] and `truth` [rows, *event]: `error`, `log_loss` (mean −log
     probability of the truth, nats), `ece`, `reliability`, `confusion`. Of another, (mean, standard deviation): `rmse`,
-    `mae`, `r2`, and `within_0.5`, `within_0.9`: the share of cells within the central intervals of a normal distribution."""
+    `mae`, `r2`, and `within_0.5`, `within_0.9`: the share of cells within the central intervals of a normal distribution.
+    Of an angle or direction `degrees`, and of an angle the last two, with its circular standard deviation."""
     if info.classes:
         flat = np.asarray(belief, float).reshape(-1, info.classes)
         return _finite(flat, truth.reshape(-1).astype(np.int64) - info.first)
+    if kind_of(info) == "degrees":
+        return _turned(info, belief, truth)
     mean, deviation = (np.asarray(part, float).reshape(-1) for part in belief)
     return _real(mean, deviation, truth.reshape(-1).astype(float))
 
@@ -68,6 +73,20 @@ def calibration_error(table: list[dict[str, float]]) -> float:
     return float(sum(row["cells"] / cells * abs(row["accuracy"] - row["confidence"]) for row in table))
 
 
+def _turned(info: NodeInfo, belief: Any, truth: Array) -> dict[str, Any]:
+    off = degrees_apart(info, *(torch.as_tensor(np.asarray(v, float)) for v in (belief[0], truth))).numpy()
+    found: dict[str, Any] = {"cells": off.size, "degrees": float(off.mean())}
+    if info.support == "angle":
+        found |= _within(np.radians(off), np.asarray(belief[1], float))
+    return found
+
+
+def _within(off: Array, deviation: Array) -> dict[str, float]:
+    """The share of cells in the central intervals of a normal distribution."""
+    reaches = (0.6744897501960817, 1.6448536269514722)
+    return {f"within_{s}": float((np.abs(off) <= r * deviation).mean()) for s, r in zip(WITHIN, reaches, strict=True)}
+
+
 def _real(mean: Array, deviation: Array, truth: Array) -> dict[str, Any]:
     off = mean - truth
     spread = float(((truth - truth.mean()) ** 2).mean())
@@ -77,6 +96,4 @@ def _real(mean: Array, deviation: Array, truth: Array) -> dict[str, Any]:
         "mae": float(np.abs(off).mean()),
         "r2": 1 - float((off**2).mean()) / spread if spread > 0 else None,
     }
-    for share, reach in zip(WITHIN, (0.6744897501960817, 1.6448536269514722), strict=True):
-        found[f"within_{share}"] = float((np.abs(off) <= reach * deviation).mean())
-    return found
+    return {**found, **_within(off, deviation)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sgdsl.train.measures import named, of_belief, shown
+
 Line = tuple[str, str, str]
 
 
@@ -19,11 +21,11 @@ def closer(details: Mapping[str, Any]) -> list[Line]:
         q, p = both["q"], both["p"]
         if "ece" in q:
             found.append((f"calibration error of {node}", _percent(q["ece"]), ""))
-            found.append((f"error of {node} by p, {p['rows']:,} rows", _percent(p["error"]), ""))
-        else:
+        if "within_0.5" in q:
             within = f"{_percent(q['within_0.5'])}, {_percent(q['within_0.9'])}"
             found.append((f"{node} within its 50 %, 90 % interval", within, ""))
-            found.append((f"root-mean-square error of {node} by p, {p['rows']:,} rows", f"{p['rmse']:.4g}", ""))
+        kind, error = of_belief(p)
+        found.append((f"{named(kind, node)} by p, {p['rows']:,} rows", shown(kind, error), ""))
     return found + _codes(details.get("disentanglement")) + _drawn(details.get("generation", {}))
 
 
@@ -37,10 +39,10 @@ def _codes(found: Mapping[str, Any] | None) -> list[Line]:
         if value is not None
     ]
     dci = found["dci"]
-    shown = [
+    numbers = [
         f"{dci[n]:.3f}" if dci[n] is not None else "–" for n in ("disentanglement", "completeness", "informativeness")
     ]
-    return [*lines, ("DCI: disentanglement / completeness / informativeness", " / ".join(shown), "")]
+    return [*lines, ("DCI: disentanglement / completeness / informativeness", " / ".join(numbers), "")]
 
 
 def _drawn(found: Mapping[str, Any]) -> list[Line]:

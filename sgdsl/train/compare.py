@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 
 from sgdsl.train.errors import run_error
+from sgdsl.train.measures import of_belief
 from sgdsl.train.run_folder import find_folder, read_json
 
 NONE = "–"
@@ -68,9 +69,7 @@ def _measures(result: Mapping[str, Any]) -> dict[str, float]:
         alone = result.get("baseline", {}).get(node)
         found[f"{score['kind']} of {node}, labels alone"] = alone["value"] if alone else None
     for node, both in result.get("beliefs", {}).items():
-        found[f"{'error' if 'error' in both['p'] else 'rmse'} of {node} by p"] = both["p"].get(
-            "error", both["p"].get("rmse")
-        )
+        kind, found[f"{kind} of {node} by p"] = of_belief(both["p"])
         found[f"calibration error of {node}"] = both["q"].get("ece")
     found["log p of a row, nats"] = result.get("bound")
     for measure in ("mig", "sap"):

@@ -21,7 +21,9 @@ from sgdsl.train.dataset import Index, Mask
 from sgdsl.train.diagnosis import Finding
 from sgdsl.train.feed import Feed, read
 from sgdsl.train.measure import CHUNK, SEED, Held, hidden, seeded
+from sgdsl.train.measures import WORDS, shown, total
 from sgdsl.train.patterns import NONE, Patterns, pattern_rows
+from sgdsl.train.scored import constant, kind_of, losses
 from sgdsl.train.suspicions import raised
 
 GAIN = 0.05  # of the error of guessing that must be gone
@@ -68,8 +70,8 @@ def _rows(held: Held, node: str) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Skill:
-    """`error`: the share of wrong cells, or the root-mean-square error; `log`: of a finite node the mean log-probability of
-    a label's cell, else −∞."""
+    """`error`: the measure of its kind (scored.kind_of); `log`: of a finite node the mean log-probability of a label's cell,
+    else −∞."""
 
     error: float
     log: float
@@ -77,7 +79,10 @@ class _Skill:
 
 def _compared(info: NodeInfo, score: _Skill, guess: _Skill, where: str) -> str:
     if not info.classes:
-        return f"root-mean-square error {score.error:.3g} {where}, {guess.error:.3g} for always their mean"
+        kind = kind_of(info)
+        return (
+            f"{WORDS[kind]} {shown(kind, score.error, 1)} {where}, {shown(kind, guess.error, 1)} for always their mean"
+        )
     always = f"{100 * guess.error:.1f} % for always guessing the most frequent class"
     return f"error {100 * score.error:.1f} % {where}, {always}"
 
@@ -92,7 +97,7 @@ def _skills(
     belief, truth = torch.cat([_mean(part) for part in parts]), read(table.columns[node], rows, None)
     info, mask = model.NODES[node], known[node].index_select(0, rows)
     belief, truth = belief[mask], truth[mask]  # of a node in loops the copies that have a label
-    return _classes(info, belief, truth) if info.classes else _numbers(belief, truth)
+    return _classes(info, belief, truth) if info.classes else _numbers(info, belief, truth)
 
 
 def _mean(belief: ask.Belief) -> Tensor:
@@ -113,10 +118,10 @@ def _finite_skill(belief: Tensor, right: Tensor) -> _Skill:
     return _Skill(1 - float(hit), float(log))
 
 
-def _numbers(belief: Tensor, truth: Tensor) -> tuple[_Skill, _Skill]:
+def _numbers(info: NodeInfo, belief: Tensor, truth: Tensor) -> tuple[_Skill, _Skill]:
     """Means and labels [rows, *event]; the best constant is the labels' mean."""
-    squares = ((belief - truth).double().square().mean(), truth.double().var(0, correction=0).mean())
-    score, guess = (_Skill(float(s.sqrt()), -math.inf) for s in squares)
+    found = (losses(info, guess, truth.double()) for guess in (belief, constant(info, truth.double())))
+    score, guess = (_Skill(total(kind_of(info), float(loss.mean())), -math.inf) for loss in found)
     return score, guess
 
 

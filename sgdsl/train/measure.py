@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from sgdsl.runtime.queries import Queries
 from sgdsl.train.bind import Table
 from sgdsl.train.copies import copies_of
 from sgdsl.train.feed import read
+from sgdsl.train.measures import Kind, shown, total
+from sgdsl.train.scored import kind_of, losses
 
 CHUNK = 500  # rows at a time, at most
 AT_ONCE = 4_000  # rows times draws: a decoder of images takes some 250 kB for each
@@ -33,10 +35,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`kind` error: the share of wrong cells of a finite node; rmse: of a continuous one. `rows`: that had an answer, of a node
-    in loops copies."""
+    """`kind`: scored.kind_of. `rows`: that had an answer, of a node in loops copies."""
 
-    kind: Literal["error", "rmse"]
+    kind: Kind
     value: float
     rows: int
 
@@ -44,8 +45,8 @@ class Score:
         return asdict(self)
 
     def words(self) -> str:
-        """12.34 %, or 0.1234."""
-        return f"{100 * self.value:.2f} %" if self.kind == "error" else f"{self.value:.4g}"
+        """12.34 %, 0.1234 or 12.3°."""
+        return shown(self.kind, self.value)
 
 
 @torch.no_grad()
@@ -101,15 +102,13 @@ def _dtype(info: NodeInfo) -> torch.dtype:
 
 
 def _loss(belief: ask.Belief, truth: Tensor, info: NodeInfo, shape: Sequence[int]) -> Tensor:
-    """Wrong cells, or squared errors, averaged over the cells of a row, or of a copy: `shape`."""
-    if isinstance(belief, Tensor):
-        wrong = (belief.argmax(-1) + info.first) != truth.long()
-        return wrong.double().reshape(*shape, -1).mean(-1)
-    return (belief[0] - truth).double().square().reshape(*shape, -1).mean(-1)
+    """The losses of scored.losses, averaged over the cells of a row, or of a copy: `shape`."""
+    guess = belief.argmax(-1) + info.first if isinstance(belief, Tensor) else belief[0]
+    return losses(info, guess, truth).reshape(*shape, -1).mean(-1)
 
 
 def _score(info: NodeInfo, value: float, rows: int) -> Score:
-    return Score("error", value, rows) if info.classes else Score("rmse", value**0.5, rows)
+    return Score(kind_of(info), total(kind_of(info), value), rows)
 
 
 @torch.no_grad()

@@ -47,6 +47,9 @@ def outside(name: str, info: NodeInfo, field: Field, values: Array, known: Mask,
         hint = "grey levels become 0 and 1 by `binarise = dynamic` or `threshold`, where p is Bernoulli"
     elif info.support == "unit":
         hint = f"its values go from {low:.6g} to {high:.6g}: divide by the largest possible one"
+    elif info.support == "angle":
+        degrees = "degrees become radians by numpy.deg2rad; " if max(-low, high) > 7.5 else ""
+        hint = f"{degrees}whole turns go by numpy.angle(numpy.exp(1j * {name}))"
     elif info.support == "class" and field.classes:
         what = f"`{field.classes[int(float(what))]}`, number {what},"
         shown = ", ".join(field.classes[: 2 * SHOWN])

@@ -23,7 +23,9 @@ from sgdsl.train.errors import run_error
 from sgdsl.train.feed import read
 from sgdsl.train.idx_alone import idx_alone
 from sgdsl.train.measure import portions
+from sgdsl.train.measures import Kind, total
 from sgdsl.train.run import Run
+from sgdsl.train.scored import kind_of, losses
 
 Beliefs = Array | tuple[Array, Array]
 
@@ -44,18 +46,21 @@ class Answer:
     known: Array | None
     loops: tuple[Copies, ...] = ()
 
+    @property
+    def kind(self) -> Kind:
+        """What its score is (scored.kind_of)."""
+        return kind_of(self.info)
+
     def likeliest(self, belief: Beliefs) -> Array:
         """[rows, copies, …, *event]: the value of the greatest probability, or the mean."""
         return belief[0] if isinstance(belief, tuple) else np.asarray(belief.argmax(-1) + self.info.first)
 
     def score(self, belief: Beliefs) -> float | None:
-        """The share of wrong cells of a finite node, the root-mean-square error of another, over rows whose label is known."""
+        """The measure of its kind, over rows whose label is known."""
         if self.label is None or self.known is None or not self.known.any():
             return None
-        found, truth = self.likeliest(belief)[self.known], self.label[self.known]
-        if self.info.classes:
-            return float((found != truth).mean())
-        return float(np.sqrt(np.square(found - truth).mean()))
+        pair = (torch.as_tensor(v[self.known]) for v in (self.likeliest(belief), self.label))
+        return total(self.kind, float(losses(self.info, *pair).mean()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from sgdsl.train.measures import shown
+
 WIDE = 110
 REFRESH = 0.3  # seconds: drawing more often costs the training a share of its core
 Record = dict[str, Any]
@@ -151,8 +153,7 @@ def described(record: Record, short: bool = False) -> str:
     ]
     parts = [f"bound {bounds[0]}" + (f" (labelled {bounds[1]})" if bounds[1:] and not short else "")] if bounds else []
     for node, score in record["error"].items():
-        error = f"{100 * score['value']:.1f} %" if score["kind"] == "error" else f"{score['value']:.3g}"
-        parts.append(f"{node} {'error' if score['kind'] == 'error' else 'rmse'} {error}")
+        parts.append(f"{node} {score['kind']} {shown(score['kind'], score['value'], 1)}")
     sizes = [size for pattern, size in record["ess"].items() if pattern != "none"]
     parts += [f"ess {min(sizes):.{places}f}"] if sizes else []
     if record.get("validation_bound") is not None and not short:

@@ -9,6 +9,7 @@ from sgdsl.train.closer import closer
 from sgdsl.train.diagnosis import Diagnosis
 from sgdsl.train.evaluate import Evaluation
 from sgdsl.train.measure import Score
+from sgdsl.train.measures import named
 from sgdsl.train.progress import clock
 from sgdsl.train.result import Result
 
@@ -50,7 +51,7 @@ def _diagnosis(diagnosis: Diagnosis) -> list[tuple[str, str, str]]:
 
 
 def _measure(name: str, score: Score) -> str:
-    return f"error of {name}" if score.kind == "error" else f"root-mean-square error of {name}"
+    return named(score.kind, name)
 
 
 def _title(result: Result | Evaluation) -> str:

@@ -183,6 +183,7 @@ FAMILIES = {
     "Gamma": ("positive", "Gamma(2, 1)", "Gamma(linear)"),
     "Beta": ("unit", "Beta(2, 3)", "Beta(linear)"),
     "ContinuousBernoulli": ("unit", "ContinuousBernoulli", "ContinuousBernoulli(linear)"),
+    "VonMises": ("angle", "VonMises(1, 2)", "VonMises(linear)"),
     "StudentT": ("real", "StudentT", "StudentT(linear)"),
     "the degrees of a StudentT": ("real", "StudentT", "StudentT(df = linear, loc = 0, scale = 1)"),
     "mixture": ("real", "Normal", "mixture(Normal(mlp(3)(x)), Normal(mlp(2)(x)))"),

@@ -147,6 +147,7 @@ def test_a_random_program(seed: int) -> None:
         "relaxed",
         "families",
         "bounded_families",
+        "angles",
         "expressions",
         "maps",
         "missing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -13,6 +14,19 @@ from sgdsl.runtime.draws import Draws
 
 Make = Callable[..., td.Distribution]
 
+
+class VonMises(td.VonMises):
+    """torch's, whose approximation of log I0 has seven digits, with all of them."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.concentration * torch.cos(value - self.loc) - (2 * math.pi * torch.i0(self.concentration)).log()
+
+    @property
+    def variance(self) -> Tensor:
+        found: Tensor = 1 - torch.special.i1(self.concentration) / torch.i0(self.concentration)
+        return found.expand(self.batch_shape)
+
+
 # prefix: (torch's distribution of our parameters, their kinds, the kind of value)
 CASES: dict[str, tuple[Make, tuple[str, ...], str]] = {
     "normal": (td.Normal, ("real", "positive"), "real"),
@@ -23,11 +37,12 @@ CASES: dict[str, tuple[Make, tuple[str, ...], str]] = {
     "gamma": (td.Gamma, ("positive", "positive"), "positive"),
     "beta": (td.Beta, ("positive", "positive"), "probability"),
     "continuous_bernoulli": (lambda logits: td.ContinuousBernoulli(logits=logits), ("real",), "probability"),
+    "von_mises": (VonMises, ("angle", "positive"), "angle"),
     "bernoulli": (lambda logits: td.Bernoulli(logits=logits), ("real",), "binary"),
     "poisson": (td.Poisson, ("positive",), "count"),
     "negative_binomial": (lambda n, logits: td.NegativeBinomial(n, logits=logits), ("positive", "real"), "count"),
 }
-NUMBERS = {"real": 0.7, "positive": 1.3, "degrees": 4.5, "probability": 0.3}
+NUMBERS = {"angle": 0.7, "real": 0.7, "positive": 1.3, "degrees": 4.5, "probability": 0.3}
 DTYPES = {torch.float32: 2e-5, torch.float64: 1e-10}
 
 
@@ -35,6 +50,8 @@ def made(kind: str, shape: tuple[int, ...], dtype: torch.dtype, seed: int = 0) -
     """A value or parameter of a kind."""
     real = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     match kind:
+        case "angle":
+            real = math.pi * real.tanh()
         case "positive":
             real = real.exp()
         case "degrees":
@@ -63,6 +80,7 @@ COLUMNS: dict[str, tuple[list[float], ...]] = {
     "gamma": ([0.3, 1.0, 40.0], [1.0, 0.1, 3.0]),
     "beta": ([0.3, 1.0, 40.0], [0.7, 2.0, 3.0]),
     "continuous_bernoulli": ([0.0, -3.0, 12.0],),
+    "von_mises": ([0.0, -3.0, 3.1], [0.2, 1.0, 40.0]),
     "bernoulli": ([0.0, -3.0, 2.0],),
     "poisson": ([0.3, 4.0, 120.0],),
     "negative_binomial": ([0.4, 3.0, 20.0], [0.0, -1.0, 1.0]),

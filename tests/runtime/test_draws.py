@@ -18,7 +18,7 @@ MANY = 40_000
 REPARAMETERISED = ("normal", "laplace", "log_normal", "student_t")
 
 
-@pytest.mark.parametrize("prefix", COLUMNS)
+@pytest.mark.parametrize("prefix", [p for p in COLUMNS if p != "von_mises"])  # test_angles.py
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_mean_and_spread_of_draws(prefix: str, dtype: torch.dtype) -> None:
     """Protects each sampler: 40,000 draws have the family's mean within 4 standard errors (0.005 of a standard deviation

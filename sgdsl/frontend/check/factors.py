@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sgdsl.base.diagnostics import Label
-from sgdsl.catalog.families import FAMILIES
+from sgdsl.catalog.families import FAMILIES, FamilyRow
 from sgdsl.frontend import syntax
 from sgdsl.frontend.check.context import Context
 from sgdsl.frontend.check.estimators import estimator
@@ -94,14 +94,20 @@ def _check_member(name: syntax.Name, member: syntax.Name, first: syntax.Name) ->
         raise refusal("E0513", f"a `product` is of Normals, not of `{member.text}`", member.span, "no Normal",
                       hint="write `Normal`; else one network of all parents, or a `mixture`")  # fmt: skip
     row = FAMILIES[member.text]
-    if row.name == "Delta" or not row.reparameterised:
-        smooth = ", ".join(r.name for r in FAMILIES.values() if r.reparameterised and r.name != "Delta")
-        raise refusal("E0513", f"a `mixture` is of families with smooth draws, not of `{row.name}`", member.span,
+    if not _mixes(row):
+        smooth = ", ".join(r.name for r in FAMILIES.values() if _mixes(r))
+        what = "that average their means" if row.reparameterised and row.name != "Delta" else "with smooth draws"
+        raise refusal("E0513", f"a `mixture` is of families {what}, not of `{row.name}`", member.span,
                       f"no mixture of `{row.name}`", hint=f"members: {smooth}")  # fmt: skip
     if member.text != first.text:
         raise refusal("E0513", f"the members of a `mixture` are of one family, and here are `{first.text}` and `{member.text}`",
                       member.span, "another family", labels=[Label(first.span, "the first")],
                       hint=f"write `{first.text}`")  # fmt: skip
+
+
+def _mixes(row: FamilyRow) -> bool:
+    """Whether a family has smooth draws, whose means may be averaged: those of angles may not."""
+    return row.reparameterised and row.name not in ("Delta", "VonMises")
 
 
 def _estimator(written: syntax.Factor, context: Context) -> ir.Estimator | None:

@@ -154,7 +154,7 @@ def _missing(target: Target, row: ParameterRow, args: Arguments) -> Exception:
 
 def _floor(target: Target, row: ParameterRow, source: ir.ParameterSource, args: Arguments) -> float | None:
     free = isinstance(source, ir.Head | ir.Own | ir.Table | ir.Learned)
-    if row.name != "scale" or not free:
+    if not (row.shrinks and free):
         return None
     if args.floor is not None:
         return args.floor
