@@ -34,7 +34,7 @@ class FamilyRow:
     runtime: str
     reparameterised: bool
     instead: tuple[tuple[str, str, str], ...] = ()
-    needs: str = ""  # "latent q": only as q of a latent node
+    needs: str = ""  # "latent q": only as q of a latent node; "observed": only of an observed node
 
     @property
     def bare(self) -> bool:
@@ -73,6 +73,14 @@ _ROWS = (
         "continuous_bernoulli",
         True,
         (("probs", "logits", "bernoulli_logits"),),
+    ),
+    FamilyRow(
+        "DiscretizedLogistic",
+        ("unit",),
+        (ParameterRow("loc", "real"), ParameterRow("scale", "positive")),
+        "discretized_logistic",
+        False,
+        needs="observed",
     ),
     FamilyRow("VonMises", ("angle",), (ParameterRow("loc", "angle", 0.0), _CONCENTRATION), "von_mises", True),
     FamilyRow(

@@ -8,7 +8,6 @@ from sgdsl.frontend.report import Refused, refusal
 
 _INSTEAD: dict[str, str] = {
     "MultivariateNormal": "write `Normal`, or mix coordinates by a latent that they share",
-    "DiscretizedLogistic": "write `Normal` with a fixed scale",
     "Dirichlet": "write `Normal` on a real node",
     "VonMisesFisher": "write `Normal` on a real node",
     "Mixture": "write a latent class and `Normal(table)`",
@@ -20,7 +19,7 @@ _INSTEAD: dict[str, str] = {
     "extern": "write `mlp`, `conv` or `deconv`",
 }
 PLANNED_FAMILIES = (
-    "MultivariateNormal", "DiscretizedLogistic", "Dirichlet",
+    "MultivariateNormal", "Dirichlet",
     "VonMisesFisher", "Mixture", "Flow",
 )  # fmt: skip
 PLANNED_NETWORKS = ("resnet", "lstm", "embed", "transformer", "extern")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -53,38 +53,17 @@ def cell_log_prob(kind: ir.Type, family: str, at: Mapping[str, Tensor], value: T
             return (value * at["logits"].log_softmax(-1)).sum(-1)
         case "Categorical":
             return _categorical(at["logits"] if "logits" in at else at["probs"].log(), value.long() - kind.first)
-        case "Exponential":
-            return at["rate"].log() - at["rate"] * value
-        case "Gamma":
-            c, rate = at["concentration"], at["rate"]
-            return c * rate.log() + (c - 1) * value.log() - rate * value - torch.lgamma(c)
-        case "Beta":
-            return _beta(value, at["concentration1"], at["concentration0"])
         case "ContinuousBernoulli":
             return _tilted(value, *unit_tilt(at))
-        case "VonMises":
-            return at["concentration"] * (value - at["loc"]).cos() - (2 * math.pi * torch.i0(at["concentration"])).log()
         case "Bernoulli" if "probs" in at:
             return value * at["probs"].log() + (1 - value) * torch.log1p(-at["probs"])
-        case "Bernoulli":
-            return value * at["logits"] - functional.softplus(at["logits"])
-        case "Normal":
-            return _normal(value, at["loc"], at["scale"])
-        case "LogNormal":
-            return _normal(value.log(), at["loc"], at["scale"]) - value.log()
-        case "Laplace":
-            return -(value - at["loc"]).abs() / at["scale"] - (2 * at["scale"]).log()
-        case "StudentT":
-            return _student(value, at["df"], at["loc"], at["scale"])
-        case "Poisson":
-            return value * at["rate"].log() - at["rate"] - torch.lgamma(value + 1)
-        case "NegativeBinomial":
-            return _negative_binomial(value, at["total_count"], at["logits"].sigmoid())
-        case "ZeroInflatedNegativeBinomial":
-            counted = _negative_binomial(value, at["total_count"], at["logits"].sigmoid()).exp()
-            return (at["gate"] * (value == 0) + (1 - at["gate"]) * counted).log()
+        case "NegativeBinomial" | "ZeroInflatedNegativeBinomial":
+            counted = _negative_binomial(value, at["total_count"], at["logits"].sigmoid())
+            gate = at.get("gate")
+            return counted if gate is None else (gate * (value == 0) + (1 - gate) * counted.exp()).log()
         case _:
-            raise NotImplementedError(family)
+            names, density = _CELLS[family]
+            return density(value, *(at[n] for n in names.split()))
 
 
 def mean(kind: ir.Type, family: str, at: Mapping[str, Tensor]) -> Tensor:
@@ -97,35 +76,16 @@ def mean(kind: ir.Type, family: str, at: Mapping[str, Tensor]) -> Tensor:
     if family == "ContinuousBernoulli":
         flat, tilt, safe = unit_tilt(at)
         return torch.where(flat, 0.5 + tilt / 12, 1 / -torch.expm1(-safe) - 1 / safe)
-    probs = at["probs"] if "probs" in at else at["logits"].sigmoid() if "logits" in at else None
-    match family:
-        case "Categorical":
-            weights = at["probs"] if "probs" in at else at["logits"].softmax(-1)
-            values = torch.arange(kind.first, kind.first + weights.shape[-1], dtype=weights.dtype)
-            return weights @ values if kind.support == "range" else weights
-        case "Bernoulli":
-            assert probs is not None
-            return probs
-        case "Normal" | "Laplace" | "StudentT":
-            return at["loc"]
-        case "VonMises":
-            return whole_turn(at["loc"])
-        case "LogNormal":
-            return (at["loc"] + at["scale"] ** 2 / 2).exp()
-        case "Exponential":
-            return 1 / at["rate"]
-        case "Gamma":
-            return at["concentration"] / at["rate"]
-        case "Beta":
-            return at["concentration1"] / (at["concentration1"] + at["concentration0"])
-        case "Poisson":
-            return at["rate"]
-        case "NegativeBinomial" | "ZeroInflatedNegativeBinomial":
-            assert probs is not None
-            counted = at["total_count"] * probs / (1 - probs)
-            return counted * (1 - at["gate"]) if "gate" in at else counted
-        case _:
-            raise NotImplementedError(family)
+    if family == "Categorical":
+        weights = at["probs"] if "probs" in at else at["logits"].softmax(-1)
+        values = torch.arange(kind.first, kind.first + weights.shape[-1], dtype=weights.dtype)
+        return weights @ values if kind.support == "range" else weights
+    if "logits" in at or "probs" in at:
+        probs = at["probs"] if "probs" in at else at["logits"].sigmoid()
+        counted = at["total_count"] * probs / (1 - probs) if "total_count" in at else probs
+        return counted * (1 - at["gate"]) if "gate" in at else counted
+    names, found = _MEANS[family]
+    return found(*(at[n] for n in names.split()))
 
 
 def whole_turn(angle: Tensor) -> Tensor:
@@ -156,9 +116,21 @@ def _student(value: Tensor, df: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
     return norm - (df + 1) / 2 * torch.log1p(z**2 / df)
 
 
+def _gamma(value: Tensor, c: Tensor, rate: Tensor) -> Tensor:
+    return c * rate.log() + (c - 1) * value.log() - rate * value - torch.lgamma(c)
+
+
 def _beta(value: Tensor, one: Tensor, zero: Tensor) -> Tensor:
     total = torch.lgamma(one + zero) - torch.lgamma(one) - torch.lgamma(zero)
     return total + (one - 1) * value.log() + (zero - 1) * torch.log1p(-value)
+
+
+def _level(value: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Of a grey level the mass between its edges, with everything beyond at 0 and at 1; from the nearer end."""
+    below, above = (((value + off - loc) / scale) for off in (-0.5 / 255, 0.5 / 255))
+    below = torch.where(value * 255 < 0.5, -math.inf, below)
+    above = torch.where(value * 255 > 254.5, math.inf, above)
+    return torch.where(value > loc, (-below).sigmoid() - (-above).sigmoid(), above.sigmoid() - below.sigmoid()).log()
 
 
 def _tilted(value: Tensor, flat: Tensor, tilt: Tensor, safe: Tensor) -> Tensor:
@@ -169,3 +141,37 @@ def _negative_binomial(value: Tensor, total: Tensor, success: Tensor) -> Tensor:
     """`value` successes, each of probability `success`, before `total` failures."""
     ways = torch.lgamma(total + value) - torch.lgamma(value + 1) - torch.lgamma(total)
     return ways + total * torch.log1p(-success) + value * success.log()
+
+
+# Of each family its parameters and the log density of a cell.
+_CELLS: Mapping[str, tuple[str, Callable[..., Tensor]]] = {
+    "Normal": ("loc scale", _normal),
+    "Laplace": ("loc scale", lambda v, loc, scale: -(v - loc).abs() / scale - (2 * scale).log()),
+    "StudentT": ("df loc scale", _student),
+    "LogNormal": ("loc scale", lambda v, loc, scale: _normal(v.log(), loc, scale) - v.log()),
+    "Exponential": ("rate", lambda v, rate: rate.log() - rate * v),
+    "Gamma": ("concentration rate", _gamma),
+    "Beta": ("concentration1 concentration0", _beta),
+    "DiscretizedLogistic": ("loc scale", _level),
+    "VonMises": ("loc concentration", lambda v, loc, k: k * (v - loc).cos() - (2 * math.pi * torch.i0(k)).log()),
+    "Bernoulli": ("logits", lambda v, logits: v * logits - functional.softplus(logits)),
+    "Poisson": ("rate", lambda v, rate: v * rate.log() - rate - torch.lgamma(v + 1)),
+}
+
+
+def _cut(loc: Tensor, scale: Tensor) -> Tensor:
+    """Of a logistic what is cut to [0, 1]."""
+    ends = [functional.softplus((loc - v) / scale) for v in (0, 1)]
+    return scale * (ends[0] - ends[1])
+
+
+_MEANS: Mapping[str, tuple[str, Callable[..., Tensor]]] = {
+    **{family: ("loc", lambda loc: loc) for family in ("Normal", "Laplace", "StudentT")},
+    "LogNormal": ("loc scale", lambda loc, scale: (loc + scale**2 / 2).exp()),
+    "Exponential": ("rate", lambda rate: 1 / rate),
+    "Gamma": ("concentration rate", lambda c, rate: c / rate),
+    "Beta": ("concentration1 concentration0", lambda one, zero: one / (one + zero)),
+    "DiscretizedLogistic": ("loc scale", _cut),
+    "VonMises": ("loc", whole_turn),
+    "Poisson": ("rate", lambda rate: rate),
+}

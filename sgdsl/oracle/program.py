@@ -156,7 +156,9 @@ def example(model: ir.Model, seed: int) -> dict[str, Tensor]:
         elif kind.support == "positive":
             row[node.name] = torch.randn(size, generator=generator, dtype=torch.float64).exp()
         elif kind.support == "unit":
-            row[node.name] = torch.rand(size, generator=generator, dtype=torch.float64)
+            share = torch.rand(size, generator=generator, dtype=torch.float64)
+            levels = any(f.family == "DiscretizedLogistic" for f in model.p if f.node == node.name)
+            row[node.name] = ((1.5 * share - 0.25).clamp(0, 1) * 255).round() / 255 if levels else share
         elif kind.support == "angle":
             row[node.name] = math.pi * (2 * torch.rand(size, generator=generator, dtype=torch.float64) - 1)
         else:

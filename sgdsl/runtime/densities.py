@@ -44,7 +44,12 @@ from sgdsl.runtime.densities_real import (
     normal_negative_entropy,
     student_t_log_prob,
 )
-from sgdsl.runtime.densities_unit import beta_log_prob, continuous_bernoulli_log_prob
+from sgdsl.runtime.densities_unit import (
+    beta_log_prob,
+    continuous_bernoulli_log_prob,
+    discretized_logistic_log_prob,
+    discretized_logistic_mean,
+)
 
 DENSITIES: Mapping[str, Callable[..., Tensor]] = {
     "normal": normal_log_prob,
@@ -55,6 +60,7 @@ DENSITIES: Mapping[str, Callable[..., Tensor]] = {
     "gamma": gamma_log_prob,
     "beta": beta_log_prob,
     "continuous_bernoulli": continuous_bernoulli_log_prob,
+    "discretized_logistic": discretized_logistic_log_prob,
     "von_mises": von_mises_log_prob,
     "bernoulli": bernoulli_log_prob,
     "categorical": categorical_log_prob,
@@ -76,6 +82,8 @@ __all__ = [
     "continuous_bernoulli_log_prob",
     "continuous_bernoulli_mean",
     "delta_mean",
+    "discretized_logistic_log_prob",
+    "discretized_logistic_mean",
     "exponential_log_prob",
     "exponential_mean",
     "gamma_log_prob",

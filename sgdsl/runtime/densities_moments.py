@@ -13,7 +13,11 @@ from torch.nn import functional as F
 
 from sgdsl.runtime.densities_angle import von_mises_mean, von_mises_variance
 from sgdsl.runtime.densities_real import Parameter, full
-from sgdsl.runtime.densities_unit import continuous_bernoulli_moments
+from sgdsl.runtime.densities_unit import (
+    continuous_bernoulli_moments,
+    discretized_logistic_mean,
+    discretized_logistic_variance,
+)
 from sgdsl.runtime.facts import NodeInfo
 
 
@@ -150,6 +154,7 @@ _MEANS: Mapping[str, Callable[..., Tensor]] = {
     "gamma": gamma_mean,
     "beta": beta_mean,
     "continuous_bernoulli": continuous_bernoulli_mean,
+    "discretized_logistic": discretized_logistic_mean,
     "von_mises": von_mises_mean,
     "bernoulli": bernoulli_mean,
     "categorical": categorical_mean,
@@ -167,6 +172,7 @@ _VARIANCES: Mapping[str, Callable[..., Tensor]] = {
     "gamma": gamma_variance,
     "beta": beta_variance,
     "continuous_bernoulli": continuous_bernoulli_variance,
+    "discretized_logistic": discretized_logistic_variance,
     "von_mises": von_mises_variance,
     "bernoulli": bernoulli_variance,
     "poisson": poisson_variance,

@@ -9,11 +9,13 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from sgdsl.runtime.densities_real import sum_event
+from sgdsl.runtime.densities_real import Parameter, full, sum_event
 
 LINEAR = 0.1  # logits nearer to 0 take the series of a continuous Bernoulli's moments and normaliser,
 LINEAR_QUANTILE = 0.02  # and of its quantiles
+LEVELS = 255  # grey levels are 0, 1 / 255, …, 1
 
 
 def beta_log_prob(
@@ -74,3 +76,35 @@ def _halves(logits: Tensor) -> tuple[Tensor, Tensor]:
     """|logits| / 2 twice: for the series, 0 where it does not hold; for the closed form, ½ where that loses its digits."""
     half, flat = 0.5 * logits.abs(), logits.abs() < LINEAR
     return torch.where(flat, half, 0.0), torch.where(flat, 0.5, half)
+
+
+def discretized_logistic_log_prob(value: Tensor, loc: Parameter, scale: Parameter, event: int = 0) -> Tensor:
+    """Log-mass that a logistic has within half a level of each value, […, *event] → […]; 0 and 1 take the tails (Salimans,
+    Karpathy, Chen and Kingma 2017). σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)), of which every factor keeps its digits."""
+    loc, scale = (torch.as_tensor(p, dtype=value.dtype, device=value.device) for p in (loc, scale))
+    z, half = (value - loc) / scale, 0.5 / LEVELS / scale
+    lower = torch.where(value < 0.5 / LEVELS, 0.0, F.logsigmoid(half - z))
+    upper = torch.where(value > 1 - 0.5 / LEVELS, 0.0, F.logsigmoid(z + half))
+    inside = (value >= 0.5 / LEVELS) & (value <= 1 - 0.5 / LEVELS)
+    return sum_event(lower + upper + torch.where(inside, (-torch.expm1(-2 * half)).log(), 0.0), event)
+
+
+def discretized_logistic_mean(loc: Parameter, scale: Parameter) -> Tensor:
+    """The mean of the logistic cut to [0, 1], ∫ σ((loc − v) / scale) dv: that of the levels but for their rounding."""
+    centre, spread = full(loc, scale), full(scale, loc)
+    return spread * (F.softplus(centre / spread) - F.softplus((centre - 1) / spread))
+
+
+def discretized_logistic_variance(loc: Parameter, scale: Parameter) -> Tensor:
+    """Of the levels, by the sum over them: Σ (2j + 1) P(level > j) − (Σ P(level > j))², in levels."""
+    centre, spread = full(loc, scale), full(scale, loc)
+    first, second = torch.zeros_like(centre), torch.zeros_like(centre)
+    for j in range(LEVELS):
+        above = ((centre - (j + 0.5) / LEVELS) / spread).sigmoid()
+        first, second = first + above, second + (2 * j + 1) * above
+    return (second - first.square()).clamp(min=0) / LEVELS**2
+
+
+def discretized_logistic_quantile(share: Tensor, loc: Parameter, scale: Parameter) -> Tensor:
+    """The level below or at which a `share` of the mass lies."""
+    return ((torch.logit(share) * scale + loc) * LEVELS).round().clamp(0, LEVELS) / LEVELS

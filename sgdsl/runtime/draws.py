@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from sgdsl.runtime.densities_angle import wrapped
 from sgdsl.runtime.densities_real import Parameter
-from sgdsl.runtime.densities_unit import continuous_bernoulli_quantile, opened
+from sgdsl.runtime.densities_unit import continuous_bernoulli_quantile, discretized_logistic_quantile, opened
 from sgdsl.runtime.draws_angle import von_mises_around_zero
 
 MOST = 1e9  # the largest rate that counts are drawn at
@@ -72,6 +72,12 @@ class Draws:
     def continuous_bernoulli(self, size: Sequence[int], logits: Parameter) -> Tensor:
         share = self._empty(size, logits).uniform_(generator=self.generator)
         return continuous_bernoulli_quantile(share, full_size(logits, share))
+
+    def discretized_logistic(self, size: Sequence[int], loc: Parameter, scale: Parameter) -> Tensor:
+        """Grey levels j / 255."""
+        share = self._empty(size, loc, scale).uniform_(generator=self.generator)
+        with torch.no_grad():
+            return discretized_logistic_quantile(share, loc, scale)
 
     def von_mises(self, size: Sequence[int], loc: Parameter, concentration: Parameter) -> Tensor:
         like = self._empty(size, loc, concentration)

@@ -32,6 +32,7 @@ class Means(Draws):
     gamma = _mean("gamma")
     beta = _mean("beta")
     continuous_bernoulli = _mean("continuous_bernoulli")
+    discretized_logistic = _mean("discretized_logistic")
     von_mises = _mean("von_mises")
     bernoulli = _mean("bernoulli")
     poisson = _mean("poisson")

@@ -12,7 +12,7 @@ from sgdsl.runtime.batch import NodeInfo
 from sgdsl.train.columns import numbered
 from sgdsl.train.dataset import Array, Dataset, Field, Mask
 from sgdsl.train.errors import DataError, data_error
-from sgdsl.train.supports import support_name
+from sgdsl.train.supports import LEVELS, support_name
 
 SHOWN = 12  # classes that a note names
 
@@ -45,6 +45,8 @@ def outside(name: str, info: NodeInfo, field: Field, values: Array, known: Mask,
         hint = '−1 is a number in such a file; say that it means unknown: data csv(…, missing = "-1")'
     elif info.support == "binary" and low >= 0 and high <= 255:
         hint = "grey levels become 0 and 1 by `binarise = dynamic` or `threshold`, where p is Bernoulli"
+    elif info.family_p == LEVELS and low >= 0 and high <= 1:
+        hint = f"bring its values to the nearest levels: numpy.rint(255 * {name}) / 255; Normal and Beta take any"
     elif info.support == "unit":
         hint = f"its values go from {low:.6g} to {high:.6g}: divide by the largest possible one"
     elif info.support == "angle":

@@ -14,6 +14,8 @@ from sgdsl.train.dataset import Array, Field, Mask
 Form = Literal["plain", "bytes", "bits"]
 TOLERANCE = 1e-4
 BETA_EDGE = 1e-4
+LEVELS = "discretized_logistic"
+OFF_LEVEL = 0.01  # of a level
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ def support_name(info: NodeInfo) -> str:
             return f"count({first}, {last}){shape}: whole numbers {first} … {last}"
         case "binary":
             return f"binary{shape}: 0 or 1"
+        case "unit" if info.family_p == LEVELS:
+            return f"unit{shape}: grey levels 0, 1 / 255, …, 1, or bytes 0 … 255"
         case "unit":
             return f"unit{shape}: 0 … 1, or bytes 0 … 255"
         case "count":
@@ -93,6 +97,9 @@ def illegal(info: NodeInfo, values: Array, scale: int, grey: bool) -> Mask:
             legal = (values >= info.first) & (values < info.first + info.classes) & _whole(values)
         case "binary" if not grey:
             legal = (values == 0) | (values == scale)
+        case "unit" if info.family_p == LEVELS:
+            levels = values * (255 / scale)
+            legal = (levels >= 0) & (levels <= 255) & (np.abs(levels - np.rint(levels)) < OFF_LEVEL)
         case "unit" | "binary":
             legal = (values >= 0) & (values <= scale)
         case "count":
@@ -122,12 +129,14 @@ def _single(values: Array) -> Array:
 
 def store(info: NodeInfo, values: Array, scale: int) -> Stored:
     """Legal values in the smallest form that loses nothing: grey levels k / 255 as bytes, zeros and ones as bits. Of a
-    Beta moved into [1e-4, 1 − 1e-4], since its density at an end is 0 or infinite."""
+    Beta moved into [1e-4, 1 − 1e-4], since its density at an end is 0 or infinite; of a DiscretizedLogistic on the level."""
     if info.integer:
         return Stored(values.astype(np.int64), "plain")
     if any(family.removeprefix(MIXTURE) == "beta" for family in (info.family_p, info.family_q)):
         inside = (values / scale).clip(BETA_EDGE, 1 - BETA_EDGE)
         return Stored(inside.astype(np.float32), "plain")
+    if info.family_p == LEVELS:
+        return Stored(np.rint(values * (255 / scale)).astype(np.uint8), "bytes")
     if scale == 255:
         return Stored(values.astype(np.uint8), "bytes")
     if info.support in ("unit", "binary"):

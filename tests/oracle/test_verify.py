@@ -148,6 +148,7 @@ def test_a_random_program(seed: int) -> None:
         "families",
         "bounded_families",
         "angles",
+        "levels",
         "expressions",
         "maps",
         "missing",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 import torch.distributions as td
@@ -27,6 +28,38 @@ class VonMises(td.VonMises):
         return found.expand(self.batch_shape)
 
 
+class DiscretizedLogistic(td.Distribution):
+    """The mass of each level as a difference of sigmoids, at every level."""
+
+    arg_constraints: ClassVar[dict[str, td.constraints.Constraint]] = {}
+
+    def __init__(self, loc: Tensor, scale: Tensor) -> None:
+        self.loc, self.scale = torch.broadcast_tensors(loc, scale)
+        super().__init__(self.loc.shape, validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        level = (value * 255).round()
+        above, below = (((level + off) / 255 - self.loc) / self.scale for off in (0.5, -0.5))
+        above, below = above.masked_fill(level == 255, math.inf), below.masked_fill(level == 0, -math.inf)
+        right = above.sigmoid() - below.sigmoid(), (-below).sigmoid() - (-above).sigmoid()  # the same, from either end
+        return torch.where(below > 0, right[1], right[0]).log()
+
+    @property
+    def probs(self) -> tuple[Tensor, Tensor]:
+        at = (torch.arange(256, dtype=torch.float64) / 255).reshape(-1, *[1] * self.loc.dim())
+        return at, self.log_prob(at.expand(256, *self.loc.shape)).exp()
+
+    @property
+    def mean(self) -> Tensor:
+        at, probs = self.probs
+        return (at * probs).sum(0)
+
+    @property
+    def variance(self) -> Tensor:
+        at, probs = self.probs
+        return ((at - self.mean).square() * probs).sum(0)
+
+
 # prefix: (torch's distribution of our parameters, their kinds, the kind of value)
 CASES: dict[str, tuple[Make, tuple[str, ...], str]] = {
     "normal": (td.Normal, ("real", "positive"), "real"),
@@ -37,6 +70,7 @@ CASES: dict[str, tuple[Make, tuple[str, ...], str]] = {
     "gamma": (td.Gamma, ("positive", "positive"), "positive"),
     "beta": (td.Beta, ("positive", "positive"), "probability"),
     "continuous_bernoulli": (lambda logits: td.ContinuousBernoulli(logits=logits), ("real",), "probability"),
+    "discretized_logistic": (DiscretizedLogistic, ("real", "positive"), "level"),
     "von_mises": (VonMises, ("angle", "positive"), "angle"),
     "bernoulli": (lambda logits: td.Bernoulli(logits=logits), ("real",), "binary"),
     "poisson": (td.Poisson, ("positive",), "count"),
@@ -60,6 +94,8 @@ def made(kind: str, shape: tuple[int, ...], dtype: torch.dtype, seed: int = 0) -
             real = real.sigmoid()
         case "binary":
             real = (real > 0).double()
+        case "level":
+            real = (real.sigmoid() * 300 - 20).round().clamp(0, 255) / 255
         case "count":
             real = (4 * real.exp()).floor()
     return real.to(dtype)
@@ -80,6 +116,7 @@ COLUMNS: dict[str, tuple[list[float], ...]] = {
     "gamma": ([0.3, 1.0, 40.0], [1.0, 0.1, 3.0]),
     "beta": ([0.3, 1.0, 40.0], [0.7, 2.0, 3.0]),
     "continuous_bernoulli": ([0.0, -3.0, 12.0],),
+    "discretized_logistic": ([0.5, -0.1, 0.9], [0.1, 0.3, 0.02]),
     "von_mises": ([0.0, -3.0, 3.1], [0.2, 1.0, 40.0]),
     "bernoulli": ([0.0, -3.0, 2.0],),
     "poisson": ([0.3, 4.0, 120.0],),

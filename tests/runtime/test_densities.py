@@ -126,6 +126,18 @@ def test_probabilities_of_counts_sum_to_one(dtype: torch.dtype) -> None:
         assert float(found.double().exp().sum()) == pytest.approx(1, abs=1e-5 if dtype == torch.float32 else 1e-12)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_masses_of_grey_levels_sum_to_one(dtype: torch.dtype) -> None:
+    """Protects the tails at 0 and 1 and the mass of a level, from a needle to nearly all mass outside; and the mean, which is
+    that of the levels within half a level."""
+    levels = torch.arange(256, dtype=dtype) / 255
+    for loc, scale in ((0.5, 1e-4), (0.2, 0.01), (1.3, 0.05), (-2.0, 1.0), (0.7, 30.0)):
+        probs = densities.discretized_logistic_log_prob(levels, loc, scale).double().exp()
+        assert float(probs.sum()) == pytest.approx(1, abs=1e-4 if dtype == torch.float32 else 1e-12)
+        found = densities_moments.mean_of("discretized_logistic", (torch.tensor(loc, dtype=dtype), scale))
+        assert abs(float(found) - float((probs * levels.double()).sum())) < 0.5 / 255
+
+
 # --- classes ---------------------------------------------------------------------------------------------------
 
 

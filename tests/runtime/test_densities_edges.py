@@ -89,6 +89,8 @@ EDGES: list[tuple[str, float, tuple[float, ...]]] = [
     *(("normal", v, (0.0, s)) for v in (0.0, 1e4) for s in (1e-4, 1e4)),
     *(("laplace", v, (0.0, s)) for v in (0.0, 1e4) for s in (1e-4, 1e4)),
     *(("student_t", v, (df, 0.0, s)) for v in (0.0, 1e4) for df in (2.0, 1e6) for s in (1e-4, 1e4)),
+    *(("von_mises", v, (m, k)) for v in (0.0, 3.1415) for m in (0.0, -1e3) for k in (1e-4, 1e8)),
+    *(("discretized_logistic", v, (m, s)) for v in (0.0, 0.2, 1.0) for m in (-1e4, 0.2, 1e4) for s in (1e-4, 1.0, 1e6)),
     *(("log_normal", v, (0.0, s)) for v in (0.0, 1e-38, 1e38) for s in (1e-2, 1e2)),
     *(("poisson", v, (r,)) for v in (0.0, 1.0, 1e9) for r in (1e-4, 1.0, 1e9)),
     *(("negative_binomial", v, (n, s)) for v in (0.0, 1.0, 1e9) for n in (1e-4, 1.0, 1e6) for s in (-80.0, 0.0, 80.0)),

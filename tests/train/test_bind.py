@@ -62,6 +62,15 @@ def test_zeros_and_ones_are_not_bytes() -> None:
     assert values(node("binary", shape=(2,)), np.array([[True, False]])) == [[1, 0]]
 
 
+def test_grey_levels_of_a_mass_are_levels() -> None:
+    """A DiscretizedLogistic scores j / 255: bytes, and floats that are levels but for rounding, are kept as their bytes."""
+    level = node("unit", shape=(2,), p="discretized_logistic")
+    for data in ([[0, 255], [51, 102]], np.float32([[0, 1], [0.2, 0.4]]), np.array([[0, 1], [0.2000001, 0.4]])):
+        made = column(level, np.array(data))
+        assert made.form == "bytes"
+        assert made.values.tolist() == [[0, 255], [51, 102]]
+
+
 @pytest.mark.parametrize("family", ["beta", "mixture_beta"])
 def test_shares_under_a_beta_are_moved_off_the_ends(family: str) -> None:
     """A Beta's density at 0 and 1 is 0 or infinite: bytes, bits and numbers end 1e-4 inside; other cells keep their value."""
@@ -151,6 +160,7 @@ WRONG: list[tuple[NodeInfo, Any, str, str]] = [
     (node("range", sizes=(1, 3)), [1, 4], "E0626", "count(1, 3): whole numbers 1 … 3"),
     (node("simplex", sizes=(2,)), [[0.5, 0.5], [0.5, 0.6]], "E0626", "row 1: its vector"),
     (node("angle"), [0, 3.5], "E0626", "row 1: 3.5"),
+    (node("unit", p="discretized_logistic"), [0, 0.5], "E0626", "row 1: 0.5 is outside of `v`, unit: grey levels"),
     (node("direction", sizes=(2,)), [[1, 0], [1, 1]], "E0626", "row 1"),
     (node("real"), [1.0, np.nan], "E0627", "row 1: a value is missing, but `v` is observed"),
     (node("real", "given"), [np.nan, 1.0], "E0627", "row 0: a value is missing, but `v` is given"),

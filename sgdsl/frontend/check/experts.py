@@ -37,7 +37,11 @@ def expert(written: syntax.Factor, value: syntax.Expr, context: Context) -> ir.E
 def check_family(row: FamilyRow, written: syntax.Factor, node: ir.Node, name: syntax.Name) -> None:
     """Whether a family may be the factor of this node. Raises Refused: E0302, E0314."""
     _check_support(row, node, name)
-    if row.needs and (written.side != "q" or node.role != "latent"):
+    if row.needs == "observed" and node.role != "observed":
+        raise refusal("E0302", f"`{row.name}` is a mass on 256 grey levels, of an observed node alone", name.span,
+                      f"of a {node.role} node", labels=[Label(node.span, f"{node.role}, declared here")],
+                      hint="write `Beta` or `ContinuousBernoulli`, which are densities")  # fmt: skip
+    if row.needs == "latent q" and (written.side != "q" or node.role != "latent"):
         raise refusal("E0314", f"`{row.name}` has no density: it serves as q of a latent node only", name.span,
                       f"as {written.side} of {node.role}", labels=[Label(node.span, f"{node.role}, declared here")],
                       hint="a small fixed scale is `Normal(loc = …, scale = 0.01)`; a function of nodes is a `let`")  # fmt: skip
@@ -82,7 +86,9 @@ def _check_support(row: FamilyRow, node: ir.Node, name: syntax.Name) -> None:
         return
     draws = " or ".join(dict.fromkeys(_DRAWS[s] for s in row.supports if s in _DRAWS))
     fitting = [
-        r.name for r in FAMILIES.values() if (node.type.support in r.supports or _holds(r, node)) and not r.needs
+        r.name
+        for r in FAMILIES.values()
+        if (node.type.support in r.supports or _holds(r, node)) and r.needs in ("", node.role)
     ]
     here = f"families of `{node.type.support}`: {', '.join(fitting)}"
     hint = here if fitting else f"no family of `{node.type.support}` is here yet: declare the node given, or real"

@@ -154,9 +154,9 @@ def _missing(target: Target, row: ParameterRow, args: Arguments) -> Exception:
 
 def _floor(target: Target, row: ParameterRow, source: ir.ParameterSource, args: Arguments) -> float | None:
     free = isinstance(source, ir.Head | ir.Own | ir.Table | ir.Learned)
-    if not (row.shrinks and free):
+    if not (row.name == "scale" and free):
         return None
     if args.floor is not None:
         return args.floor
-    watched = target.node.role in ("observed", "supervised") and target.node.type.support in _CONTINUOUS
+    watched = row.shrinks and target.node.role in ("observed", "supervised") and target.node.type.support in _CONTINUOUS
     return FLOOR if watched else None
