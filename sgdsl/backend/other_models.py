@@ -81,6 +81,6 @@ def mean(body: Body, expr: ir.Mean) -> str:
 
 def _full(number: str, shape: ir.Shape) -> str:
     """A parameter that is a number, as a tensor."""
-    if number.startswith("constant("):
+    if "(" in number:
         return number
     return f"constant(self, {', '.join(filter(None, (number, sizes(shape))))})"

@@ -74,10 +74,12 @@ def _parameter(
     domain = row.domain if row else "probability"
     match parameter.source:
         case ir.Default():
-            return repr(parameter.source.value)
+            return _number(row, parameter, parameter.source.value)
+        case ir.Value(ir.Number(value)) if row and row.whole:
+            return _number(row, parameter, value)
         case ir.Value():
             text = _closed(code, parameter, parameter.source.expr, domain)
-            return f"{other[2]}({text})" if other else text
+            return _spread(row, parameter, f"{other[2]}({text})" if other else text, parameter.source.expr.shape)
         case ir.Head():
             assert row is not None
             raw = _head(code, row, parameter, network, trunk, heads.get(parameter.name, ""))
@@ -86,18 +88,35 @@ def _parameter(
             features = code.features(parameter.source.network, f"{parameter.name}_trunk")
             raw = _head(code, row, parameter, parameter.source.network, features)
         case ir.Learned():
-            raw = _learned(code, parameter, parameter.source)
+            assert row is not None
+            raw = _learned(code, row, parameter, parameter.source)
+            return _spread(row, parameter, _mapped(raw, domain, parameter.floor), parameter.source.shape)
         case ir.Table():
-            raw = _table(code, parameter, parameter.source)
+            assert row is not None
+            raw = _table(code, row, parameter, parameter.source)
         case _:
             raise AssertionError(f"{parameter.name} has no text of its own")
     return _mapped(raw, domain, parameter.floor)
 
 
-def _learned(code: Code, parameter: ir.Parameter, source: ir.Learned) -> str:
+def _number(row: ParameterRow | None, parameter: ir.Parameter, value: float) -> str:
+    """A number; as a tensor where the family reads the cells together."""
+    if row and row.domain == "triangle":
+        return f"identity(self, {value!r}, {parameter.shape[-1]})"
+    return f"constant(self, {value!r}, {sizes(parameter.shape)})" if row and row.whole else repr(value)
+
+
+def _spread(row: ParameterRow | None, parameter: ir.Parameter, text: str, shape: ir.Shape) -> str:
+    """At every cell where the family reads the cells together."""
+    if row is None or not row.whole or shape[-1:] == parameter.shape[-1:]:
+        return text
+    return f"{text}.expand({', '.join(['-1'] * (1 + len(parameter.shape)))}, {parameter.shape[-1]})"
+
+
+def _learned(code: Code, row: ParameterRow, parameter: ir.Parameter, source: ir.Learned) -> str:
     stack = (*numbers_of(source.copies), *source.shape)
     code.modules[parameter.name] = f"nn.Parameter(torch.zeros({size_of(stack)}))"
-    text, rank = code.free(f"{code.owner}.{parameter.name}", source.copies), len(parameter.shape)
+    text, rank = code.free(f"{code.owner}.{parameter.name}", source.copies), len(row.free(parameter.shape))
     if not source.copies or rank == len(source.shape):
         return text
     return f"{text}[..., 0]" if rank == 0 else f"pad({text}, {rank - len(source.shape)})"
@@ -111,6 +130,8 @@ def _mapped(raw: str, domain: str, floor: float | None) -> str:
             return f"degrees({raw})"
         case "probability":
             return f"probability({raw})"
+        case "triangle":
+            return f"triangle({raw}{f', {floor!r}' if floor else ''})"
         case _:
             return raw
 
@@ -129,6 +150,8 @@ def _closed(code: Code, parameter: ir.Parameter, expr: ir.Expr, domain: str) -> 
             return f"at_least({strip(text)}, 1e-4)"
         case "probability":
             return f"clip_probability({strip(text)})"
+        case "triangle":
+            return f"lower({strip(text)})"
         case _:
             return text
 
@@ -160,7 +183,7 @@ def _pointed(row: ParameterRow, raw: str) -> str:
     return f"angle_of({raw})" if row.domain == "angle" else raw
 
 
-def _table(code: Code, parameter: ir.Parameter, table: ir.Table) -> str:
+def _table(code: Code, row: ParameterRow, parameter: ir.Parameter, table: ir.Table) -> str:
     axes: list[int] = [*numbers_of(table.copies)]
     index: list[str] = [f"{code.copies[r.name]}.copy[None]" for r in table.copies]
     for ref in table.parents:
@@ -176,7 +199,9 @@ def _table(code: Code, parameter: ir.Parameter, table: ir.Table) -> str:
         for cell in _cells(known.type.shape):
             index.append(f"({text})[..., {', '.join(map(str, cell))}{tail}]" if cell else text)
     spread = 1.0 if parameter.name == "loc" else 0.1
-    start = f"nn.Parameter(torch.randn({sizes((*axes, *parameter.shape))})" + (")" if spread == 1 else f" * {spread})")
+    start = f"nn.Parameter(torch.randn({sizes((*axes, *row.free(parameter.shape)))})" + (
+        ")" if spread == 1 else f" * {spread})"
+    )
     code.modules[f"table.{parameter.name}"] = start
     return f"rows_of({code.owner}.table.{parameter.name}, {', '.join(index)})"
 

@@ -20,8 +20,8 @@ RUNTIME = {
         "mean_of", "range_mean", *(f"{row.runtime}_mean" for row in FAMILIES.values()),
     ),
     "sgdsl.runtime.domains": (
-        "angle_of", "at_least", "bernoulli_logits", "categorical_logits", "clip_probability", "degrees", "positive",
-        "probability",
+        "angle_of", "at_least", "bernoulli_logits", "categorical_logits", "clip_probability", "degrees", "lower",
+        "positive", "probability", "triangle",
     ),
     "sgdsl.runtime.doubly": ("Gate", "fixed", "stopped"),
     "sgdsl.runtime.draws": ("Draws",),
@@ -31,7 +31,7 @@ RUNTIME = {
     "sgdsl.runtime.masks": ("circle_with_mask", "over_present", "told", "with_mask", "zeroed"),
     "sgdsl.runtime.networks": (
         "BatchNorm1d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "LayerNorm2d", "Parts", "circle", "clamped_to",
-        "check_shapes", "constant", "dense", "expected", "free", "joined", "labelled",
+        "check_shapes", "constant", "dense", "expected", "free", "identity", "joined", "labelled",
         "lift", "number", "on_entries", "one_hot", "pad", "rows_of", "run",
         "shaped", "stacked", "unknown", "where_known",
     ),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Domain = Literal["real", "positive", "degrees", "logits", "probability", "value", "angle"]
+from sgdsl.catalog.shapes import Shape
+
+Domain = Literal["real", "positive", "degrees", "logits", "probability", "value", "angle", "triangle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +19,21 @@ class ParameterRow:
     default: float | None = None
     classes: bool = False  # one more trailing dimension, over the node's values (Categorical's logits)
     shrinks: bool = False  # as it goes to 0 the density of a single point grows without bound
+    whole: bool = False  # its cells are read together: one number for all of them is spread over them
 
-    def raw(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """What a head gives for a parameter of `shape`: of an angle the two coordinates of a point, in front."""
-        return (2, *shape) if self.domain == "angle" else shape
+    def shape(self, event: Shape, values: int) -> Shape:
+        """Of a node with an event shape, whose cells take so many values (0: infinitely many)."""
+        if self.domain == "triangle":
+            return (*event, *event[-1:])
+        return (*event, values) if self.classes else event
+
+    def free(self, shape: Shape) -> Shape:
+        """What is learned for a parameter of `shape`, before its map: of a triangle the entries on and below the diagonal."""
+        return (*shape[:-2], shape[-1] * (shape[-1] + 1) // 2) if self.domain == "triangle" else shape
+
+    def raw(self, shape: Shape) -> Shape:
+        """What a head gives: of an angle the two coordinates of a point, in front."""
+        return (2, *shape) if self.domain == "angle" else self.free(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,7 @@ class FamilyRow:
     runtime: str
     reparameterised: bool
     instead: tuple[tuple[str, str, str], ...] = ()
+    vector: bool = False  # a density of vectors: the last dimension of a value is one draw
     needs: str = ""  # "latent q": only as q of a latent node; "observed": only of an observed node
 
     @property
@@ -56,6 +70,14 @@ _ROWS = (
     FamilyRow("Normal", ("real",), (_LOC, _SCALE), "normal", True),
     FamilyRow("Laplace", ("real",), (_LOC, _SCALE), "laplace", True),
     FamilyRow("StudentT", ("real",), (ParameterRow("df", "degrees", 5.0), _LOC, _SCALE), "student_t", True),
+    FamilyRow(
+        "MultivariateNormal",
+        ("real",),
+        (_LOC, ParameterRow("scale_tril", "triangle", 1.0, shrinks=True)),
+        "multivariate_normal",
+        True,
+        vector=True,
+    ),
     FamilyRow("LogNormal", ("positive",), (_LOC, _SCALE), "log_normal", True),
     FamilyRow("Exponential", ("positive",), (_RATE,), "exponential", True),
     FamilyRow("Gamma", ("positive",), (_CONCENTRATION, _RATE), "gamma", True),
@@ -81,6 +103,14 @@ _ROWS = (
         "discretized_logistic",
         False,
         needs="observed",
+    ),
+    FamilyRow(
+        "Dirichlet",
+        ("simplex",),
+        (ParameterRow("concentration", "positive", 1.0, whole=True),),
+        "dirichlet",
+        True,
+        vector=True,
     ),
     FamilyRow("VonMises", ("angle",), (ParameterRow("loc", "angle", 0.0), _CONCENTRATION), "von_mises", True),
     FamilyRow(

@@ -7,8 +7,6 @@ from sgdsl.frontend import syntax
 from sgdsl.frontend.report import Refused, refusal
 
 _INSTEAD: dict[str, str] = {
-    "MultivariateNormal": "write `Normal`, or mix coordinates by a latent that they share",
-    "Dirichlet": "write `Normal` on a real node",
     "VonMisesFisher": "write `Normal` on a real node",
     "Mixture": "write a latent class and `Normal(table)`",
     "Flow": "write `Normal`",
@@ -18,10 +16,7 @@ _INSTEAD: dict[str, str] = {
     "transformer": "write `mlp`",
     "extern": "write `mlp`, `conv` or `deconv`",
 }
-PLANNED_FAMILIES = (
-    "MultivariateNormal", "Dirichlet",
-    "VonMisesFisher", "Mixture", "Flow",
-)  # fmt: skip
+PLANNED_FAMILIES = ("VonMisesFisher", "Mixture", "Flow")
 PLANNED_NETWORKS = ("resnet", "lstm", "embed", "transformer", "extern")
 PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_NETWORKS))
 

@@ -105,6 +105,7 @@ FAMILIES: dict[str, Callable[..., Any]] = {
     "gamma": distributions.Gamma,
     "beta": distributions.Beta,
     "continuous_bernoulli": lambda logits: distributions.ContinuousBernoulli(logits=logits),
+    "dirichlet": distributions.Dirichlet,
     "von_mises": distributions.VonMises,
     "bernoulli": lambda logits: distributions.Bernoulli(logits=logits),
     "binary_straight_through": lambda logits: distributions.Bernoulli(logits=logits),
@@ -127,6 +128,9 @@ def _textbook(method: str, size: tuple[int, ...], at: list[Tensor]) -> Tensor:
         return drawn_rows
     classes = method in ("categorical", "straight_through", "gumbel")
     shape = (*size, at[0].shape[-1]) if classes else size
+    if method == "multivariate_normal":
+        found: Tensor = distributions.MultivariateNormal(at[0].expand(size), scale_tril=at[1]).sample()
+        return found
     full = [a.expand(shape) if i == 0 or "gumbel" not in method else a for i, a in enumerate(at)]
     drawn: Tensor = FAMILIES[method](*full).sample()
     return drawn

@@ -18,6 +18,8 @@ def domain(family: str, parameter: ir.Parameter, raw: Tensor, given: bool) -> Te
         case "scale" | "rate" | "total_count" | "concentration" | "concentration1" | "concentration0":
             floor = parameter.floor if parameter.floor is not None else 1e-4
             return raw.clamp(min=1e-4) if given else functional.softplus(raw) + floor
+        case "scale_tril":
+            return _square(parameter, raw, given)
         case "df":
             return raw if given else functional.softplus(raw) + 2
         case "gate":
@@ -32,13 +34,29 @@ def domain(family: str, parameter: ir.Parameter, raw: Tensor, given: bool) -> Te
 
 
 def head_shape(family: str, parameter: ir.Parameter) -> ir.Shape:
-    """What its head gives: of an angle a point of the plane, its coordinates in front."""
+    """What its head gives: of an angle a point of the plane, its coordinates in front; of a triangle its entries."""
+    if parameter.name == "scale_tril":
+        return (parameter.shape[-1] * (parameter.shape[-1] + 1) // 2,)
     return (2, *parameter.shape) if _is_angle(family, parameter) else parameter.shape
 
 
 def from_head(family: str, parameter: ir.Parameter, raw: Tensor) -> Tensor:
     """Of an angle that at which the point is seen, [N, *shape]."""
     return torch.atan2(raw[:, 1], raw[:, 0]) if _is_angle(family, parameter) else raw
+
+
+def _square(parameter: ir.Parameter, raw: Tensor, given: bool) -> Tensor:
+    """[N, entries row by row] or a given square → a lower triangle [N, n, n] with a positive diagonal."""
+    n = parameter.shape[-1]
+    floor = parameter.floor if parameter.floor is not None else 1e-4
+    found = torch.zeros(len(raw), n, n, dtype=torch.float64)
+    for i in range(n):
+        for j in range(i + 1):
+            entry = raw[:, i, j] if given else raw[:, i * (i + 1) // 2 + j]
+            if i == j:
+                entry = entry.clamp(min=1e-4) if given else functional.softplus(entry) + floor
+            found[:, i, j] = entry
+    return found
 
 
 def _is_angle(family: str, parameter: ir.Parameter) -> bool:
@@ -137,6 +155,18 @@ def _tilted(value: Tensor, flat: Tensor, tilt: Tensor, safe: Tensor) -> Tensor:
     return tilt * value - torch.where(flat, tilt / 2 + tilt**2 / 24, (torch.expm1(safe) / safe).log())
 
 
+def _dirichlet(value: Tensor, c: Tensor) -> Tensor:
+    return torch.lgamma(c.sum(-1)) - torch.lgamma(c).sum(-1) + ((c - 1) * value.log()).sum(-1)
+
+
+def _gaussian(value: Tensor, loc: Tensor, triangle: Tensor) -> Tensor:
+    """By the inverse and the determinant of the covariance."""
+    away, covariance = value - loc, triangle @ triangle.mT
+    square = (away[..., None, :] @ torch.linalg.inv(covariance) @ away[..., None])[..., 0, 0]
+    found: Tensor = -0.5 * (square + torch.logdet(covariance) + value.shape[-1] * math.log(2 * math.pi))
+    return found
+
+
 def _negative_binomial(value: Tensor, total: Tensor, success: Tensor) -> Tensor:
     """`value` successes, each of probability `success`, before `total` failures."""
     ways = torch.lgamma(total + value) - torch.lgamma(value + 1) - torch.lgamma(total)
@@ -153,6 +183,8 @@ _CELLS: Mapping[str, tuple[str, Callable[..., Tensor]]] = {
     "Gamma": ("concentration rate", _gamma),
     "Beta": ("concentration1 concentration0", _beta),
     "DiscretizedLogistic": ("loc scale", _level),
+    "Dirichlet": ("concentration", _dirichlet),
+    "MultivariateNormal": ("loc scale_tril", _gaussian),
     "VonMises": ("loc concentration", lambda v, loc, k: k * (v - loc).cos() - (2 * math.pi * torch.i0(k)).log()),
     "Bernoulli": ("logits", lambda v, logits: v * logits - functional.softplus(logits)),
     "Poisson": ("rate", lambda v, rate: v * rate.log() - rate - torch.lgamma(v + 1)),
@@ -166,12 +198,13 @@ def _cut(loc: Tensor, scale: Tensor) -> Tensor:
 
 
 _MEANS: Mapping[str, tuple[str, Callable[..., Tensor]]] = {
-    **{family: ("loc", lambda loc: loc) for family in ("Normal", "Laplace", "StudentT")},
+    **{family: ("loc", lambda loc: loc) for family in ("Normal", "Laplace", "StudentT", "MultivariateNormal")},
     "LogNormal": ("loc scale", lambda loc, scale: (loc + scale**2 / 2).exp()),
     "Exponential": ("rate", lambda rate: 1 / rate),
     "Gamma": ("concentration rate", lambda c, rate: c / rate),
     "Beta": ("concentration1 concentration0", lambda one, zero: one / (one + zero)),
     "DiscretizedLogistic": ("loc scale", _cut),
+    "Dirichlet": ("concentration", lambda c: c / c.sum(-1, keepdim=True)),
     "VonMises": ("loc", whole_turn),
     "Poisson": ("rate", lambda rate: rate),
 }

@@ -195,10 +195,14 @@ class Reader:
                 return rows
             case ir.Learned():
                 free = own_copy(self.state[name], parameter.source.copies)
-                return free.reshape((1,) * (1 + len(parameter.shape))) if free.numel() == 1 else free[None]
+                if tuple(free.shape) == (1,):  # one number for all cells
+                    return free.reshape((1,) * (1 + len(parameter.shape))).expand(1, *parameter.shape)
+                return free[None]
             case ir.Value():
                 raw = self.value(parameter.source.expr, values, owned).double()
                 return aligned([raw], 1 + len(parameter.shape))[0].expand(-1, *parameter.shape)
+            case ir.Default() if parameter.name == "scale_tril":
+                return parameter.source.value * torch.eye(parameter.shape[-1], dtype=torch.float64)[None]
             case ir.Default():
                 return torch.full((1, *parameter.shape), parameter.source.value, dtype=torch.float64)
             case ir.Bayes() | ir.Product() | ir.Mixture() | ir.Used():

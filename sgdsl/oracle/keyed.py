@@ -28,6 +28,8 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "Exponential": ("exponential", "rate"),
     "Gamma": ("gamma", "concentration", "rate"),
     "Beta": ("beta", "concentration1", "concentration0"),
+    "Dirichlet": ("dirichlet", "concentration"),
+    "MultivariateNormal": ("multivariate_normal", "loc", "scale_tril"),
     "VonMises": ("von_mises", "loc", "concentration"),
     "Poisson": ("counts", "rate"),
     "NegativeBinomial": ("counts", "total_count", "logits"),
@@ -73,6 +75,14 @@ class Keyed:
         share = self.uniform(size, concentration1, concentration0)
         one, zero = (torch.as_tensor(c, dtype=torch.float64).log() for c in (concentration1, concentration0))
         return (one - zero + torch.logit(share)).sigmoid()
+
+    def dirichlet(self, size: Sequence[int], concentration: Any) -> Tensor:
+        c = torch.as_tensor(concentration, dtype=torch.float64)
+        return (c.log() + torch.logit(self.uniform(size, c))).softmax(-1)
+
+    def multivariate_normal(self, size: Sequence[int], loc: Any, scale_tril: Tensor) -> Tensor:
+        noise = 4 * (self.uniform(size, loc, scale_tril.diagonal(dim1=-2, dim2=-1)) - 0.5)
+        return torch.as_tensor(loc) + (scale_tril @ noise[..., None])[..., 0]
 
     def von_mises(self, size: Sequence[int], loc: Any, concentration: Any) -> Tensor:
         share = self.uniform(size, loc, concentration)

@@ -51,29 +51,9 @@ class Drawn:
         """The value from these parameters, which broadcast against it; a value without a path is itself."""
         if self.expert is not None:
             at = {n: _of_expert(p, self.expert) for n, p in at.items() if n != "weights"}
+        if self.method in _PATHS:
+            return _PATHS[self.method](at, *self.noise)
         match self.method:
-            case "normal" | "laplace":
-                return at["loc"] + at["scale"] * self.noise[0]
-            case "log_normal":
-                return (at["loc"] + at["scale"] * self.noise[0]).exp()
-            case "student_t":
-                half = 0.5 * at["df"].expand(self.noise[1].shape)
-                return at["loc"] + at["scale"] * self.noise[0] * (half / _gamma_of(half, self.noise[1])).sqrt()
-            case "exponential":
-                return self.noise[0] / at["rate"]
-            case "gamma":
-                return _log_gamma_of(at["concentration"], *self.noise).exp() / at["rate"]
-            case "beta":
-                one = _log_gamma_of(at["concentration1"], *self.noise[:2])
-                return (one - _log_gamma_of(at["concentration0"], *self.noise[2:])).sigmoid()
-            case "von_mises":
-                return whole_turn(at["loc"] + _around_of(at["concentration"], self.noise[0]))
-            case "continuous_bernoulli":
-                flat, tilt, safe = unit_tilt(at)
-                share = self.noise[0]
-                return torch.where(
-                    flat, share + share * (1 - share) * tilt / 2, torch.log1p(share * torch.expm1(safe)) / safe
-                )
             case "gumbel":
                 return ((class_logits(at) + self.noise[0]) / self.options[0]).softmax(-1)
             case "binary_gumbel":
@@ -108,6 +88,41 @@ def _around_of(concentration: Tensor, drawn: Tensor) -> Tensor:
     rise = (t.cos() - mean[..., None]) * (k[..., None] * (t.cos() - drawn.cos()[..., None])).exp()
     found: Tensor = drawn - drawn * (rise @ weight) * (concentration - concentration.detach())
     return found
+
+
+def _located(at: Mapping[str, Tensor], noise: Tensor) -> Tensor:
+    return at["loc"] + at["scale"] * noise
+
+
+def _student(at: Mapping[str, Tensor], noise: Tensor, gamma: Tensor) -> Tensor:
+    half = 0.5 * at["df"].expand(gamma.shape)
+    return _located(at, noise * (half / _gamma_of(half, gamma)).sqrt())
+
+
+def _beta(at: Mapping[str, Tensor], *noise: Tensor) -> Tensor:
+    one, zero = (_log_gamma_of(at[f"concentration{1 - i}"], *noise[2 * i : 2 * i + 2]) for i in (0, 1))
+    return (one - zero).sigmoid()
+
+
+def _tilted(at: Mapping[str, Tensor], share: Tensor) -> Tensor:
+    flat, tilt, safe = unit_tilt(at)
+    return torch.where(flat, share + share * (1 - share) * tilt / 2, torch.log1p(share * torch.expm1(safe)) / safe)
+
+
+# Of each method whose draws have a path, the value from parameters and noise.
+_PATHS: Mapping[str, Callable[..., Tensor]] = {
+    "normal": _located,
+    "laplace": _located,
+    "log_normal": lambda at, noise: _located(at, noise).exp(),
+    "student_t": _student,
+    "exponential": lambda at, noise: noise / at["rate"],
+    "gamma": lambda at, *noise: _log_gamma_of(at["concentration"], *noise).exp() / at["rate"],
+    "beta": _beta,
+    "dirichlet": lambda at, *noise: _log_gamma_of(at["concentration"], *noise).softmax(-1),
+    "multivariate_normal": lambda at, noise: at["loc"] + (at["scale_tril"] @ noise[..., None])[..., 0],
+    "von_mises": lambda at, noise: whole_turn(at["loc"] + _around_of(at["concentration"], noise)),
+    "continuous_bernoulli": _tilted,
+}
 
 
 def _of_expert(parameter: Tensor, expert: Tensor) -> Tensor:
@@ -192,9 +207,11 @@ class Recorder:
                 return Drawn(method, value, ((value - args[1]) / args[2] / (half / gamma).sqrt(), gamma))
             case "exponential":
                 return Drawn(method, value, (value * args[0],))
+            case "multivariate_normal":
+                return Drawn(method, value, (torch.linalg.solve(args[1], (value - args[0])[..., None])[..., 0],))
             case "von_mises":
                 return Drawn(method, value, (whole_turn(value - args[0]),))
-            case "gamma" | "beta":
+            case "gamma" | "beta" | "dirichlet":
                 return Drawn(method, value, tuple(self.draws.hidden))
             case "continuous_bernoulli":
                 flat, tilt, safe = unit_tilt({"logits": torch.as_tensor(args[0], dtype=value.dtype)})

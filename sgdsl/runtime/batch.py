@@ -93,7 +93,9 @@ class Step(NamedTuple):
 
 def dummy(info: NodeInfo, rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """A legal value for rows whose value is missing, [rows, *event]."""
-    if info.support in ("simplex", "direction"):
+    if info.support == "simplex":
+        return torch.full((rows, *info.event), 1 / info.event[-1], dtype=dtype, device=device)
+    if info.support == "direction":
         value = torch.zeros(rows, *info.event, dtype=dtype, device=device)
         value[..., 0] = 1.0
         return value

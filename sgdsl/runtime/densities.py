@@ -50,6 +50,12 @@ from sgdsl.runtime.densities_unit import (
     discretized_logistic_log_prob,
     discretized_logistic_mean,
 )
+from sgdsl.runtime.densities_vector import (
+    dirichlet_log_prob,
+    dirichlet_mean,
+    multivariate_normal_log_prob,
+    multivariate_normal_mean,
+)
 
 DENSITIES: Mapping[str, Callable[..., Tensor]] = {
     "normal": normal_log_prob,
@@ -61,6 +67,8 @@ DENSITIES: Mapping[str, Callable[..., Tensor]] = {
     "beta": beta_log_prob,
     "continuous_bernoulli": continuous_bernoulli_log_prob,
     "discretized_logistic": discretized_logistic_log_prob,
+    "dirichlet": dirichlet_log_prob,
+    "multivariate_normal": multivariate_normal_log_prob,
     "von_mises": von_mises_log_prob,
     "bernoulli": bernoulli_log_prob,
     "categorical": categorical_log_prob,
@@ -69,8 +77,11 @@ DENSITIES: Mapping[str, Callable[..., Tensor]] = {
     "zero_inflated_negative_binomial": zero_inflated_negative_binomial_log_prob,
 }
 
+VECTORS = frozenset(("dirichlet", "multivariate_normal"))  # densities of vectors: no cell has one of its own
+
 __all__ = [
     "DENSITIES",
+    "VECTORS",
     "bernoulli_log_prob",
     "bernoulli_mean",
     "beta_log_prob",
@@ -82,6 +93,8 @@ __all__ = [
     "continuous_bernoulli_log_prob",
     "continuous_bernoulli_mean",
     "delta_mean",
+    "dirichlet_log_prob",
+    "dirichlet_mean",
     "discretized_logistic_log_prob",
     "discretized_logistic_mean",
     "exponential_log_prob",
@@ -92,6 +105,8 @@ __all__ = [
     "laplace_mean",
     "log_normal_log_prob",
     "log_normal_mean",
+    "multivariate_normal_log_prob",
+    "multivariate_normal_mean",
     "negative_binomial_log_prob",
     "negative_binomial_mean",
     "normal_expected_log_prob",

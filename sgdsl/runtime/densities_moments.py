@@ -18,6 +18,12 @@ from sgdsl.runtime.densities_unit import (
     discretized_logistic_mean,
     discretized_logistic_variance,
 )
+from sgdsl.runtime.densities_vector import (
+    dirichlet_mean,
+    dirichlet_variance,
+    multivariate_normal_mean,
+    multivariate_normal_variance,
+)
 from sgdsl.runtime.facts import NodeInfo
 
 
@@ -155,6 +161,8 @@ _MEANS: Mapping[str, Callable[..., Tensor]] = {
     "beta": beta_mean,
     "continuous_bernoulli": continuous_bernoulli_mean,
     "discretized_logistic": discretized_logistic_mean,
+    "dirichlet": dirichlet_mean,
+    "multivariate_normal": multivariate_normal_mean,
     "von_mises": von_mises_mean,
     "bernoulli": bernoulli_mean,
     "categorical": categorical_mean,
@@ -173,6 +181,8 @@ _VARIANCES: Mapping[str, Callable[..., Tensor]] = {
     "beta": beta_variance,
     "continuous_bernoulli": continuous_bernoulli_variance,
     "discretized_logistic": discretized_logistic_variance,
+    "dirichlet": dirichlet_variance,
+    "multivariate_normal": multivariate_normal_variance,
     "von_mises": von_mises_variance,
     "bernoulli": bernoulli_variance,
     "poisson": poisson_variance,

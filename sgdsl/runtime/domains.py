@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -28,6 +30,21 @@ def angle_of(raw: Tensor) -> Tensor:
     """The angle at which a point of the plane is seen from the origin: coordinates [S or 1, entries, 2, *event], x before y →
     (−π, π], [S or 1, entries, *event]."""
     return torch.atan2(raw[:, :, 1], raw[:, :, 0])
+
+
+def triangle(raw: Tensor, floor: float = 1e-4) -> Tensor:
+    """A lower triangle from its entries, row by row, softplus + floor of those on the diagonal: [..., n (n + 1) / 2] →
+    [..., n, n]."""
+    size = (math.isqrt(8 * raw.shape[-1] + 1) - 1) // 2
+    row, column = torch.tril_indices(size, size, device=raw.device)
+    entries = torch.where(row == column, positive(raw, floor), raw)
+    full = raw.new_zeros(*raw.shape[:-1], size * size).index_copy(-1, row * size + column, entries)
+    return full.reshape(*raw.shape[:-1], size, size)
+
+
+def lower(value: Tensor) -> Tensor:
+    """A square of an expression as a lower triangle with at least 1e-4 on the diagonal, [..., n, n]."""
+    return value.tril(-1) + torch.diag_embed(value.diagonal(dim1=-2, dim2=-1).clamp(min=1e-4))
 
 
 def at_least(value: Tensor | float, floor: float) -> Tensor | float:

@@ -79,6 +79,15 @@ class Draws:
         with torch.no_grad():
             return discretized_logistic_quantile(share, loc, scale)
 
+    def dirichlet(self, size: Sequence[int], concentration: Parameter) -> Tensor:
+        """Shares of gammas, never 0."""
+        shares = self._log_gamma(full_size(concentration, self._empty(size, concentration))).softmax(-1)
+        return shares.clamp(min=torch.finfo(shares.dtype).tiny)
+
+    def multivariate_normal(self, size: Sequence[int], loc: Parameter, scale_tril: Tensor) -> Tensor:
+        noise = self._empty(size, scale_tril).normal_(generator=self.generator)
+        return loc + (scale_tril @ noise[..., None])[..., 0]
+
     def von_mises(self, size: Sequence[int], loc: Parameter, concentration: Parameter) -> Tensor:
         like = self._empty(size, loc, concentration)
         return wrapped(von_mises_around_zero(full_size(concentration, like), self.generator) + loc)

@@ -33,6 +33,8 @@ class Means(Draws):
     beta = _mean("beta")
     continuous_bernoulli = _mean("continuous_bernoulli")
     discretized_logistic = _mean("discretized_logistic")
+    dirichlet = _mean("dirichlet")
+    multivariate_normal = _mean("multivariate_normal")
     von_mises = _mean("von_mises")
     bernoulli = _mean("bernoulli")
     poisson = _mean("poisson")

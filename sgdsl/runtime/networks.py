@@ -140,6 +140,12 @@ def constant(module: nn.Module, value: float, *event: int) -> Tensor:
     return torch.full((1, 1, *event), value, dtype=like.dtype, device=like.device)
 
 
+def identity(module: nn.Module, value: float, size: int) -> Tensor:
+    """A number times the identity, [1, 1, size, size], of the model's dtype and device."""
+    like = next(module.parameters(), torch.zeros(()))
+    return value * torch.eye(size, dtype=like.dtype, device=like.device)[None, None]
+
+
 def number(module: nn.Module, value: Tensor) -> Tensor:
     """A bounded count as a number of the model's dtype, for expressions."""
     return value.to(next(module.parameters(), torch.zeros(())).dtype)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime.batch import NodeInfo
-from sgdsl.runtime.densities import DENSITIES
+from sgdsl.runtime.densities import DENSITIES, VECTORS
 from sgdsl.runtime.densities_moments import mean_of, variance_of
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Parameters, Queries, Values
@@ -107,7 +107,8 @@ def _activity(info: NodeInfo, there: Tensor, *seen: Tensor) -> Activity:
     prior = _mean(variance, copied)
     varies = _turning(centre, copied) if info.support == "angle" else _spread(centre, copied)
     active = varies > VARIES * torch.where(prior.isfinite(), prior, 0.0)
-    active &= _mean(ratio, copied) > NATS
+    vectors = {info.family_p, info.family_q} & VECTORS
+    active &= _mean(ratio, copied) > NATS / (info.event[-1] if vectors else 1)
     return Activity(info.role, float(kl), active.numel(), int(active.sum()), copies=there.shape[2])
 
 
@@ -134,7 +135,10 @@ def _turning(value: Tensor, there: Tensor) -> Tensor:
 
 
 def _density(piece: str, family: str, parameters: Parameters, value: Tensor) -> Tensor:
-    return DENSITIES[family](value, *parameters, event=0).expand_as(value)
+    """Of a vector family the cells have no densities of their own: each takes an equal share."""
+    event = int(family in VECTORS)
+    found = DENSITIES[family](value, *parameters, event=event)
+    return (found[..., None] / value.shape[-1] if event else found).expand_as(value)
 
 
 def _centre(piece: str, family: str, parameters: Parameters, value: Tensor) -> Tensor:

@@ -49,6 +49,10 @@ def outside(name: str, info: NodeInfo, field: Field, values: Array, known: Mask,
         hint = f"bring its values to the nearest levels: numpy.rint(255 * {name}) / 255; Normal and Beta take any"
     elif info.support == "unit":
         hint = f"its values go from {low:.6g} to {high:.6g}: divide by the largest possible one"
+    elif info.support == "simplex":
+        hint = f"shares are at least 0 and sum to 1: {name} / {name}.sum(-1, keepdims = True)"
+    elif info.support == "direction":
+        hint = f"a direction has length 1: {name} / numpy.linalg.norm({name}, axis = -1, keepdims = True)"
     elif info.support == "angle":
         degrees = "degrees become radians by numpy.deg2rad; " if max(-low, high) > 7.5 else ""
         hint = f"{degrees}whole turns go by numpy.angle(numpy.exp(1j * {name}))"

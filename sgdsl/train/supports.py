@@ -129,12 +129,16 @@ def _single(values: Array) -> Array:
 
 def store(info: NodeInfo, values: Array, scale: int) -> Stored:
     """Legal values in the smallest form that loses nothing: grey levels k / 255 as bytes, zeros and ones as bits. Of a
-    Beta moved into [1e-4, 1 − 1e-4], since its density at an end is 0 or infinite; of a DiscretizedLogistic on the level."""
+    Beta moved into [1e-4, 1 − 1e-4], of a Dirichlet to shares of at least 1e-4, since a density at an end is 0 or infinite;
+    of a DiscretizedLogistic on the level."""
     if info.integer:
         return Stored(values.astype(np.int64), "plain")
-    if any(family.removeprefix(MIXTURE) == "beta" for family in (info.family_p, info.family_q)):
+    if "beta" in (base(info.family_p), base(info.family_q)):
         inside = (values / scale).clip(BETA_EDGE, 1 - BETA_EDGE)
         return Stored(inside.astype(np.float32), "plain")
+    if "dirichlet" in (base(info.family_p), base(info.family_q)):
+        inside = values.clip(BETA_EDGE)
+        return Stored((inside / inside.sum(-1, keepdims=True)).astype(np.float32), "plain")
     if info.family_p == LEVELS:
         return Stored(np.rint(values * (255 / scale)).astype(np.uint8), "bytes")
     if scale == 255:
@@ -146,6 +150,11 @@ def store(info: NodeInfo, values: Array, scale: int) -> Stored:
         if bool(((levels / values.dtype.type(255)).astype(values.dtype) == values).all()):
             return Stored(levels, "bytes")
     return Stored(values.astype(np.float32), "plain")
+
+
+def base(family: str) -> str:
+    """Of a mixture the family of its experts."""
+    return family.removeprefix(MIXTURE)
 
 
 def is_grey(stored: Stored) -> bool:

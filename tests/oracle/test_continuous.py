@@ -25,7 +25,17 @@ def noise(seed: int) -> Draws:
 @pytest.mark.parametrize("bound", BOUNDS)
 @pytest.mark.parametrize(
     "name",
-    ["families", "bounded_families", "angles", "levels", "gauss_labels", "linear_gaussian", "expressions", "maps"],
+    [
+        "families",
+        "bounded_families",
+        "angles",
+        "levels",
+        "vectors",
+        "gauss_labels",
+        "linear_gaussian",
+        "expressions",
+        "maps",
+    ],
 )
 def test_bounds_are_their_definitions_draw_by_draw(name: str, bound: str) -> None:
     """Protects every family inside a step (Laplace, LogNormal, Delta, StudentT, Gamma, Beta, the counts, floors) and real labels,

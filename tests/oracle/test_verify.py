@@ -149,6 +149,7 @@ def test_a_random_program(seed: int) -> None:
         "bounded_families",
         "angles",
         "levels",
+        "vectors",
         "expressions",
         "maps",
         "missing",

@@ -10,6 +10,7 @@ import torch.distributions as td
 from torch.distributions import constraints
 
 from sgdsl.catalog.families import FAMILIES, FamilyRow
+from sgdsl.frontend.check.arguments import positions
 from sgdsl.runtime import densities, densities_moments, domains
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.means import Means
@@ -19,6 +20,7 @@ SUPPORTS = {
     "real": constraints.real,
     "positive": constraints.positive,
     "angle": constraints.real,
+    "simplex": constraints.simplex,
     "unit": constraints.unit_interval,
     "binary": constraints.boolean,
     "count": constraints.nonnegative_integer,
@@ -28,6 +30,7 @@ DOMAINS = {
     "logits": torch.tensor([-80.0, 0.0, 80.0]),
     "angle": domains.angle_of(torch.tensor([[-80.0, 0.0, 80.0], [1.0, 0.0, -1.0]])[None, None]),
     "positive": domains.positive(torch.tensor([-80.0, 0.0, 80.0])),
+    "triangle": domains.triangle(torch.tensor([[-80.0, 80.0, 80.0], [0.0, 0.0, 0.0]])),
     "degrees": domains.degrees(torch.tensor([-80.0, 0.0, 80.0])),
     "probability": domains.probability(torch.tensor([-80.0, 0.0, 80.0])),
 }
@@ -54,6 +57,9 @@ def test_arguments_are_torch_s_in_its_order(row: FamilyRow) -> None:
         n for n in inspect.signature(torch_class(row).__init__).parameters if n not in ("self", "validate_args", "lims")
     ]
     instead = {name for name, _, _ in row.instead}
+    if row.name == "MultivariateNormal":  # its triangle is not given by position
+        assert positions(row) == ("loc",)
+        signature = [n for n in signature if n not in ("covariance_matrix", "precision_matrix")]
     assert [p.name for p in row.parameters] == [n for n in signature if n not in instead]
     assert instead <= set(signature)
     assert {p.name for p in row.parameters} <= set(torch_class(row).arg_constraints)
@@ -66,7 +72,8 @@ def test_heads_reach_torch_s_domains(row: FamilyRow) -> None:
         constraint = torch_class(row).arg_constraints[parameter.name]
         assert constraint.check(DOMAINS[parameter.domain]).all(), parameter
         if parameter.default is not None:
-            assert constraint.check(torch.tensor([parameter.default])).all()
+            default = torch.tensor([parameter.default])
+            assert constraint.check(torch.eye(2) if parameter.domain == "triangle" else default).all()
 
 
 @pytest.mark.parametrize("row", IN_TORCH, ids=lambda row: row.name)
@@ -78,7 +85,7 @@ def test_reparameterised_as_in_torch(row: FamilyRow) -> None:
 @pytest.mark.parametrize("row", IN_TORCH, ids=lambda row: row.name)
 def test_supports_are_torch_s(row: FamilyRow) -> None:
     """Protects the check of a node's type against its family; a unit under Bernoulli is the documented extension."""
-    arguments = {p.name: torch.tensor([0.5, 0.5]) for p in row.parameters}
+    arguments = {p.name: torch.eye(2) if p.domain == "triangle" else torch.tensor([0.5, 0.5]) for p in row.parameters}
     support = torch_class(row)(**arguments).support
     if row.name == "Categorical":
         assert row.supports == ("class", "range")
@@ -88,6 +95,9 @@ def test_supports_are_torch_s(row: FamilyRow) -> None:
     if row.name in ("Exponential", "Gamma"):  # torch has 0 among their values
         assert support is constraints.nonnegative
         support = constraints.positive
+    if row.name == "MultivariateNormal":
+        assert support.event_dim == 1
+        support = support.base_constraint
     assert SUPPORTS[row.supports[0]] is support
     assert row.supports[1:] == (("unit",) if row.name == "Bernoulli" else ())
 

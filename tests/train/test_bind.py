@@ -62,6 +62,13 @@ def test_zeros_and_ones_are_not_bytes() -> None:
     assert values(node("binary", shape=(2,)), np.array([[True, False]])) == [[1, 0]]
 
 
+@pytest.mark.parametrize("family", ["dirichlet", "mixture_dirichlet"])
+def test_shares_that_sum_to_one_are_moved_off_the_edge(family: str) -> None:
+    """A Dirichlet's density where a share is 0 is 0 or infinite: it becomes 1e-4, and the sum stays 1."""
+    found = np.array(values(node("simplex", sizes=(3,), p=family), np.array([[0, 0, 1], [0.2, 0.3, 0.5]])))
+    assert np.allclose(found, [[1e-4, 1e-4, 1 - 2e-4], [0.2, 0.3, 0.5]], rtol=0, atol=1e-6)
+
+
 def test_grey_levels_of_a_mass_are_levels() -> None:
     """A DiscretizedLogistic scores j / 255: bytes, and floats that are levels but for rounding, are kept as their bytes."""
     level = node("unit", shape=(2,), p="discretized_logistic")

@@ -44,9 +44,10 @@ def canonical(row: FamilyRow) -> dict[str, str]:
 
 
 def positions(row: FamilyRow) -> tuple[str, ...]:
-    """The names in the order of torch.distributions, where a value without a name is probs rather than logits."""
+    """The names in the order of torch.distributions, where a value without a name is probs rather than logits; a triangle has
+    its name, since torch has a covariance in its place."""
     first = {name: other for other, name, _ in row.instead}
-    return tuple(first.get(p.name, p.name) for p in row.parameters)
+    return tuple(first.get(p.name, p.name) for p in row.parameters if p.domain != "triangle")
 
 
 def arguments(row: FamilyRow, args: tuple[syntax.Arg, ...], context: Context) -> Arguments:
@@ -75,10 +76,12 @@ def arguments(row: FamilyRow, args: tuple[syntax.Arg, ...], context: Context) ->
         for written, arg in zip(positions(row), positional, strict=False):
             _once(names[written], arg, places)
             own[names[written]] = Given(written, arg.value)
-        if len(positional) > len(row.parameters):
-            extra = positional[len(row.parameters)]
+        if len(positional) > len(positions(row)):
+            extra = positional[len(positions(row))]
             takes = listed(positions(row))
-            raise refusal("E0304", f"`{row.name}` takes {takes}, no further value", extra.span, "one too many")
+            named = ", ".join(f"`{p.name} = …`" for p in row.parameters if p.domain == "triangle")
+            raise refusal("E0304", f"`{row.name}` takes {takes}, no further value", extra.span, "one too many",
+                          hint=f"by its name: {named}" if named else "")  # fmt: skip
     return Arguments(own, shared, _floor(floor, context), floor)
 
 

@@ -23,8 +23,18 @@ def check_range(family: FamilyRow, name: str, domain: Domain, expr: ir.Expr, sha
         if domain in ("positive", "degrees") and value <= 0:
             raise refusal("E0305", f"`{name}` of `{family.name}` must be above 0, not {value:g}", number.span, "not above 0",
                           hint=_positive_hint(name))  # fmt: skip
+    if domain == "triangle" and isinstance(expr, ir.Vector):
+        _check_diagonal(family, name, expr)
     if name == "probs" and family.name == "Categorical":
         _check_sum(expr, shape)
+
+
+def _check_diagonal(family: FamilyRow, name: str, expr: ir.Vector) -> None:
+    for i, line in enumerate(expr.items):
+        entry = line.items[i] if isinstance(line, ir.Vector) else None
+        if isinstance(entry, ir.Number) and entry.value <= 0:
+            raise refusal("E0305", f"the diagonal of `{name}` of `{family.name}` must be above 0, not {entry.value:g}",
+                          entry.span, "not above 0")  # fmt: skip
 
 
 def _positive_hint(name: str) -> str:

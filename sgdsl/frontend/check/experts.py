@@ -14,7 +14,7 @@ from sgdsl.middle import ir
 _DRAWS = {
     "real": "real numbers", "positive": "positive numbers", "unit": "numbers in [0, 1]",
     "binary": "0 or 1", "class": "classes", "count": "counts",
-    "angle": "angles",
+    "angle": "angles", "simplex": "shares that sum to 1",
 }  # fmt: skip
 
 
@@ -37,6 +37,14 @@ def expert(written: syntax.Factor, value: syntax.Expr, context: Context) -> ir.E
 def check_family(row: FamilyRow, written: syntax.Factor, node: ir.Node, name: syntax.Name) -> None:
     """Whether a family may be the factor of this node. Raises Refused: E0302, E0314."""
     _check_support(row, node, name)
+    if row.vector and node.type.partial:
+        raise refusal("E0302", f"`{row.name}` has no density of single cells, and `{node.name}` may lack some", name.span,
+                      "of a partial node", labels=[Label(node.span, "declared here")],
+                      hint="a family of single cells is, on real nodes, `Normal`")  # fmt: skip
+    if row.name == "MultivariateNormal" and len(node.type.event) != 1:
+        raise refusal("E0302", f"`{row.name}` is of a vector, and `{node.name}` is {node.type}", name.span, "no vector",
+                      labels=[Label(node.span, f"{node.type}, declared here")],
+                      hint="declare it `real[n]`, in a loop for several")  # fmt: skip
     if row.needs == "observed" and node.role != "observed":
         raise refusal("E0302", f"`{row.name}` is a mass on 256 grey levels, of an observed node alone", name.span,
                       f"of a {node.role} node", labels=[Label(node.span, f"{node.role}, declared here")],

@@ -36,8 +36,9 @@ class Target:
     parents: tuple[ir.Ref, ...]
 
     def shape(self, row: ParameterRow) -> Shape:
-        """A parameter's shape: that of a value, and for Categorical's logits one number for each class behind it."""
-        return self.node.type.event + ((self.node.type.values or 0,) if row.classes else ())
+        """A parameter's shape: that of a value; for Categorical's logits one number for each class behind it; for scale_tril
+        a square."""
+        return row.shape(self.node.type.event, self.node.type.values or 0)
 
 
 def trunk(target: Target, shared: syntax.Expr | None, context: Context) -> ir.Network | None:
@@ -84,11 +85,11 @@ def _headed(target: Target, expr: syntax.Expr, row: ParameterRow, shape: Shape, 
     args = inner.args if isinstance(inner, syntax.Call) else ()
     match _source_word(expr):
         case "table":
-            return replace(table(target.parents, inner, args, shape, context), copies=copies)
+            return replace(table(target.parents, inner, args, row.free(shape), context), copies=copies)
         case "learned":
-            return replace(_learned(inner, args, shape, context), copies=copies)
+            return replace(_learned(inner, args, row, shape, context), copies=copies)
         case _:
-            return ir.Own(_network(target, expr, shape, context))
+            return ir.Own(_network(target, expr, row.free(shape), context))
 
 
 def _network(target: Target, expr: syntax.Expr, shape: Shape, context: Context) -> ir.Network:
@@ -98,10 +99,15 @@ def _network(target: Target, expr: syntax.Expr, shape: Shape, context: Context) 
     return network(parts_of(inner, context), inputs, context, expr.span, shape, copies)
 
 
-def _learned(expr: syntax.Expr, args: tuple[syntax.Arg, ...], shape: Shape, context: Context) -> ir.Learned:
-    """`learned`: the parameter's shape; `learned(1)`: one number."""
+def _learned(
+    expr: syntax.Expr, args: tuple[syntax.Arg, ...], row: ParameterRow, shape: Shape, context: Context
+) -> ir.Learned:
+    """`learned`: the parameter's shape, of a triangle its entries; `learned(1)`: one number."""
     if not isinstance(expr, syntax.Call):
-        return ir.Learned(shape)
+        return ir.Learned(row.free(shape))
+    if row.domain == "triangle":
+        raise refusal("E0301", f"`{row.name}` is a triangle, learned as a whole", expr.span, "a part of it",
+                      hint="write `learned`")  # fmt: skip
     sizes = tuple(integer(a.value, context.draft.consts, "a size", 1, MOST_CELLS, "E0301") for a in args)
     if sizes not in ((1,), shape):
         raise refusal("E0301", f"`learned` is of the parameter's shape {written(shape)}, or learned(1)", expr.span,
@@ -113,13 +119,19 @@ def _value(target: Target, given: Given, row: ParameterRow, shape: Shape, contex
     if row.domain == "value":
         return ir.Value(_delta(target, given, context))
     found = cells(given.expr, context, target.parents)
-    if not fits(found.shape, shape):
+    if not (found.shape == shape if row.domain == "triangle" else fits(found.shape, shape)):
         node = target.node
         raise refusal("E0301", f"`{given.name}` of `{node.name}` is {written(shape)}, and this is {written(found.shape)}",
                       given.expr.span, written(found.shape), labels=[Label(node.span, f"{node.type}, declared here")],
-                      hint="a value broadcasts to its parameter; a network gets a head of the right shape")  # fmt: skip
+                      hint=_shaping(row))  # fmt: skip
     check_range(target.family, given.name, row.domain, found, shape)
     return ir.Value(found)
+
+
+def _shaping(row: ParameterRow) -> str:
+    if row.domain == "triangle":
+        return "a lower triangle L, the covariance is L Lᵀ: rows of numbers, zeros above the diagonal; or `learned`"
+    return "a value broadcasts to its parameter; a network gets a head of the right shape"
 
 
 def _delta(target: Target, given: Given, context: Context) -> ir.Expr:
@@ -154,7 +166,7 @@ def _missing(target: Target, row: ParameterRow, args: Arguments) -> Exception:
 
 def _floor(target: Target, row: ParameterRow, source: ir.ParameterSource, args: Arguments) -> float | None:
     free = isinstance(source, ir.Head | ir.Own | ir.Table | ir.Learned)
-    if not (row.name == "scale" and free):
+    if not (row.name in ("scale", "scale_tril") and free):
         return None
     if args.floor is not None:
         return args.floor
