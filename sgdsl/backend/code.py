@@ -27,8 +27,8 @@ from sgdsl.backend.features import (
     sizes,
     strip,
 )
-from sgdsl.backend.inputs import input_form
-from sgdsl.backend.layers import Layer, before_cells, layers, recurrence, runs_of
+from sgdsl.backend.inputs import class_form, input_form
+from sgdsl.backend.layers import Layer, before_cells, first_kind, layers, recurrence, runs_of
 from sgdsl.backend.names import SubModel
 from sgdsl.middle import ir
 from sgdsl.middle.stacks import numbers_of
@@ -66,8 +66,9 @@ class Code:
 
     def features(self, network: ir.Network, sequence: str) -> list[Feature]:
         """A network applied to its inputs; its own layers become the module `sequence`."""
-        mode = recurrence(network.parts, {net: inner for net, (_, inner) in self.nets.items()})
-        read = [self.feature(e, mode == "sequence") for e in network.inputs]
+        nets = {net: inner for net, (_, inner) in self.nets.items()}
+        mode, embeds = recurrence(network.parts, nets), first_kind(network.parts, nets) == "embed"
+        read = [self.feature(e, mode == "sequence", embeds and i == 0) for i, e in enumerate(network.inputs)]
         if network.copies:
             assert not mode, "no gru has copies"
             by = self.by_copy(network.copies)
@@ -119,8 +120,8 @@ class Code:
         self, run: list[Layer], path: str, start: int, whole: bool, features: list[Feature], state: str
     ) -> list[Feature]:
         """One nn.Sequential's layers start … start + len(run): maps first, then the first linear layer, split by input."""
-        if run[0].kind in ("cell", "recurrent") and not (run[0].kind == "recurrent" and features[0].plain):
-            first = self._recurrent(run[0], f"{path}[{start}]", features, state)
+        if run[0].kind in ("cell", "embed") or (run[0].kind == "recurrent" and not features[0].plain):
+            first = self._on_level(run[0], f"{path}[{start}]", features, state)
             return self._sequence(run[1:], path, start + 1, False, [first], state) if run[1:] else [first]
         at, end = 0, len(run)
         if run[0].kind == "map":
@@ -142,21 +143,20 @@ class Code:
             features = [after(run[at:end], text)]
         return features
 
-    def _recurrent(self, layer: Layer, path: str, features: list[Feature], state: str) -> Feature:
-        """A cell's next state; or the last state of a sequence, on the level of its steps."""
+    def _on_level(self, layer: Layer, path: str, features: list[Feature], state: str) -> Feature:
+        """A cell's next state; or the last state of a sequence, or vectors of classes, on the level where these stand."""
         if layer.kind == "cell":
             values = features[0].text if len(features) == 1 and features[0].plain else joined(features)
             return Feature(self.assign(f"{path}({values}, {state})"), layer.width)
         return Feature(self.assign(f"{path}({features[0].text})"), layer.width, 0, features[0].up)
 
-    def feature(self, expr: ir.Expr, steps: bool = False) -> Feature:
+    def feature(self, expr: ir.Expr, steps: bool = False, embedded: bool = False) -> Feature:
         """An input of a network, in its input form; `steps`: each step along its first dimension on its own."""
         if isinstance(expr, ir.Ref):
-            return input_form(self.inputs[expr.name], steps)
+            return (class_form if embedded else input_form)(self.inputs[expr.name], steps)
         text, width, rank = self.expression(expr), math.prod(expr.shape[steps:]), len(expr.shape)
-        if rank == 3 and not steps:
-            return Feature(text, width, 0, "", expr.shape)
-        return Feature(flat_value(text, rank - steps), width)
+        mapped = rank == 3 and not steps
+        return Feature(text, width, 0, "", expr.shape) if mapped else Feature(flat_value(text, rank - steps), width)
 
     def expression(self, expr: ir.Expr) -> str:
         """The text of a value, [S or 1, entries, *expr.shape]; a constant is a Python number."""

@@ -26,6 +26,13 @@ def input_form(known: Input, steps: bool) -> Feature:
     return Feature(flat_value(name, rank), width, 0, known.up) if rank != 3 or steps else _map(known, name, kind.event)
 
 
+def class_form(known: Input, steps: bool) -> Feature:
+    """What an embedding takes of a class: its index from 0, or weights, and how many dimensions of cells it flattens."""
+    kind, rank = known.type, len(known.type.event) - steps
+    index = f"{known.name} - {kind.first}" if kind.first and not known.relaxed else known.name
+    return Feature(f"{index}, {rank}", kind.input_width, 0, known.up)
+
+
 def _map(known: Input, text: str, shape: tuple[int, ...]) -> Feature:
     return Feature(text, known.type.input_width, 0, known.up, shape)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from sgdsl.middle import ir
@@ -18,7 +18,8 @@ ACTIVATIONS = {
 @dataclass(frozen=True, slots=True)
 class Layer:
     """kind: "linear" reads flat features (and may be split by input), "map" a map, "recurrent" the steps of a sequence, "cell"
-    one step and a state; "flatten", "other" what stands before. `width`: the features or channels that it makes."""
+    one step and a state, "embed" values of classes; "flatten", "other" what stands before. `width`: the features or channels
+    that it makes."""
 
     text: str
     kind: str
@@ -33,14 +34,18 @@ def layers(stages: Iterable[ir.Stage], copies: Sequence[int] = ()) -> list[Layer
     for i, stage in enumerate(done):
         assert not copies or stage.kind in ("linear", "mlp"), f"no {stage.kind} has copies"
         match stage.kind:
-            case "conv":
-                found += _conv(stage)
-                if i + 1 < len(done):
+            case "conv" | "resnet":
+                found += _conv(stage) if stage.kind == "conv" else _resnet(stage)
+                if i + 1 < len(done) and done[i + 1].kind not in ("conv", "resnet"):
                     found.append(Layer("nn.Flatten(-3)", "flatten"))
             case "deconv":
                 found += _deconv(stage)
-            case "gru":
-                found.append(_gru(stage))
+            case "gru" | "lstm":
+                found.append(_recurrent(stage))
+            case "embed":
+                found.append(
+                    Layer(f"Embedding({dict(stage.options)['classes']}, {stage.sizes[0]})", "embed", stage.output[0])
+                )
             case _:
                 found += _dense(stage, copies)
     return found
@@ -49,13 +54,22 @@ def layers(stages: Iterable[ir.Stage], copies: Sequence[int] = ()) -> list[Layer
 def recurrence(parts: Iterable[ir.Part], nets: Mapping[str, Sequence[ir.Part]]) -> str:
     """How the recurrent stage among the parts and the nets they name works: "sequence", "step", "" where there is none."""
     for part in parts:
-        if isinstance(part, ir.NetUse):
-            mode = recurrence(nets[part.net], nets)
-        else:
-            mode = str(dict(part.options)["mode"]) if part.kind == "gru" else ""
+        match part:
+            case ir.NetUse():
+                mode = recurrence(nets[part.net], nets)
+            case ir.Stage():
+                mode = str(dict(part.options).get("mode", ""))
         if mode:
             return mode
     return ""
+
+
+def first_kind(parts: Sequence[ir.Part], nets: Mapping[str, Sequence[ir.Part]]) -> str:
+    """The kind of the first stage, in a net that stands first too; "" for none."""
+    if not parts:
+        return ""
+    first = parts[0]
+    return first_kind(nets[first.net], nets) if isinstance(first, ir.NetUse) else first.kind
 
 
 def runs_of(parts: Iterable[ir.Part]) -> list[list[ir.Stage] | str]:
@@ -113,17 +127,37 @@ def _dense(stage: ir.Stage, copies: Sequence[int]) -> list[Layer]:
     return found
 
 
-def _gru(stage: ir.Stage) -> Layer:
-    (width,), (size,) = stage.input, stage.sizes
+def _recurrent(stage: ir.Stage) -> Layer:
+    (width,), (size,), (made,) = stage.input, stage.sizes, stage.output
     if dict(stage.options)["mode"] == "step":
-        return Layer(f"GRUCell({width}, {size})", "cell", size)
-    return Layer(f"GRU({width}, {size})", "recurrent", size)
+        return Layer(f"{stage.kind.upper()}Cell({width}, {size})", "cell", made)
+    return Layer(f"{stage.kind.upper()}({width}, {size})", "recurrent", made)
 
 
 def _conv(stage: ir.Stage) -> list[Layer]:
     found, channels = [], stage.input[0]
     for size in stage.sizes:
         found += [Layer(f"Conv2d({channels}, {size}, 4, 2, 1)", "map", size), *_after(stage, "2d", size)]
+        channels = size
+    return found
+
+
+def _resnet(stage: ir.Stage) -> list[Layer]:
+    """Each block in one layer: two convolutions beside a shortcut (He et al. 2016), what follows their sum behind it."""
+    found, channels = [], stage.input[0]
+    inner = replace(stage, options=tuple((n, v) for n, v in stage.options if n != "dropout"))
+    norm = replace(inner, kind="linear")  # without an activation
+    for size in stage.sizes:
+        first, second = f"Conv2d({channels}, {size}, 4, 2, 1)", f"Conv2d({size}, {size}, 3, 1, 1)"
+        body = [
+            first,
+            *(a.text for a in _after(inner, "2d", size)),
+            second,
+            *(a.text for a in _after(norm, "2d", size)),
+        ]
+        block = f"Residual(nn.Sequential({', '.join(body)}), Conv2d({channels}, {size}, 2, 2))"
+        bare = replace(stage, options=tuple((n, v) for n, v in stage.options if n != "norm"))
+        found += [Layer(block, "map", size), *_after(bare, "2d", size)]
         channels = size
     return found
 

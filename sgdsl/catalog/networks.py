@@ -28,8 +28,9 @@ class OptionRow:
 
 @dataclass(frozen=True, slots=True)
 class NetworkRow:
-    """`reads`: "flat" (n,), "map" (c, h, w), or "steps", each of (n,). `rule` gives the output of (input, sizes); for a deconv
-    it is the other way round: it gives the map that the first, linear layer makes, from the map wanted at the end."""
+    """`reads`: "flat" (n,), "map" (c, h, w), "steps", each of (n,), or "class", values of a class. `rule` gives the output of
+    (input, sizes); for a deconv it is the other way round: it gives the map that the first, linear layer makes, from the map
+    wanted at the end."""
 
     name: str
     reads: Reads
@@ -58,7 +59,7 @@ def _halved(input: Shape, sizes: Sizes) -> tuple[int, int]:
 
 def _conv(input: Shape, sizes: Sizes) -> Shape:
     if len(input) != 3:
-        raise Misfit(f"a conv reads a map [c, h, w], not {written(input)}")
+        raise Misfit(f"what reads a map reads [c, h, w], not {written(input)}")
     return (sizes[-1], *_halved(input, sizes))
 
 
@@ -68,10 +69,16 @@ def _deconv(output: Shape, sizes: Sizes) -> Shape:
     return (sizes[0], *_halved(output, sizes))
 
 
-def _gru(input: Shape, sizes: Sizes) -> Shape:
+def _recurrent(input: Shape, sizes: Sizes) -> Shape:
+    """Of the state that a sequence is read to."""
     if len(sizes) != 1:
-        raise Misfit(f"a gru has one size, not {len(sizes)}")
+        raise Misfit(f"a recurrent network has one size, not {len(sizes)}")
     return sizes
+
+
+def state_size(kind: str, size: int) -> int:
+    """The width of a recurrent network's state: of an lstm its hidden values, with its cells behind them."""
+    return 2 * size if kind == "lstm" else size
 
 
 ACTS = ("relu", "silu", "tanh", "elu", "gelu", "softplus", "sigmoid", "leaky_relu")
@@ -85,7 +92,14 @@ _ROWS = (
     NetworkRow("mlp", "flat", _dense, _LAYER, False, "linear layers, each followed by norm, act, dropout"),
     NetworkRow("conv", "map", _conv, _LAYER, False, "layers of kernel 4, stride 2, padding 1"),
     NetworkRow("deconv", "flat", _deconv, _LAYER, False, "the mirror of conv, last before a head"),
-    NetworkRow("gru", "steps", _gru, (), False, "the last state of a sequence; of inputs and a state the next state"),
+    NetworkRow("resnet", "map", _conv, _LAYER, False, "residual blocks of the shapes of conv's layers"),
+    NetworkRow("embed", "class", _dense, (), False, "a vector for each class of a node, learned, first in a network"),
+    NetworkRow(
+        "gru", "steps", _recurrent, (), False, "the last state of a sequence; of inputs and a state the next state"
+    ),
+    NetworkRow(
+        "lstm", "steps", _recurrent, (), False, "the last hidden values of a sequence; of inputs and a state the next"
+    ),
 )
 
 NETWORKS: dict[str, NetworkRow] = {row.name: row for row in _ROWS}
@@ -100,9 +114,12 @@ def weights(kind: str, input: Shape, sizes: Sizes) -> int:
     match kind:
         case "conv":
             return max(16 * a * b for a, b in pairwise((input[0], *sizes)))
+        case "resnet":
+            return max(max(16 * a * b, 9 * b * b) for a, b in pairwise((input[0], *sizes)))
         case "deconv":
             return max((16 * a * b for a, b in pairwise(sizes)), default=0)
-        case "gru":
-            return max(3 * sizes[-1] * n for n in (*input, *sizes))
+        case "gru" | "lstm":
+            gates = 4 if kind == "lstm" else 3
+            return max(gates * sizes[-1] * n for n in (*input, *sizes))
         case _:
             return max((a * b for a, b in pairwise((*input, *sizes))), default=0)

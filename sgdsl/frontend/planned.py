@@ -10,14 +10,11 @@ _INSTEAD: dict[str, str] = {
     "VonMisesFisher": "write `Normal` on a real node",
     "Mixture": "write a latent class and `Normal(table)`",
     "Flow": "write `Normal`",
-    "resnet": "write `conv` or `mlp`",
-    "lstm": "write `gru`",
-    "embed": "write `linear(n)`: a network reads a class one-hot",
     "transformer": "write `mlp`",
     "extern": "write `mlp`, `conv` or `deconv`",
 }
 PLANNED_FAMILIES = ("VonMisesFisher", "Mixture", "Flow")
-PLANNED_NETWORKS = ("resnet", "lstm", "embed", "transformer", "extern")
+PLANNED_NETWORKS = ("transformer", "extern")
 PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_NETWORKS))
 
 

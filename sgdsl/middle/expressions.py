@@ -16,7 +16,7 @@ from sgdsl.middle.types import Shape, Type
 class Stage:
     """One step of a network: a row of catalog/networks with its sizes and options, from `input` to `output`.
 
-    kind: linear, mlp, conv, deconv, gru. For a conv `input` and `output` are [c, h, w] and further inputs (no maps) join
+    kind: a name of catalog/networks. For a conv or resnet `input` and `output` are [c, h, w] and further inputs (no maps) join
     after flattening; for the others `input` is the flat width (n,). A deconv that stands last before a head has its last
     transposed layer in the head: then `output` is the parameter's shape [c, h, w].
     """

@@ -62,4 +62,4 @@ def _is_worth_it(factor: ir.Factor, nets: dict[str, tuple[ir.Part, ...]]) -> boo
         return False
     found = [s for expr in factor_expressions(factor) for n in networks(expr) for s in stages(n.parts, nets)]
     same = all(not dict(s.options).get("dropout") and dict(s.options).get("norm") != "batch" for s in found)
-    return same and any(s.kind in ("mlp", "conv", "deconv") for s in found)
+    return same and any(s.kind in ("mlp", "conv", "deconv", "resnet") for s in found)

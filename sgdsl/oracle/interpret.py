@@ -18,7 +18,7 @@ from sgdsl.oracle.expressions import aligned, call, operate
 from sgdsl.oracle.inputs import cell_weights, flat, number, outer, own_copy, stack_raw
 from sgdsl.oracle.owned import Owned, layer_of, owned
 from sgdsl.oracle.recurrent import is_recurrent, recurrent
-from sgdsl.oracle.stages import Layers, join_maps, run_stage, up
+from sgdsl.oracle.stages import MAPS, Layers, join_maps, run_stage, up
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Reader:
         if is_recurrent(stages):
             return recurrent(stages, network.inputs, inputs)
         maps = [self._map(e, values, owned) for e in network.inputs if len(e.shape) == 3]
-        if stages and stages[0][0].kind == "conv":
+        if stages and stages[0][0].kind in MAPS:
             aside = [v for e, v in zip(network.inputs, inputs, strict=True) if len(e.shape) != 3]
             hidden = join_maps(maps)
         else:

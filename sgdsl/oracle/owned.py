@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from sgdsl.oracle.stages import Layer, Layers
@@ -21,12 +22,12 @@ class Owned:
 
 
 def owned(state: Mapping[str, Tensor], prefix: str) -> Owned:
-    """Layers with a bias (a gru is two) and free tensors under names that begin so, in the order of the state_dict."""
+    """Layers with a bias (a gru is two), embeddings, and free tensors under names that begin so, in the state_dict's order."""
     layers = (
-        layer_of(state, *name.rsplit("weight", 1))
+        Layer(state[name], torch.zeros(1)) if name.endswith(".table") else layer_of(state, *name.rsplit("weight", 1))
         for name in state
-        if name.startswith(prefix) and re.fullmatch(r"weight(_[ih]h(_l0)?)?", name.split(".")[-1])
-        if "bias".join(name.rsplit("weight", 1)) in state
+        if name.startswith(prefix) and re.fullmatch(r"weight(_[ih]h(_l0)?)?|table", name.split(".")[-1])
+        if name.endswith(".table") or "bias".join(name.rsplit("weight", 1)) in state
     )
     free = (
         tensor

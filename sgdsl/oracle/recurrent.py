@@ -1,4 +1,5 @@
-"""Networks with a gru on plain [N, …] tensors, by its equations (Cho et al., arXiv 1406.1078, as torch.nn.GRU writes them)."""
+"""Networks with a gru or lstm on plain [N, …] tensors, by their equations (Cho et al., arXiv 1406.1078; Gers et al. 2000; as
+torch.nn.GRU and LSTM write them)."""
 
 from __future__ import annotations
 
@@ -14,21 +15,24 @@ Stages = Sequence[tuple[ir.Stage, Layers]]
 
 
 def is_recurrent(stages: Stages) -> bool:
-    return any(stage.kind == "gru" for stage, _ in stages)
+    return any(stage.kind in ("gru", "lstm") for stage, _ in stages)
 
 
 def recurrent(stages: Stages, refs: Sequence[ir.Expr], inputs: Sequence[Tensor]) -> Tensor:
-    """`inputs` [N or 1, width] through stages among which one is a gru: of a single one each step to the last state, of several
-    one step from the last of them. What stands in front of the gru is applied to each step."""
-    at = next(i for i, (stage, _) in enumerate(stages) if stage.kind == "gru")
+    """`inputs` [N or 1, width] through stages of which one is recurrent: of a single one each step to the last state, of several
+    one step from the last of them. What stands in front of it is applied to each step."""
+    at = next(i for i, (stage, _) in enumerate(stages) if stage.kind in ("gru", "lstm"))
+    size, kind = stages[at][0].sizes[0], stages[at][0].kind
     mode = dict(stages[at][0].options)["mode"]
     steps = _steps(refs[0], inputs[0]) if mode == "sequence" else join_maps(list(inputs[:-1]))[:, None]
-    state = torch.zeros(1, *stages[at][0].sizes, dtype=torch.float64) if mode == "sequence" else inputs[-1]
+    width = 2 * size if kind == "lstm" else size
+    state = torch.zeros(1, width, dtype=torch.float64) if mode == "sequence" else inputs[-1]
     hidden = _through(stages[:at], steps.flatten(0, 1)).reshape(*steps.shape[:2], -1)
     layers = stages[at][1]
     reads, keeps = next(layers), next(layers)
     for step in hidden.unbind(1):
-        state = _next(step, state, reads, keeps)
+        state = (_next_cells if kind == "lstm" else _next)(step, state, reads, keeps)
+    state = state[:, :size] if mode == "sequence" else state
     return _through(stages[at + 1 :], state)
 
 
@@ -51,3 +55,11 @@ def _next(step: Tensor, state: Tensor, reads: Layer, keeps: Layer) -> Tensor:
     reset, update = (torch.sigmoid(a + b) for a, b in zip(from_step[:2], from_state[:2], strict=True))
     new = torch.tanh(from_step[2] + reset * from_state[2])
     return (1 - update) * new + update * state
+
+
+def _next_cells(step: Tensor, state: Tensor, reads: Layer, keeps: Layer) -> Tensor:
+    """Hidden values h and cells c: c' = f c + i tanh(g), h' = o tanh(c'), with the gates i, f, o."""
+    hidden, cells = state.double().chunk(2, 1)
+    enter, keep, new, out = (reads.linear(step.double()) + keeps.linear(hidden)).chunk(4, 1)
+    cells = keep.sigmoid() * cells + enter.sigmoid() * new.tanh()
+    return torch.cat(torch.broadcast_tensors(out.sigmoid() * cells.tanh(), cells), 1)

@@ -12,6 +12,7 @@ from torch.nn import functional
 from sgdsl.middle import ir
 from sgdsl.oracle.inputs import own_copy
 
+MAPS = ("conv", "resnet")  # what reads maps
 EPSILON = 1e-5  # torch's, of a BatchNorm
 ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
@@ -44,9 +45,9 @@ Layers = Iterator[Layer]
 
 
 def run_stage(stage: ir.Stage, hidden: Tensor, aside: list[Tensor], layers: Layers) -> Tensor:
-    """`hidden` [N, width] or a map [N, c, h, w] through one stage; `aside` waits for the first stage that is no conv, and
+    """`hidden` [N, width] or a map [N, c, h, w] through one stage; `aside` waits for the first stage that reads no map, and
     joins there behind the flattened map. `layers`: in order."""
-    if stage.kind != "conv":
+    if stage.kind not in MAPS:
         hidden = _join([hidden.flatten(1), *aside])
         aside.clear()
     sizes = stage.sizes
@@ -56,7 +57,13 @@ def run_stage(stage: ir.Stage, hidden: Tensor, aside: list[Tensor], layers: Laye
         for done in range(1, len(sizes)):
             hidden = _after(stage, up(stage, hidden, len(sizes) - done, next(layers)), layers)
         return hidden
+    if stage.kind == "embed":
+        table = next(layers).weight
+        return (hidden.reshape(len(hidden), -1, len(table)) @ table).flatten(1)
     for _ in sizes:
+        if stage.kind == "resnet":
+            hidden = _block(stage, hidden, layers)
+            continue
         layer = next(layers)
         if stage.kind == "conv":
             hidden = functional.conv2d(hidden, layer.weight, layer.bias, stride=2, padding=1)
@@ -64,6 +71,18 @@ def run_stage(stage: ir.Stage, hidden: Tensor, aside: list[Tensor], layers: Laye
             hidden = layer.linear(hidden)
         hidden = hidden if stage.kind == "linear" else _after(stage, hidden, layers)
     return hidden
+
+
+def _block(stage: ir.Stage, hidden: Tensor, layers: Layers) -> Tensor:
+    """Two convolutions, of kernel 4 and stride 2 and of kernel 3, and a shortcut of kernel and stride 2, added before the last
+    activation."""
+    first = next(layers)
+    inner = _after(stage, functional.conv2d(hidden, first.weight, first.bias, stride=2, padding=1), layers)
+    second = next(layers)
+    inner = _normed(stage, functional.conv2d(inner, second.weight, second.bias, padding=1), layers)
+    short = next(layers)
+    shortcut = functional.conv2d(hidden, short.weight, short.bias, stride=2)
+    return ACTS[str(dict(stage.options).get("act", "relu"))](inner + shortcut)
 
 
 def up(stage: ir.Stage, hidden: Tensor, halvings: int, layer: Layer) -> Tensor:
@@ -84,10 +103,14 @@ def _side(stage: ir.Stage, halvings: int) -> tuple[int, int]:
 
 
 def _after(stage: ir.Stage, hidden: Tensor, layers: Layers) -> Tensor:
-    """The norm, then the activation; dropout is off. norm = layer: over features (a map: over channels and places, scaled
-    by channel); norm = batch: by its running statistics."""
-    options = dict(stage.options)
-    norm = options.get("norm", "none")
+    """The norm, then the activation; dropout is off."""
+    return ACTS[str(dict(stage.options).get("act", "relu"))](_normed(stage, hidden, layers))
+
+
+def _normed(stage: ir.Stage, hidden: Tensor, layers: Layers) -> Tensor:
+    """norm = layer: over features (a map: over channels and places, scaled by channel); norm = batch: by its running
+    statistics."""
+    norm = dict(stage.options).get("norm", "none")
     if norm != "none":
         layer = next(layers)
         shape = (-1, *[1] * (hidden.dim() - 2))
@@ -99,7 +122,7 @@ def _after(stage: ir.Stage, hidden: Tensor, layers: Layers) -> Tensor:
             assert layer.variance is not None
             hidden = (hidden - layer.mean.reshape(shape)) / (layer.variance.reshape(shape) + EPSILON).sqrt()
         hidden = hidden * layer.weight.reshape(shape) + layer.bias.reshape(shape)
-    return ACTS[str(options.get("act", "relu"))](hidden)
+    return hidden
 
 
 def _join(parts: list[Tensor]) -> Tensor:

@@ -56,6 +56,34 @@ class LayerNorm2d(nn.GroupNorm):
         return super().forward(input.flatten(0, -4)).reshape(input.shape)
 
 
+class Residual(nn.Module):
+    """What a body and a shortcut make of one value, added: […, c, h, w] → […, c', h', w']."""
+
+    def __init__(self, body: nn.Module, short: nn.Module) -> None:
+        super().__init__()
+        self.body, self.short = body, short
+
+    def forward(self, input: Tensor) -> Tensor:
+        found: Tensor = self.body(input) + self.short(input)
+        return found
+
+
+class Embedding(nn.Module):
+    """A vector for each of so many classes, N(0, 1) at the start."""
+
+    def __init__(self, classes: int, size: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(classes, size))
+
+    def forward(self, value: Tensor, rank: int) -> Tensor:
+        """Indices [..., *cells], int64, or weights [..., *cells, classes] → the vectors of all cells, which are the last `rank`
+        dimensions of indices, one behind the other."""
+        found = (
+            F.embedding(value, self.table) if value.dtype == torch.int64 else value.to(self.table.dtype) @ self.table
+        )
+        return found.flatten(-rank - 1) if rank else found
+
+
 def dense(layer: nn.Linear, value: Tensor, start: int) -> Tensor:
     """The part of a linear layer that reads the inputs start … start + n: value [S or 1, entries, n], no bias."""
     return F.linear(value.to(layer.weight.dtype), layer.weight[:, start : start + value.shape[-1]])

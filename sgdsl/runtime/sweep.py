@@ -48,13 +48,13 @@ def sweep(
     column = torch.arange(len(cells), device=points.device).repeat_interleave(points.shape[1])
     at = torch.tensor(cells, device=points.device)[column]
     moved[0, torch.arange(rows, device=points.device), at] = points.flatten().to(moved.dtype)
-    changes = {node: _completed(model.NODES[node].support, many[node], moved.reshape(many[node].shape))}
+    changes = {node: legal_again(model.NODES[node].support, many[node], moved.reshape(many[node].shape))}
     known = {n: ask.certain_mask(model, n, many[n][0]) for n in model.ORDER_Q}
     found = ask.edit(model, many, known, changes, draws)
     return Swept(points, {n: v.reshape(*points.shape, *v.shape[1:]) for n, v in found.items()})
 
 
-def _completed(support: str, before: Tensor, moved: Tensor) -> Tensor:
+def legal_again(support: str, before: Tensor, moved: Tensor) -> Tensor:
     """A vector of which one cell was moved as a legal one again, the other cells in their proportions: shares that sum to 1."""
     if support != "simplex":
         return moved

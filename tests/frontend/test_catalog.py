@@ -89,7 +89,10 @@ def test_weights_are_counted() -> None:
     assert weights("mlp", (784,), (500, 20)) == 784 * 500
     assert weights("conv", (3, 32, 32), (8, 16)) == 16 * 8 * 16
     assert weights("deconv", (50,), (8, 4)) == 16 * 8 * 4
+    assert weights("resnet", (3, 32, 32), (8, 16)) == 9 * 16 * 16
+    assert weights("embed", (1000,), (8,)) == 8 * 1000
     assert weights("gru", (50,), (8,)) == 3 * 8 * 50
+    assert weights("lstm", (50,), (8,)) == 4 * 8 * 50
 
 
 def test_every_reader_is_there() -> None:

@@ -1,4 +1,4 @@
-"""A gru in every place: what `verify` says of it, by the written-out equations; its layers beside torch's."""
+"""A gru or lstm in every place: what `verify` says of it, by the written-out equations; its layers beside torch's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sgdsl.oracle.verify import verify
 from sgdsl.runtime.doubly import fixed
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.load import load
-from sgdsl.runtime.recurrent import GRU, GRUCell
+from sgdsl.runtime.recurrent import GRU, LSTM, GRUCell, LSTMCell
 from tests.backend.test_emit import rows_for
 
 LETS = """model sequences
@@ -56,9 +56,34 @@ p(x | z) = Normal((gru(4) >> mlp(3))(z), scale = learned(1))
 q(z | x) = Normal(gru(4))
 objective { bound = iw, gradient = dreg, samples = 3 }
 """
+LSTMS = """model lstms "read to its last hidden values, one step with its cells, a net, carried through a loop"
+observed   x : real[3, 4]
+supervised y : class(3)
+latent     z : real[2]
+net cell = linear(3) >> lstm(2)
+let h = lstm(5)(x)
+let a = (mlp(4) >> lstm(3) >> mlp(2))(x)
+let b = lstm(2)(y, a, learned(4))
+p(y)        = Categorical
+p(z)        = Normal
+p(x | y, z) = Normal(mlp(5), scale = learned(1))
+q(y | h)    = Categorical(mlp(4))
+q(z | h, y, a, b) = Normal(loc = (cell >> linear)(h, y, stack(a, a), b), scale = 1)
+"""
+CARRIED = """model carried
+for t in 1..3 {
+    observed x[t] : real[2]
+    latent   z[t] : real
+    p(z[t])        = Normal
+    p(x[t] | z[t]) = Normal(linear)
+    let m[t]          = lstm(3)(x[t], m[t - 1])
+    q(z[t] | m[t])    = Normal(linear)
+}
+let m[0] = zeros(6)
+"""
 
 
-@pytest.mark.parametrize("text", [LETS, FORMS, DREG], ids=["lets", "forms", "dreg"])
+@pytest.mark.parametrize("text", [LETS, FORMS, DREG, LSTMS, CARRIED], ids=["lets", "forms", "dreg", "lstms", "carried"])
 def test_the_oracle_reads_the_same_states(text: str) -> None:
     """Protects the input form of each step, the weights that belong to it, gradients, and the levels of lifted inputs."""
     report = verify(Source("gru.sgm", text))
@@ -105,12 +130,30 @@ def test_a_step_is_torchs_gru_cell_wherever_its_inputs_stand() -> None:
     torch.testing.assert_close(own(x, torch.zeros(1, 1, 5))[0], theirs(x[0]))
 
 
-@pytest.mark.parametrize("module", [GRU(3, 5), GRUCell(3, 5)], ids=["sequence", "step"])
+def test_an_lstm_is_torchs() -> None:
+    """Protects the state of a step, hidden values before cells, and the last hidden values of a sequence."""
+    torch.manual_seed(0)
+    own, theirs = LSTM(3, 5), nn.LSTM(3, 5, batch_first=True)
+    theirs.load_state_dict(own.state_dict())
+    x = torch.randn(2, 4, 6, 3)
+    step, cell = LSTMCell(3, 5), nn.LSTMCell(3, 5)
+    cell.load_state_dict(step.state_dict())
+    state = torch.randn(1, 4, 10)
+    for sample in range(2):
+        torch.testing.assert_close(own(x)[sample], theirs(x[sample])[1][0][0])
+        wanted = torch.cat(cell(x[sample, :, 0], (state[0, :, :5], state[0, :, 5:])), -1)
+        torch.testing.assert_close(step(x[:, :, 0], state)[sample], wanted)
+
+
+@pytest.mark.parametrize(
+    "module", [GRU(3, 5), GRUCell(3, 5), LSTM(3, 5), LSTMCell(3, 5)], ids=["gru", "cell", "lstm", "lstm cell"]
+)
 def test_a_fixed_twin_keeps_gradients_from_the_weights(module: nn.Module) -> None:
     """Protects gradient = dreg: nn.GRU's own forward would read the weights of the module that it was copied from."""
     x = torch.randn(1, 2, 4, 3, requires_grad=True)
     twin = fixed(module)
-    (twin(x) if isinstance(module, GRU) else twin(x[:, :, 0], torch.zeros(1, 1, 5))).sum().backward()
+    state = torch.zeros(1, 1, 10 if isinstance(module, LSTMCell) else 5)
+    (twin(x) if isinstance(module, GRU | LSTM) else twin(x[:, :, 0], state)).sum().backward()
     assert x.grad is not None
     assert all(p.grad is None for p in module.parameters())
 

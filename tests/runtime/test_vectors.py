@@ -12,7 +12,7 @@ from torch import Tensor
 from sgdsl.runtime.densities import dirichlet_log_prob, multivariate_normal_log_prob
 from sgdsl.runtime.densities_moments import mean_of, variance_of
 from sgdsl.runtime.domains import lower, triangle
-from sgdsl.runtime.sweep import _completed
+from sgdsl.runtime.sweep import legal_again
 from tests.runtime.families import DTYPES, draws, made
 
 MANY = 40_000
@@ -138,6 +138,6 @@ def test_a_share_that_is_moved_leaves_the_rest() -> None:
     before = torch.tensor([[[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]]])
     moved = before.clone()
     moved[..., 0] = 0.6
-    found = _completed("simplex", before, moved)
+    found = legal_again("simplex", before, moved)
     torch.testing.assert_close(found, torch.tensor([[[0.6, 0.15, 0.25], [0.6, 0.2, 0.2]]]))
-    assert _completed("real", before, moved) is moved
+    assert legal_again("real", before, moved) is moved

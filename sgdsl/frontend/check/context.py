@@ -16,12 +16,14 @@ from sgdsl.middle import ir
 @dataclass(frozen=True, slots=True)
 class Flow:
     """What runs between two parts of a network: a map [c, h, w] (or none) and `width` flat features beside it; where a gru
-    is to come, `steps`: they are those of each step of a sequence, `state`: the width of a state that waits for it."""
+    or lstm is to come, `steps`: they are those of each step of a sequence, `state`: the width of a state that waits for it;
+    `classes`: the number of values of each cell, where an embed is to come."""
 
     map: Shape | None
     width: int
     steps: bool = False
     state: int = 0
+    classes: int = 0
 
     @property
     def flat(self) -> int:

@@ -15,7 +15,8 @@ from sgdsl.base.source import Span
 from sgdsl.catalog.networks import MOST_WEIGHTS, NETWORKS, weights
 from sgdsl.catalog.shapes import Misfit, Shape, written
 from sgdsl.frontend.check.context import Context, Flow, Use
-from sgdsl.frontend.check.recurrent import gru, gru_inputs, has_gru
+from sgdsl.frontend.check.embedded import classes_of, embed
+from sgdsl.frontend.check.recurrent import recurrent, recurrent_in, recurrent_inputs
 from sgdsl.frontend.report import Refused, refusal
 from sgdsl.middle import ir
 
@@ -76,12 +77,18 @@ def _is_deconv(part: ir.Part) -> bool:
     return isinstance(part, ir.Stage) and part.kind == "deconv"
 
 
-def _reads_map(parts: tuple[ir.Part, ...], context: Context) -> bool:
-    """Whether the first stage is a conv."""
+def _first(parts: tuple[ir.Part, ...], context: Context) -> str:
+    """The kind of the first stage; "" for none."""
     first = parts[0] if parts else None
     while isinstance(first, ir.NetUse):
         first = _parts_of_net(first, context)[0]
-    return first is not None and NETWORKS[first.kind].reads == "map"
+    return first.kind if first is not None else ""
+
+
+def _reads_map(parts: tuple[ir.Part, ...], context: Context) -> bool:
+    """Whether the first stage is a conv or resnet."""
+    kind = _first(parts, context)
+    return bool(kind) and NETWORKS[kind].reads == "map"
 
 
 def _parts_of_net(use: ir.NetUse, context: Context) -> tuple[ir.Part, ...]:
@@ -100,14 +107,16 @@ def _is_map(expr: ir.Expr) -> bool:
 
 
 def _inputs(parts: tuple[ir.Part, ...], inputs: tuple[ir.Expr, ...], context: Context, span: Span) -> Flow:
-    if has_gru(parts, context):
-        return gru_inputs(inputs, [_width(i) for i in inputs], span)
+    classes = classes_of(inputs, bool(recurrent_in(parts, context)), span) if _first(parts, context) == "embed" else 0
+    if kind := recurrent_in(parts, context):
+        return replace(recurrent_inputs(kind, inputs, [_width(i) for i in inputs], span), classes=classes)
     if not _reads_map(parts, context):
-        return Flow(None, sum(_width(i) for i in inputs))
+        return Flow(None, sum(_width(i) for i in inputs), classes=classes)
     maps = [i for i in inputs if _is_map(i)]
     if not maps:
         seen = ", ".join(_described(i) for i in inputs)
-        raise refusal("E0307", f"a conv reads a map [c, h, w], and there is none among {seen}", span, "no map to read",
+        what = f"a {_first(parts, context)} reads a map [c, h, w], and there is none among {seen}"
+        raise refusal("E0307", what, span, "no map to read",
                       labels=_labels(inputs[:1], context),
                       hint="declare the node as a map, `unit[1, 28, 28]`, or use `mlp`")  # fmt: skip
     first = maps[0].shape
@@ -156,10 +165,11 @@ def _stage(stage: ir.Stage, flow: Flow, head: Shape | None) -> tuple[ir.Stage, F
                       hint=f"only the last part before a head stands alone: `{stage.kind}(64)`")  # fmt: skip
     try:
         match stage.kind:
-            case "conv":
+            case "conv" | "resnet":
                 if flow.map is None:
-                    raise refusal("E0307", f"a conv reads a map [c, h, w], not {flow}", stage.span, "no map to read",
-                                  hint="a gru reads no maps" if flow.steps or flow.state else "put the conv first")  # fmt: skip
+                    steps = "the steps of a sequence are no maps"
+                    raise refusal("E0307", f"a {stage.kind} reads a map [c, h, w], not {flow}", stage.span, "no map to read",
+                                  hint=steps if flow.steps or flow.state else f"put the {stage.kind} first")  # fmt: skip
                 source, result = flow.map, Flow(row.rule(flow.map, stage.sizes), flow.width)
                 done = replace(stage, input=source, output=result.map or ())
             case "deconv":
@@ -169,11 +179,15 @@ def _stage(stage: ir.Stage, flow: Flow, head: Shape | None) -> tuple[ir.Stage, F
                 if flow.flat * math.prod(start) > MOST_WEIGHTS:
                     raise _too_many(stage.span, flow.flat * math.prod(start))
                 done = replace(stage, input=source, output=target)
-            case "gru":
-                done = gru(stage, flow)
-                source, result = done.input, Flow(None, row.rule(done.input, stage.sizes)[0])
+            case "gru" | "lstm":
+                done = recurrent(stage, flow)
+                source, result = done.input, Flow(None, done.output[0])
+            case "embed":
+                done = embed(stage, flow)
+                source, result = (flow.classes,), replace(flow, width=done.output[0], classes=0)
             case _:
-                source, result = (flow.flat,), replace(flow, map=None, width=row.rule((flow.flat,), stage.sizes)[0])
+                width = row.rule((flow.flat,), stage.sizes)[0]
+                source, result = (flow.flat,), replace(flow, map=None, width=width, classes=0)
                 done = replace(stage, input=source, output=result.shape)
     except Misfit as misfit:
         raise refusal("E0307", str(misfit), stage.span, "too many layers",

@@ -108,7 +108,7 @@ def _stage(row: NetworkRow, expr: syntax.Expr, args: tuple[syntax.Arg, ...], con
     sizes = tuple(integer(a.value, consts, "the size of a layer", 1, WIDEST, "E0306") for a in args if a.name is None)
     if not sizes and not row.bare:
         raise refusal("E0306", f"`{row.name}` needs a size for each layer", expr.span, "no layers",
-                      hint=f"write `{row.name}({'32, 64' if 'conv' in row.name else '64'})`")  # fmt: skip
+                      hint=f"write `{row.name}({'32, 64' if row.reads == 'map' or row.name == 'deconv' else '64'})`")  # fmt: skip
     named: dict[str, syntax.Arg] = {}
     for arg in args:
         if arg.name is not None:
