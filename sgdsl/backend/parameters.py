@@ -115,7 +115,8 @@ def _spread(row: ParameterRow | None, parameter: ir.Parameter, text: str, shape:
 
 def _learned(code: Code, row: ParameterRow, parameter: ir.Parameter, source: ir.Learned) -> str:
     stack = (*numbers_of(source.copies), *source.shape)
-    code.modules[parameter.name] = f"nn.Parameter(torch.zeros({size_of(stack)}))"
+    start = "ones" if row.domain == "axis" else "zeros"  # 0 points nowhere
+    code.modules[parameter.name] = f"nn.Parameter(torch.{start}({size_of(stack)}))"
     text, rank = code.free(f"{code.owner}.{parameter.name}", source.copies), len(row.free(parameter.shape))
     if not source.copies or rank == len(source.shape):
         return text
@@ -130,6 +131,8 @@ def _mapped(raw: str, domain: str, floor: float | None) -> str:
             return f"degrees({raw})"
         case "probability":
             return f"probability({raw})"
+        case "axis":
+            return f"on_sphere({raw})"
         case "triangle":
             return f"triangle({raw}{f', {floor!r}' if floor else ''})"
         case _:
@@ -150,6 +153,8 @@ def _closed(code: Code, parameter: ir.Parameter, expr: ir.Expr, domain: str) -> 
             return f"at_least({strip(text)}, 1e-4)"
         case "probability":
             return f"clip_probability({strip(text)})"
+        case "axis":
+            return f"on_sphere({strip(text)})"
         case "triangle":
             return f"lower({strip(text)})"
         case _:

@@ -21,7 +21,7 @@ RUNTIME = {
     ),
     "sgdsl.runtime.domains": (
         "angle_of", "at_least", "bernoulli_logits", "categorical_logits", "clip_probability", "degrees", "lower",
-        "positive", "probability", "triangle",
+        "on_sphere", "positive", "probability", "triangle",
     ),
     "sgdsl.runtime.doubly": ("Gate", "fixed", "stopped"),
     "sgdsl.runtime.draws": ("Draws",),

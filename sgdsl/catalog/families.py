@@ -7,7 +7,7 @@ from typing import Literal
 
 from sgdsl.catalog.shapes import Shape
 
-Domain = Literal["real", "positive", "degrees", "logits", "probability", "value", "angle", "triangle"]
+Domain = Literal["real", "positive", "degrees", "logits", "probability", "value", "angle", "triangle", "axis"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,15 @@ class ParameterRow:
     default: float | None = None
     classes: bool = False  # one more trailing dimension, over the node's values (Categorical's logits)
     shrinks: bool = False  # as it goes to 0 the density of a single point grows without bound
+    each: bool = False  # one number for each vector
     whole: bool = False  # its cells are read together: one number for all of them is spread over them
 
     def shape(self, event: Shape, values: int) -> Shape:
         """Of a node with an event shape, whose cells take so many values (0: infinitely many)."""
         if self.domain == "triangle":
             return (*event, *event[-1:])
+        if self.each:
+            return event[:-1]
         return (*event, values) if self.classes else event
 
     def free(self, shape: Shape) -> Shape:
@@ -109,6 +112,14 @@ _ROWS = (
         ("simplex",),
         (ParameterRow("concentration", "positive", 1.0, whole=True),),
         "dirichlet",
+        True,
+        vector=True,
+    ),
+    FamilyRow(
+        "VonMisesFisher",
+        ("direction",),
+        (ParameterRow("loc", "axis"), ParameterRow("concentration", "positive", each=True)),
+        "von_mises_fisher",
         True,
         vector=True,
     ),

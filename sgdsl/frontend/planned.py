@@ -7,13 +7,12 @@ from sgdsl.frontend import syntax
 from sgdsl.frontend.report import Refused, refusal
 
 _INSTEAD: dict[str, str] = {
-    "VonMisesFisher": "write `Normal` on a real node",
     "Mixture": "write a latent class and `Normal(table)`",
     "Flow": "write `Normal`",
     "transformer": "write `mlp`",
     "extern": "write `mlp`, `conv` or `deconv`",
 }
-PLANNED_FAMILIES = ("VonMisesFisher", "Mixture", "Flow")
+PLANNED_FAMILIES = ("Mixture", "Flow")
 PLANNED_NETWORKS = ("transformer", "extern")
 PLANNED_NAMES = frozenset((*PLANNED_FAMILIES, *PLANNED_NETWORKS))
 

@@ -131,9 +131,21 @@ def _textbook(method: str, size: tuple[int, ...], at: list[Tensor]) -> Tensor:
     if method == "multivariate_normal":
         found: Tensor = distributions.MultivariateNormal(at[0].expand(size), scale_tril=at[1]).sample()
         return found
+    if method == "von_mises_fisher":
+        return _direction(at[0].expand(size), at[1].expand(size[:-1]))
     full = [a.expand(shape) if i == 0 or "gumbel" not in method else a for i, a in enumerate(at)]
     drawn: Tensor = FAMILIES[method](*full).sample()
     return drawn
+
+
+def _direction(loc: Tensor, k: Tensor) -> Tensor:
+    """Uniform directions, kept with probability exp(κ (loc · x − 1))."""
+    found, missing = torch.zeros_like(loc), torch.ones_like(k, dtype=torch.bool)
+    while missing.any():
+        tried = torch.nn.functional.normalize(torch.randn_like(loc), dim=-1)
+        kept = missing & (torch.rand_like(k).log() <= k * ((loc * tried).sum(-1) - 1))
+        found, missing = torch.where(kept[..., None], tried, found), missing & ~kept
+    return found
 
 
 def check_real_draws(compiled: Compiled) -> list[Case]:

@@ -18,6 +18,8 @@ def domain(family: str, parameter: ir.Parameter, raw: Tensor, given: bool) -> Te
         case "scale" | "rate" | "total_count" | "concentration" | "concentration1" | "concentration0":
             floor = parameter.floor if parameter.floor is not None else 1e-4
             return raw.clamp(min=1e-4) if given else functional.softplus(raw) + floor
+        case "loc" if family == "VonMisesFisher":
+            return functional.normalize(raw, dim=-1)
         case "scale_tril":
             return _square(parameter, raw, given)
         case "df":
@@ -159,6 +161,14 @@ def _dirichlet(value: Tensor, c: Tensor) -> Tensor:
     return torch.lgamma(c.sum(-1)) - torch.lgamma(c).sum(-1) + ((c - 1) * value.log()).sum(-1)
 
 
+def _sphere(value: Tensor, loc: Tensor, k: Tensor) -> Tensor:
+    """κ μ·x + log C, C = κ^ν / ((2π)^(ν + 1) I_ν(κ)), ν = n / 2 − 1, the Bessel function by its power series."""
+    nu, m = value.shape[-1] / 2 - 1, torch.arange(200, dtype=torch.float64)
+    terms = (2 * m + nu) * (k / 2).log()[..., None] - torch.lgamma(m + 1) - torch.lgamma(m + nu + 1)
+    log_c = nu * k.log() - (nu + 1) * math.log(2 * math.pi) - terms.logsumexp(-1)
+    return k * (value * loc).sum(-1) + log_c
+
+
 def _gaussian(value: Tensor, loc: Tensor, triangle: Tensor) -> Tensor:
     """By the inverse and the determinant of the covariance."""
     away, covariance = value - loc, triangle @ triangle.mT
@@ -185,6 +195,7 @@ _CELLS: Mapping[str, tuple[str, Callable[..., Tensor]]] = {
     "DiscretizedLogistic": ("loc scale", _level),
     "Dirichlet": ("concentration", _dirichlet),
     "MultivariateNormal": ("loc scale_tril", _gaussian),
+    "VonMisesFisher": ("loc concentration", _sphere),
     "VonMises": ("loc concentration", lambda v, loc, k: k * (v - loc).cos() - (2 * math.pi * torch.i0(k)).log()),
     "Bernoulli": ("logits", lambda v, logits: v * logits - functional.softplus(logits)),
     "Poisson": ("rate", lambda v, rate: v * rate.log() - rate - torch.lgamma(v + 1)),
@@ -198,7 +209,10 @@ def _cut(loc: Tensor, scale: Tensor) -> Tensor:
 
 
 _MEANS: Mapping[str, tuple[str, Callable[..., Tensor]]] = {
-    **{family: ("loc", lambda loc: loc) for family in ("Normal", "Laplace", "StudentT", "MultivariateNormal")},
+    **{
+        family: ("loc", lambda loc: loc)
+        for family in ("Normal", "Laplace", "StudentT", "MultivariateNormal", "VonMisesFisher")
+    },
     "LogNormal": ("loc scale", lambda loc, scale: (loc + scale**2 / 2).exp()),
     "Exponential": ("rate", lambda rate: 1 / rate),
     "Gamma": ("concentration rate", lambda c, rate: c / rate),

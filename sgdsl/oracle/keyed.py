@@ -30,6 +30,7 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "Beta": ("beta", "concentration1", "concentration0"),
     "Dirichlet": ("dirichlet", "concentration"),
     "MultivariateNormal": ("multivariate_normal", "loc", "scale_tril"),
+    "VonMisesFisher": ("von_mises_fisher", "loc", "concentration"),
     "VonMises": ("von_mises", "loc", "concentration"),
     "Poisson": ("counts", "rate"),
     "NegativeBinomial": ("counts", "total_count", "logits"),
@@ -83,6 +84,10 @@ class Keyed:
     def multivariate_normal(self, size: Sequence[int], loc: Any, scale_tril: Tensor) -> Tensor:
         noise = 4 * (self.uniform(size, loc, scale_tril.diagonal(dim1=-2, dim2=-1)) - 0.5)
         return torch.as_tensor(loc) + (scale_tril @ noise[..., None])[..., 0]
+
+    def von_mises_fisher(self, size: Sequence[int], loc: Tensor, concentration: Any) -> Tensor:
+        k = torch.as_tensor(concentration, dtype=torch.float64)[..., None]
+        return functional.normalize(loc + (self.uniform(size, loc, k) - 0.5) / k, dim=-1)
 
     def von_mises(self, size: Sequence[int], loc: Any, concentration: Any) -> Tensor:
         share = self.uniform(size, loc, concentration)

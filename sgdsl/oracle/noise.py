@@ -15,9 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from sgdsl.oracle.densities import unit_tilt, whole_turn
+from sgdsl.oracle.slopes import around_of, turned
 from sgdsl.runtime.draws import Draws
-
-STEPS = 2_000  # of Simpson's rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +77,6 @@ def _log_gamma_of(concentration: Tensor, above: Tensor, clock: Tensor) -> Tensor
     return _gamma_of(c + 1, above).log() - clock / c
 
 
-def _around_of(concentration: Tensor, drawn: Tensor) -> Tensor:
-    """A von Mises draw around 0, with its implicit slope −(∂F/∂κ) / f: by Simpson's rule on the density's derivative by κ."""
-    k = concentration.detach().expand(drawn.shape)
-    at = torch.linspace(0, 1, STEPS + 1, dtype=torch.float64)
-    weight = torch.tensor([1, *[4, 2] * (STEPS // 2 - 1), 4, 1], dtype=torch.float64) / (3 * STEPS)
-    t = drawn[..., None] * at
-    mean = torch.special.i1(k) / torch.i0(k)
-    rise = (t.cos() - mean[..., None]) * (k[..., None] * (t.cos() - drawn.cos()[..., None])).exp()
-    found: Tensor = drawn - drawn * (rise @ weight) * (concentration - concentration.detach())
-    return found
-
-
 def _located(at: Mapping[str, Tensor], noise: Tensor) -> Tensor:
     return at["loc"] + at["scale"] * noise
 
@@ -120,7 +107,8 @@ _PATHS: Mapping[str, Callable[..., Tensor]] = {
     "beta": _beta,
     "dirichlet": lambda at, *noise: _log_gamma_of(at["concentration"], *noise).softmax(-1),
     "multivariate_normal": lambda at, noise: at["loc"] + (at["scale_tril"] @ noise[..., None])[..., 0],
-    "von_mises": lambda at, noise: whole_turn(at["loc"] + _around_of(at["concentration"], noise)),
+    "von_mises_fisher": lambda at, *noise: turned(at["loc"], at["concentration"], *noise),
+    "von_mises": lambda at, noise: whole_turn(at["loc"] + around_of(at["concentration"], noise)),
     "continuous_bernoulli": _tilted,
 }
 
@@ -209,6 +197,8 @@ class Recorder:
                 return Drawn(method, value, (value * args[0],))
             case "multivariate_normal":
                 return Drawn(method, value, (torch.linalg.solve(args[1], (value - args[0])[..., None])[..., 0],))
+            case "von_mises_fisher":
+                return Drawn(method, value, (value, args[0].expand(value.shape)))
             case "von_mises":
                 return Drawn(method, value, (whole_turn(value - args[0]),))
             case "gamma" | "beta" | "dirichlet":

@@ -161,6 +161,9 @@ def example(model: ir.Model, seed: int) -> dict[str, Tensor]:
             row[node.name] = ((1.5 * share - 0.25).clamp(0, 1) * 255).round() / 255 if levels else share
         elif kind.support == "simplex":
             row[node.name] = torch.randn(size, generator=generator, dtype=torch.float64).softmax(-1)
+        elif kind.support == "direction":
+            drawn = torch.randn(size, generator=generator, dtype=torch.float64)
+            row[node.name] = drawn / drawn.norm(dim=-1, keepdim=True)
         elif kind.support == "angle":
             row[node.name] = math.pi * (2 * torch.rand(size, generator=generator, dtype=torch.float64) - 1)
         else:

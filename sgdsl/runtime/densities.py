@@ -44,6 +44,7 @@ from sgdsl.runtime.densities_real import (
     normal_negative_entropy,
     student_t_log_prob,
 )
+from sgdsl.runtime.densities_sphere import von_mises_fisher_log_prob, von_mises_fisher_mean
 from sgdsl.runtime.densities_unit import (
     beta_log_prob,
     continuous_bernoulli_log_prob,
@@ -69,6 +70,7 @@ DENSITIES: Mapping[str, Callable[..., Tensor]] = {
     "discretized_logistic": discretized_logistic_log_prob,
     "dirichlet": dirichlet_log_prob,
     "multivariate_normal": multivariate_normal_log_prob,
+    "von_mises_fisher": von_mises_fisher_log_prob,
     "von_mises": von_mises_log_prob,
     "bernoulli": bernoulli_log_prob,
     "categorical": categorical_log_prob,
@@ -77,7 +79,9 @@ DENSITIES: Mapping[str, Callable[..., Tensor]] = {
     "zero_inflated_negative_binomial": zero_inflated_negative_binomial_log_prob,
 }
 
-VECTORS = frozenset(("dirichlet", "multivariate_normal"))  # densities of vectors: no cell has one of its own
+VECTORS = frozenset(
+    ("dirichlet", "multivariate_normal", "von_mises_fisher")
+)  # densities of vectors: no cell has one of its own
 
 __all__ = [
     "DENSITIES",
@@ -118,6 +122,8 @@ __all__ = [
     "range_mean",
     "student_t_log_prob",
     "student_t_mean",
+    "von_mises_fisher_log_prob",
+    "von_mises_fisher_mean",
     "von_mises_log_prob",
     "von_mises_mean",
     "zero_inflated_negative_binomial_log_prob",

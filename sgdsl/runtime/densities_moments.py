@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from sgdsl.runtime.densities_angle import von_mises_mean, von_mises_variance
 from sgdsl.runtime.densities_real import Parameter, full
+from sgdsl.runtime.densities_sphere import von_mises_fisher_mean, von_mises_fisher_variance
 from sgdsl.runtime.densities_unit import (
     continuous_bernoulli_moments,
     discretized_logistic_mean,
@@ -163,6 +164,7 @@ _MEANS: Mapping[str, Callable[..., Tensor]] = {
     "discretized_logistic": discretized_logistic_mean,
     "dirichlet": dirichlet_mean,
     "multivariate_normal": multivariate_normal_mean,
+    "von_mises_fisher": von_mises_fisher_mean,
     "von_mises": von_mises_mean,
     "bernoulli": bernoulli_mean,
     "categorical": categorical_mean,
@@ -183,6 +185,7 @@ _VARIANCES: Mapping[str, Callable[..., Tensor]] = {
     "discretized_logistic": discretized_logistic_variance,
     "dirichlet": dirichlet_variance,
     "multivariate_normal": multivariate_normal_variance,
+    "von_mises_fisher": von_mises_fisher_variance,
     "von_mises": von_mises_variance,
     "bernoulli": bernoulli_variance,
     "poisson": poisson_variance,

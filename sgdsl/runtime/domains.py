@@ -32,6 +32,11 @@ def angle_of(raw: Tensor) -> Tensor:
     return torch.atan2(raw[:, :, 1], raw[:, :, 0])
 
 
+def on_sphere(raw: Tensor) -> Tensor:
+    """A vector scaled to length 1, [..., n]; 0 stays what it is."""
+    return F.normalize(raw, dim=-1, eps=1e-12)
+
+
 def triangle(raw: Tensor, floor: float = 1e-4) -> Tensor:
     """A lower triangle from its entries, row by row, softplus + floor of those on the diagonal: [..., n (n + 1) / 2] →
     [..., n, n]."""

@@ -13,6 +13,7 @@ from sgdsl.runtime.densities_angle import wrapped
 from sgdsl.runtime.densities_real import Parameter
 from sgdsl.runtime.densities_unit import continuous_bernoulli_quantile, discretized_logistic_quantile, opened
 from sgdsl.runtime.draws_angle import von_mises_around_zero
+from sgdsl.runtime.draws_sphere import von_mises_fisher_around
 
 MOST = 1e9  # the largest rate that counts are drawn at
 
@@ -87,6 +88,10 @@ class Draws:
     def multivariate_normal(self, size: Sequence[int], loc: Parameter, scale_tril: Tensor) -> Tensor:
         noise = self._empty(size, scale_tril).normal_(generator=self.generator)
         return loc + (scale_tril @ noise[..., None])[..., 0]
+
+    def von_mises_fisher(self, size: Sequence[int], loc: Tensor, concentration: Parameter) -> Tensor:
+        like = self._empty(size, loc)
+        return von_mises_fisher_around(full_size(loc, like), full_size(concentration, like[..., 0]), self.generator)
 
     def von_mises(self, size: Sequence[int], loc: Parameter, concentration: Parameter) -> Tensor:
         like = self._empty(size, loc, concentration)

@@ -52,7 +52,7 @@ def von_mises_slope(angle: Tensor, k: Tensor) -> Tensor:
     inner = x.cos() > r
     reach = torch.acos((x.cos() - DEEP / k).clamp(min=-1))
     end = torch.where(inner, 0.0, reach)
-    nodes, weights = _gauss(NODES)
+    nodes, weights = gauss(NODES)
     total = torch.zeros_like(x)
     for node, weight in zip(nodes, weights, strict=True):
         t = x + node * (end - x)
@@ -62,7 +62,7 @@ def von_mises_slope(angle: Tensor, k: Tensor) -> Tensor:
 
 
 @functools.cache
-def _gauss(nodes: int) -> tuple[list[float], list[float]]:
+def gauss(nodes: int) -> tuple[list[float], list[float]]:
     """Points and weights of Gauss and Legendre on [0, 1] (Golub and Welsch 1969)."""
     i = torch.arange(1, nodes, dtype=torch.float64)
     points, vectors = torch.linalg.eigh(torch.diag(i / (4 * i * i - 1).sqrt(), -1))

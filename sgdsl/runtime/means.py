@@ -35,6 +35,7 @@ class Means(Draws):
     discretized_logistic = _mean("discretized_logistic")
     dirichlet = _mean("dirichlet")
     multivariate_normal = _mean("multivariate_normal")
+    von_mises_fisher = _mean("von_mises_fisher")
     von_mises = _mean("von_mises")
     bernoulli = _mean("bernoulli")
     poisson = _mean("poisson")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from sgdsl.runtime import ask
 from sgdsl.runtime.draws import Draws
@@ -55,10 +56,15 @@ def sweep(
 
 
 def legal_again(support: str, before: Tensor, moved: Tensor) -> Tensor:
-    """A vector of which one cell was moved as a legal one again, the other cells in their proportions: shares that sum to 1."""
-    if support != "simplex":
+    """A vector of which one cell was moved as a legal one again, the other cells in their proportions: shares that sum to 1, a
+    direction of length 1."""
+    if support not in ("simplex", "direction"):
         return moved
     still = moved == before
+    if support == "direction":
+        others = F.normalize(torch.where(still, before, 0.0), dim=-1)
+        left = (1 - torch.where(still, 0.0, moved).square().sum(-1, keepdim=True)).clamp(min=0).sqrt()
+        return torch.where(still, others * left, moved)
     rest = torch.where(still, before.clamp(min=torch.finfo(before.dtype).eps), 0.0)
     left = 1 - torch.where(still, 0.0, moved).sum(-1, keepdim=True)
     return torch.where(still, rest * (left / rest.sum(-1, keepdim=True)), moved)

@@ -105,7 +105,8 @@ def _activity(info: NodeInfo, there: Tensor, *seen: Tensor) -> Activity:
     copied = there.reshape(*there.shape, *[1] * len(info.event))
     kl = torch.where(copied > 0, ratio, 0.0).sum() / math.prod(there.shape[:2])
     prior = _mean(variance, copied)
-    varies = _turning(centre, copied) if info.support == "angle" else _spread(centre, copied)
+    turns = info.support in ("angle", "direction")
+    varies = _turning(centre, copied, info.support) if turns else _spread(centre, copied)
     active = varies > VARIES * torch.where(prior.isfinite(), prior, 0.0)
     vectors = {info.family_p, info.family_q} & VECTORS
     active &= _mean(ratio, copied) > NATS / (info.event[-1] if vectors else 1)
@@ -127,10 +128,15 @@ def _spread(value: Tensor, there: Tensor) -> Tensor:
     return (often * (mean - centre).square()).sum((0, 1)) / (number - 1).clamp(min=0).sum(0).clamp(min=1)
 
 
-def _turning(value: Tensor, there: Tensor) -> Tensor:
-    """The circular variance of angles over samples and rows, within copies: [S, rows, copies, *event] → [*event]."""
+def _turning(value: Tensor, there: Tensor, support: str) -> Tensor:
+    """The circular variance of angles, or spherical one of directions, over samples and rows, within copies: [S, rows, copies,
+    *event] → [*event]."""
     number = there.sum((0, 1))
-    length = torch.hypot((there * value.cos()).sum((0, 1)), (there * value.sin()).sum((0, 1)))
+    if support == "direction":
+        sums = (there * value).sum((0, 1))
+        length = sums.norm(dim=-1, keepdim=True).expand_as(sums)
+    else:
+        length = torch.hypot((there * value.cos()).sum((0, 1)), (there * value.sin()).sum((0, 1)))
     return (number - length).sum(0) / number.sum(0).clamp(min=1)
 
 

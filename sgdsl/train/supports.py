@@ -130,7 +130,7 @@ def _single(values: Array) -> Array:
 def store(info: NodeInfo, values: Array, scale: int) -> Stored:
     """Legal values in the smallest form that loses nothing: grey levels k / 255 as bytes, zeros and ones as bits. Of a
     Beta moved into [1e-4, 1 − 1e-4], of a Dirichlet to shares of at least 1e-4, since a density at an end is 0 or infinite;
-    of a DiscretizedLogistic on the level."""
+    of a DiscretizedLogistic on the level; directions of length 1."""
     if info.integer:
         return Stored(values.astype(np.int64), "plain")
     if "beta" in (base(info.family_p), base(info.family_q)):
@@ -139,6 +139,9 @@ def store(info: NodeInfo, values: Array, scale: int) -> Stored:
     if "dirichlet" in (base(info.family_p), base(info.family_q)):
         inside = values.clip(BETA_EDGE)
         return Stored((inside / inside.sum(-1, keepdims=True)).astype(np.float32), "plain")
+    if info.support == "direction":
+        length = np.linalg.norm(values, axis=-1, keepdims=True)
+        return Stored((values / np.where(length > 0, length, 1)).astype(np.float32), "plain")  # 0: not known
     if info.family_p == LEVELS:
         return Stored(np.rint(values * (255 / scale)).astype(np.uint8), "bytes")
     if scale == 255:

@@ -10,7 +10,6 @@ from sgdsl import driver
 from sgdsl.base.diagnostics import DiagnosticError
 from sgdsl.base.source import Source
 from sgdsl.catalog.families import FAMILIES, MADE
-from sgdsl.frontend.planned import PLANNED_FAMILIES
 from sgdsl.middle import ir
 
 HEAD = """model m
@@ -92,11 +91,11 @@ def test_the_family_follows_the_support(kind: str, p: str, q: str, role: str) ->
     assert made(text) == [f"q(v | x) = {q}(mlp(256, 256))"]
 
 
-def test_every_support_has_a_family_that_holds_it_or_is_planned() -> None:
-    """No node of any support falls through: its made family draws that support, or E0190 names it."""
+def test_every_support_has_a_family_that_holds_it() -> None:
+    """No node of any support falls through: its made family draws that support."""
     assert set(MADE) == set(get_args(ir.Support))
     for support, family in MADE.items():
-        assert support in FAMILIES[family].supports if family in FAMILIES else family in PLANNED_FAMILIES
+        assert support in FAMILIES[family].supports
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,7 @@ FAMILIES = {
     "Dirichlet": ("simplex(3)", "Dirichlet(2)", "Dirichlet(linear)"),
     "MultivariateNormal": ("real", "MultivariateNormal", "MultivariateNormal(linear)"),
     "mixture of vectors": ("real", "Normal", "mixture(MultivariateNormal(mlp(3)(x)), MultivariateNormal(mlp(2)(x)))"),
+    "VonMisesFisher": ("direction(3)", "VonMisesFisher(learned)", "VonMisesFisher(linear)"),
     "VonMises": ("angle", "VonMises(1, 2)", "VonMises(linear)"),
     "StudentT": ("real", "StudentT", "StudentT(linear)"),
     "the degrees of a StudentT": ("real", "StudentT", "StudentT(df = linear, loc = 0, scale = 1)"),

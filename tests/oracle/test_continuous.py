@@ -31,6 +31,7 @@ def noise(seed: int) -> Draws:
         "angles",
         "levels",
         "vectors",
+        "directions",
         "gauss_labels",
         "linear_gaussian",
         "expressions",

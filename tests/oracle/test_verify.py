@@ -150,6 +150,7 @@ def test_a_random_program(seed: int) -> None:
         "angles",
         "levels",
         "vectors",
+        "directions",
         "expressions",
         "maps",
         "missing",

@@ -64,6 +64,39 @@ def test_a_heading_is_learned_from_few_labels(fitted: Fit) -> None:
     assert run.diagnosis.nodes["t"].active == 1
 
 
+LIGHTS = """model lights "Where the light comes from, known in some rows; q is made."
+observed   x : real[4]
+supervised l : direction(3)
+latent     u : direction(2)
+p(l)        = VonMisesFisher(learned)
+p(u)        = VonMisesFisher([1, 0], 0.1)
+p(x | l, u) = Normal(mlp(16))
+q auto(mlp(16))
+train { epochs = 30, batch = 32, lr = 1e-2 }
+"""
+
+
+def test_a_direction_is_learned_from_few_labels(fitted: Fit) -> None:
+    """Protects directions in every pattern, with a made q: labels of 100 rows of 256 put held-out ones within 30 degrees, where
+    guessing is 90 off; beliefs, samples and sweeps have length 1."""
+    random = np.random.default_rng(0)
+    mix = random.normal(size=(3, 4))
+
+    def rows(count: int, labels: int) -> dict[str, Any]:
+        light = random.normal(size=(count, 3))
+        light /= np.linalg.norm(light, axis=1, keepdims=True)
+        x = light @ mix + random.normal(0, 0.1, (count, 4))
+        return {"x": x.astype(np.float32), "l": np.where(np.arange(count)[:, None] < labels, light, np.nan)}
+
+    held = rows(120, 120)
+    run = fitted(rows(256, 100), text=LIGHTS, test=held)
+    score = run.evaluate(samples=2).scores["l"]
+    assert score.kind == "degrees"
+    assert score.value < 30
+    for found in (run.posterior({"x": held["x"]})["l"][0], run.sample(50)["l"], traverse(run, "l").values["l"]):
+        assert np.allclose(np.linalg.norm(found, axis=-1), 1, atol=1e-5)
+
+
 @pytest.mark.parametrize(("turn", "hint"), [(np.degrees, "numpy.deg2rad"), (lambda t: t + 4, "numpy.angle")])
 def test_what_is_no_angle_is_refused_with_a_way_out(fitted: Fit, turn: Any, hint: str) -> None:
     """Protects degrees and angles in [0, 2π) from being read as radians around 0."""

@@ -14,7 +14,7 @@ from sgdsl.middle import ir
 _DRAWS = {
     "real": "real numbers", "positive": "positive numbers", "unit": "numbers in [0, 1]",
     "binary": "0 or 1", "class": "classes", "count": "counts",
-    "angle": "angles", "simplex": "shares that sum to 1",
+    "angle": "angles", "simplex": "shares that sum to 1", "direction": "directions",
 }  # fmt: skip
 
 

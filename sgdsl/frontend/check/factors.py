@@ -106,8 +106,8 @@ def _check_member(name: syntax.Name, member: syntax.Name, first: syntax.Name) ->
 
 
 def _mixes(row: FamilyRow) -> bool:
-    """Whether a family has smooth draws, whose means may be averaged: those of angles may not."""
-    return row.reparameterised and row.name not in ("Delta", "VonMises")
+    """Whether a family has smooth draws, whose means may be averaged: those of angles and directions may not."""
+    return row.reparameterised and row.name not in ("Delta", "VonMises", "VonMisesFisher")
 
 
 def _estimator(written: syntax.Factor, context: Context) -> ir.Estimator | None:

@@ -105,8 +105,8 @@ def _learned(
     """`learned`: the parameter's shape, of a triangle its entries; `learned(1)`: one number."""
     if not isinstance(expr, syntax.Call):
         return ir.Learned(row.free(shape))
-    if row.domain == "triangle":
-        raise refusal("E0301", f"`{row.name}` is a triangle, learned as a whole", expr.span, "a part of it",
+    if row.domain in ("triangle", "axis"):
+        raise refusal("E0301", f"`{row.name}` is learned as a whole", expr.span, "a part of it",
                       hint="write `learned`")  # fmt: skip
     sizes = tuple(integer(a.value, context.draft.consts, "a size", 1, MOST_CELLS, "E0301") for a in args)
     if sizes not in ((1,), shape):
@@ -119,7 +119,7 @@ def _value(target: Target, given: Given, row: ParameterRow, shape: Shape, contex
     if row.domain == "value":
         return ir.Value(_delta(target, given, context))
     found = cells(given.expr, context, target.parents)
-    if not (found.shape == shape if row.domain == "triangle" else fits(found.shape, shape)):
+    if not (found.shape == shape if row.domain in ("triangle", "axis") else fits(found.shape, shape)):
         node = target.node
         raise refusal("E0301", f"`{given.name}` of `{node.name}` is {written(shape)}, and this is {written(found.shape)}",
                       given.expr.span, written(found.shape), labels=[Label(node.span, f"{node.type}, declared here")],
@@ -131,6 +131,8 @@ def _value(target: Target, given: Given, row: ParameterRow, shape: Shape, contex
 def _shaping(row: ParameterRow) -> str:
     if row.domain == "triangle":
         return "a lower triangle L, the covariance is L Lᵀ: rows of numbers, zeros above the diagonal; or `learned`"
+    if row.domain == "axis":
+        return "a direction has every cell, and gets length 1: `[0, 0, 1]`"
     return "a value broadcasts to its parameter; a network gets a head of the right shape"
 
 
