@@ -134,7 +134,7 @@ def _turning(value: Tensor, there: Tensor, support: str) -> Tensor:
     number = there.sum((0, 1))
     if support == "direction":
         sums = (there * value).sum((0, 1))
-        length = sums.norm(dim=-1, keepdim=True).expand_as(sums)
+        length = torch.linalg.vector_norm(sums, dim=-1, keepdim=True).expand_as(sums)
     else:
         length = torch.hypot((there * value.cos()).sum((0, 1)), (there * value.sin()).sum((0, 1)))
     return (number - length).sum(0) / number.sum(0).clamp(min=1)
