@@ -3,8 +3,9 @@ NumPyro where they are installed.
 
     OMP_NUM_THREADS=1 python -m benchmarks loops [--rounds 5] [--json benchmarks/loops.json]
 
-CPU time of this process, medians of rounds in turns. A step is forward, backward and Adam of the deep Kalman filter, and of a
-plate with a label a copy that is summed over, 16 rows; losses and norms of gradients under the same noise are compared first.
+CPU time of this process, medians of rounds in turns. A step is forward, backward and Adam of the deep Kalman filter, of a plate
+with a label a copy that is summed over, and of the counting model of canvases, up to so many digits, whose count is summed over;
+16 rows; losses and norms of gradients under the same noise are compared first.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.load import load
 from sgdsl.train.pages import kept_pages
 
-SEQUENCE = (Path(__file__).parents[1] / "models" / "loops" / "dkf.sgm").read_text(encoding="utf-8")
+MODELS = Path(__file__).parents[1] / "models" / "loops"
 PLATE = """model plate
 for i in 1..3 {
     observed   x[i] : real[8]
@@ -47,24 +48,35 @@ for i in 1..3 {
 }
 """
 ROWS = 16
-COMPILED = {"plate": (3, 100, 10_000), "sequence": (3, 100, 1000)}
-STEPPED: dict[Kind, tuple[int, ...]] = {"plate": (10, 100, 1000), "sequence": (20, 200)}
+WRITTEN = {"sequence": 20, "counting": 3}  # copies, in the files
+COMPILED: dict[Kind, tuple[int, ...]] = {"plate": (3, 100, 10_000), "sequence": (3, 100, 1000), "counting": (3, 64)}
+STEPPED: dict[Kind, tuple[int, ...]] = {"plate": (10, 100, 1000), "sequence": (20, 200), "counting": (3, 10)}
 
 
-def program(kind: str, copies: int) -> str:
-    """The text with so many copies."""
-    return PLATE.replace("1..3", f"1..{copies}") if kind == "plate" else SEQUENCE.replace("T = 20", f"T = {copies}")
+def program(kind: Kind, copies: int) -> Source:
+    """The file with so many copies."""
+    if kind == "plate":
+        return Source("plate.sgm", PLATE.replace("1..3", f"1..{copies}"))
+    name, number = ("dkf.sgm", "T = {}") if kind == "sequence" else ("multi_mnist.sgm", "count(1, {})")
+    text = (MODELS / name).read_text(encoding="utf-8")
+    return Source(str(MODELS / name), text.replace(number.format(WRITTEN[kind]), number.format(copies)))
+
+
+def data(kind: Kind, copies: int) -> dict[str, Tensor]:
+    """A batch without a label."""
+    if kind == "counting":
+        return {"x": (torch.rand(ROWS, 1, 50, 50) < 0.2).float(), "k": torch.zeros(ROWS, dtype=torch.int64)}
+    x = {"x": torch.randn(ROWS, copies, 8)}
+    return x if kind == "sequence" else {**x, "c": torch.zeros(ROWS, copies, dtype=torch.int64)}
 
 
 def steps(kind: Kind, copies: int) -> dict[str, Contestant]:
     """The emitted step and those of the libraries, from the same weights."""
     torch.manual_seed(0)
-    model = load(driver.compile_source(Source("loops.sgm", program(kind, copies))).text, "loops").Model()
-    values: dict[str, Tensor] = {"x": torch.randn(ROWS, copies, 8)}
+    model = load(driver.compile_source(program(kind, copies)).text, "loops").Model()
+    values = data(kind, copies)
     state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
     loop = loop_of(kind, copies, values["x"].numpy(), state)
-    if "c" in model.NODES:
-        values["c"] = torch.zeros(ROWS, copies, dtype=torch.int64)
     draws, fixed = Draws(torch.Generator().manual_seed(0)), FixedDraws()
 
     def loss(noise: Draws) -> Tensor:
@@ -107,7 +119,7 @@ def main(words: list[str]) -> None:
     options = parser.parse_args(words)
     torch.set_num_threads(1)
     compiled = {
-        f"{kind} of {n}": partial(driver.compile_source, Source("loops.sgm", program(kind, n)))
+        f"{kind} of {n}": partial(driver.compile_source, program(kind, n))
         for kind, numbers in COMPILED.items()
         for n in numbers
     }

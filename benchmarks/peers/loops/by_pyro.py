@@ -89,10 +89,8 @@ class Plate(nn.Module):
             pyro.sample("x", self.normal("p_x", z, c, False, FLOOR["x"]), obs=self.x)
 
 
-def build(loop: Loop) -> Trained:
-    """The loss is the negative bound of all rows together."""
-    made = Sequence(loop) if loop.kind == "sequence" else Plate(loop)
-    elbo = Trace_ELBO() if loop.kind == "sequence" else TraceEnum_ELBO(max_plate_nesting=2)
+def trained(made: Any, elbo: Any) -> Trained:
+    """Of a module with a model and a guide, `made.fixed`: draw the patterns."""
 
     def loss() -> Tensor:
         with pyro.validation_enabled(False):
@@ -106,3 +104,10 @@ def build(loop: Loop) -> Trained:
         return found
 
     return Trained(made.parameters(), loss, fixed)
+
+
+def build(loop: Loop) -> Trained:
+    """The loss is the negative bound of all rows together."""
+    if loop.kind == "sequence":
+        return trained(Sequence(loop), Trace_ELBO())
+    return trained(Plate(loop), TraceEnum_ELBO(max_plate_nesting=2))
