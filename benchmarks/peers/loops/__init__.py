@@ -50,7 +50,10 @@ def _layers(values: dict[str, np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndar
     names = [n.removesuffix(".weight") for n in values if n.endswith(".weight")]
     yield from ((values[f"{n}.weight"], values[f"{n}.bias"]) for n in names if n not in HEADS)
     if heads := [n for n in names if n in HEADS]:
-        yield np.concatenate([values[f"{n}.weight"] for n in heads]), np.concatenate([values[f"{n}.bias"] for n in heads])
+        yield (
+            np.concatenate([values[f"{n}.weight"] for n in heads]),
+            np.concatenate([values[f"{n}.bias"] for n in heads]),
+        )
 
 
 PEERS = {"Pyro": ("by_pyro", "pyro"), "NumPyro, jit": ("by_numpyro", "numpyro")}

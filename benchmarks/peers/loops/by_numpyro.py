@@ -3,6 +3,7 @@ order outside; the classes of a plate are entries whose sites are scaled by q(c 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -31,30 +32,23 @@ class Program:
     def __init__(self, loop: Loop) -> None:
         self.loop, self.fixed, self.x = loop, False, jnp.array(loop.x)
 
-    def normal(self, net: str, h: Array, floor: float = FLOOR["z"]) -> Any:
-        layers = [
+    def layers(self, net: str) -> list[tuple[Array, Array]]:
+        """To be asked for outside of scans."""
+        return [
             (numpyro.param(f"{net}.{i}.w", jnp.array(w.T)), numpyro.param(f"{net}.{i}.b", jnp.array(b)))
             for i, (w, b) in enumerate(self.loop.nets[net])
         ]
-        out = run(layers, h)
-        loc, raw = jnp.split(out, 2, -1)
+
+    def family(self, loc: Array, raw: Array, floor: float = FLOOR["z"]) -> Any:
         return (FixedNormal if self.fixed else dist.Normal)(loc, jax.nn.softplus(raw) + floor).to_event(1)
+
+    def normal(self, net: str, floor: float = FLOOR["z"]) -> Callable[[Array], Any]:
+        layers = self.layers(net)
+        return lambda h: self.family(*jnp.split(run(layers, h), 2, -1), floor)
 
 
 class Sequence(Program):
-    """q reads the last state of a GRU, which is another scan. Weights are asked for outside the scans."""
-
-    def net(self, name: str, floor: float = FLOOR["z"]) -> Any:
-        layers = [
-            (numpyro.param(f"{name}.{i}.w", jnp.array(w.T)), numpyro.param(f"{name}.{i}.b", jnp.array(b)))
-            for i, (w, b) in enumerate(self.loop.nets[name])
-        ]
-
-        def apply(h: Array) -> Any:
-            loc, raw = jnp.split(run(layers, h), 2, -1)
-            return (FixedNormal if self.fixed else dist.Normal)(loc, jax.nn.softplus(raw) + floor).to_event(1)
-
-        return apply
+    """q reads the last state of a GRU, which is another scan."""
 
     def state(self) -> Array:
         """torch's GRU: gates reset, update, new."""
@@ -70,16 +64,16 @@ class Sequence(Program):
         return jax.lax.scan(step, jnp.zeros((len(self.x), of_h.shape[1])), inputs)[0]
 
     def guide(self) -> None:
-        state, following = self.state(), self.net("q_z_next")
+        state, following = self.state(), self.normal("q_z_next")
 
         def step(z: Array, _: None) -> tuple[Array, Array]:
             z = numpyro.sample("z", following(jnp.concatenate([z, state], -1)))
             return z, z
 
-        scan(step, numpyro.sample("z_1", self.net("q_z_first")(state)), None, length=self.loop.copies - 1)
+        scan(step, numpyro.sample("z_1", self.normal("q_z_first")(state)), None, length=self.loop.copies - 1)
 
     def model(self) -> None:
-        following, size = self.net("p_z_next"), self.loop.nets["p_z_next"][0][0].shape[1]
+        following, size = self.normal("p_z_next"), self.loop.nets["p_z_next"][0][0].shape[1]
 
         def step(z: Array, _: None) -> tuple[Array, Array]:
             z = numpyro.sample("z", following(z))
@@ -88,7 +82,7 @@ class Sequence(Program):
         first = numpyro.sample("z_1", dist.Normal(jnp.zeros((len(self.x), size)), 1.0).to_event(1))
         later = scan(step, first, None, length=self.loop.copies - 1)[1]
         z = jnp.swapaxes(jnp.concatenate([first[None], later]), 0, 1)
-        numpyro.sample("x", self.net("p_x", FLOOR["x"])(z), obs=self.x)
+        numpyro.sample("x", self.normal("p_x", FLOOR["x"])(z), obs=self.x)
 
 
 class Plate(Program):
@@ -99,14 +93,10 @@ class Plate(Program):
         return jnp.concatenate([jnp.broadcast_to(first, (*hot.shape[:-1], first.shape[-1])), hot], -1)
 
     def guide(self) -> None:
-        layers = [
-            (numpyro.param(f"q_c.{i}.w", jnp.array(w.T)), numpyro.param(f"q_c.{i}.b", jnp.array(b)))
-            for i, (w, b) in enumerate(self.loop.nets["q_c"])
-        ]
-        log_q = jnp.moveaxis(jax.nn.log_softmax(run(layers, self.x)), -1, 0)
+        log_q = jnp.moveaxis(jax.nn.log_softmax(run(self.layers("q_c"), self.x)), -1, 0)
         share = numpyro.sample("share", dist.Delta(jnp.exp(log_q), event_dim=3))
         with scale(scale=share):
-            numpyro.sample("z", self.normal("q_z", self.beside(self.x)))
+            numpyro.sample("z", self.normal("q_z")(self.beside(self.x)))
         log_p = jax.nn.log_softmax(numpyro.param("prior", jnp.array(self.loop.prior)))
         numpyro.factor("labels", -(share * (log_p[:, None, None] - log_q)).sum())
 
@@ -115,7 +105,7 @@ class Plate(Program):
         share = numpyro.sample("share", dist.ImproperUniform(dist.constraints.real, (), (CLASSES, rows, copies)))
         with scale(scale=share):
             z = numpyro.sample("z", dist.Normal(jnp.zeros((CLASSES, rows, copies, 2)), 1.0).to_event(1))
-            numpyro.sample("x", self.normal("p_x", self.beside(z), FLOOR["x"]), obs=self.x)
+            numpyro.sample("x", self.normal("p_x", FLOOR["x"])(self.beside(z)), obs=self.x)
 
 
 def build(loop: Loop) -> Compiled:
