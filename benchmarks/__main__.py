@@ -10,6 +10,8 @@ import importlib
 import sys
 from importlib.util import find_spec
 
+from benchmarks import INSTALL
+
 QUESTIONS = {
     "step": "CPU time of a training step beside a hand-written step, the matrix products alone, and other libraries",
     "growth": "time and memory of a step against samples, classes, rows and labels",
@@ -34,7 +36,14 @@ def main() -> None:
     parser.description = "\n".join(f"{name:8} {text}" for name, text in there.items())
     parser.add_argument("question", choices=list(there), help="followed by its options; --help there shows them")
     asked = parser.parse_args(sys.argv[1:2])
-    importlib.import_module(f"benchmarks.{asked.question}").main(sys.argv[2:])
+    try:
+        module = importlib.import_module(f"benchmarks.{asked.question}")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "benchmarks", "sgdsl"):
+            raise
+        parser.exit(1, f"python -m benchmarks {asked.question} needs {package}, which is not installed: {INSTALL}\n")
+    module.main(sys.argv[2:])
 
 
 if __name__ == "__main__":

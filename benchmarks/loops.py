@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks import contest, machine
+from benchmarks import contest, left_out, machine, table
 from benchmarks.noise import FixedDraws
 from benchmarks.peers import Contestant
-from benchmarks.peers.loops import Kind, contestants, loop_of
+from benchmarks.peers.loops import Kind, contestants, loop_of, missing
 from benchmarks.peers.trained import Trained
 from benchmarks.step import TOLERANCE, differs  # which sets one thread for all libraries
 from sgdsl import driver
@@ -111,6 +113,36 @@ def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, fl
     return {name: statistics.median(times) for name, times in found.items()}
 
 
+def markdown(record: dict[str, Any]) -> str:
+    """The machine, then the time to compile, then that of a step with its ratio to the emitted one's."""
+    steps = record["steps"]
+    names = list(dict.fromkeys(name for step in steps for name in step["times"]))
+    compiled = [f"| {name} | {1000 * s:.1f} |" for name, s in record["seconds to compile"].items()]
+    stepped = []
+    for step in steps:
+        times = step["times"]
+        cells = [f"{times[n]['median']:.1f} ({times[n]['ratio']:.2f})" if n in times else "–" for n in names[1:]]
+        stepped.append(f"| {step['of']} | {times[names[0]]['median']:.1f} | {' | '.join(cells)} |")
+    return "\n".join(
+        [
+            table.machine(record, [step["load"] for step in steps]),
+            *("", "| copies | ms to compile |", "| --- | --- |", *compiled),
+            *("", f"| a step, ms | {' | '.join(names)} |", "| --- |" + " --- |" * len(names), *stepped),
+        ]
+    )
+
+
+def step_times(kind: Kind, copies: int, rounds: int) -> dict[str, Any]:
+    """Milliseconds a step, by contestant."""
+    load = round(os.getloadavg()[0], 2)
+    calls = {name: contestant.step for name, contestant in steps(kind, copies).items()}
+    with kept_pages(torch.device("cpu")):  # as in a run
+        times = contest.run(calls, rounds, None)
+    emitted = times["emitted"].median
+    rows = {n: {"median": t.median, "rounds": list(t.rounds), "ratio": t.median / emitted} for n, t in times.items()}
+    return {"of": f"{kind} of {copies}", "load": load, "times": rows}
+
+
 def main(words: list[str]) -> None:
     """Measures and prints; --json writes."""
     parser = argparse.ArgumentParser("python -m benchmarks loops", description=__doc__)
@@ -118,21 +150,16 @@ def main(words: list[str]) -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(words)
     torch.set_num_threads(1)
+    if absent := missing():
+        print(left_out(absent))
     compiled = {
         f"{kind} of {n}": partial(driver.compile_source, program(kind, n))
         for kind, numbers in COMPILED.items()
         for n in numbers
     }
-    found = {"seconds to compile": medians(compiled, options.rounds), "milliseconds a step": {}}
-    for kind, copies in ((kind, n) for kind, numbers in STEPPED.items() for n in numbers):
-        calls = {name: contestant.step for name, contestant in steps(kind, copies).items()}
-        with kept_pages(torch.device("cpu")):  # as in a run
-            times = contest.run(calls, options.rounds, None)
-        found["milliseconds a step"][f"{kind} of {copies}"] = {
-            name: {"median": t.median, "rounds": list(t.rounds), "ratio": t.median / times["emitted"].median}
-            for name, t in times.items()
-        }
-    print(json.dumps(found, indent=2))
+    record = {"machine": machine.describe(), "rounds": options.rounds, "rows": ROWS}
+    record["seconds to compile"] = medians(compiled, options.rounds)
+    record["steps"] = [step_times(kind, n, options.rounds) for kind, numbers in STEPPED.items() for n in numbers]
+    print(markdown(record))
     if options.json:
-        record = {"machine": machine.describe(), "rounds": options.rounds, "rows": ROWS, **found}
         options.json.write_text(json.dumps(record, indent=1) + "\n")

@@ -26,7 +26,7 @@ os.environ.update(ONE_THREAD)  # before any library is imported that reads them
 
 import torch  # noqa: E402
 
-from benchmarks import contest, machine, table  # noqa: E402
+from benchmarks import contest, left_out, machine, table  # noqa: E402
 from benchmarks.peers import DIRECT, PEERS, Kl, Peer, Task, ours  # noqa: E402
 from benchmarks.works import DEFAULT, WORKS, Work, data  # noqa: E402
 from sgdsl.train.pages import kept_pages  # noqa: E402
@@ -139,7 +139,7 @@ def main(arguments: list[str]) -> None:
     torch.set_num_threads(1)
     peers = [PEERS[n] for n in options.peers]
     if missing := [p.title for p in peers if not p.installed]:
-        print(f"not installed, left out: {', '.join(missing)} (pip install -c constraints.txt -e '.[bench]')")
+        print(left_out(missing))
     peers = [p for p in peers if p.installed]
     record: dict[str, object] = {"machine": machine.describe(), "rounds": options.rounds, "works": []}
     for name in options.only:

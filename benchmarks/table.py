@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.peers import PEERS
@@ -32,15 +33,15 @@ def markdown(record: dict[str, Any]) -> str:
     """The machine, then ratios of medians to the direct step and their range over the rounds: a column a work."""
     works = record["works"]
     groups = [works[i : i + COLUMNS] for i in range(0, len(works), COLUMNS)]
-    return "\n\n".join([_machine(record), *(_table(g) for g in groups)])
+    return "\n\n".join([machine(record, [w["load"] for w in works]), *(_table(g) for g in groups)])
 
 
-def _machine(record: dict[str, Any]) -> str:
-    machine = record["machine"]
-    packages = ", ".join(f"{n} {v}" for n, v in machine["packages"].items())
-    loads = [w["load"] for w in record["works"]]
+def machine(record: dict[str, Any], loads: Sequence[float]) -> str:
+    """Where and how it was measured, in two lines."""
+    where = record["machine"]
+    packages = ", ".join(f"{n} {v}" for n, v in where["packages"].items())
     return (
-        f"{machine['processor']} ({', '.join(machine['flags'])}), {machine['cores']} cores, one thread; {packages};\n"
+        f"{where['processor']} ({', '.join(where['flags'])}), {where['cores']} cores, one thread; {packages};\n"
         f"{record['rounds']} rounds; load average {min(loads):.1f} to {max(loads):.1f}."
     )
 

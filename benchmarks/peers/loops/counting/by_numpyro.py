@@ -14,19 +14,11 @@ from numpyro.handlers import scale
 
 from benchmarks.noise import gumbel_pattern
 from benchmarks.peers.by_jax.formulas import Array, dense, run
+from benchmarks.peers.by_jax.vae import conv
 from benchmarks.peers.by_numpyro import Compiled
 from benchmarks.peers.loops import Loop
 from benchmarks.peers.loops.by_numpyro import Program
 from benchmarks.peers.loops.counting import FROZEN, LATENTS, PATCH, TEMPERATURE
-
-LAYOUT = ("NCHW", "OIHW", "NCHW")
-
-
-def convolution(layer: tuple[Array, Array], h: Array) -> Array:
-    """Kernel 4, stride 2, padding 1."""
-    weight, bias = layer
-    out = jax.lax.conv_general_dilated(h, weight, (2, 2), ((1, 1), (1, 1)), dimension_numbers=LAYOUT)
-    return out + bias[:, None, None]
 
 
 def sampled(image: Array, scale: Array, centre: Array, side: int) -> Array:
@@ -66,16 +58,12 @@ class Counting(Program):
         self.x, self.copies = self.x[:, 0], loop.copies
         self.digit = {name: [(jnp.array(w.T), jnp.array(b)) for w, b in loop.nets[name]] for name in FROZEN}
 
-    def kernels(self, net: str) -> list[tuple[Array, Array]]:
-        return [
-            (numpyro.param(f"{net}.{i}.w", jnp.array(w)), numpyro.param(f"{net}.{i}.b", jnp.array(b)))
-            for i, (w, b) in enumerate(self.loop.nets[net])
-        ]
-
     def maps(self, net: str, image: Array, act: Any) -> Array:
-        h = image[:, None]
-        for layer in self.kernels(net):
-            h = act(convolution(layer, h))
+        """[rows, n, n] → [rows, height, width, channels]."""
+        h = image[..., None]
+        for i, (w, b) in enumerate(self.loop.nets[net]):
+            weight = numpyro.param(f"{net}.{i}.w", jnp.array(w.transpose(2, 3, 1, 0)))
+            h = act(conv((weight, numpyro.param(f"{net}.{i}.b", jnp.array(b))), h, 2))
         return h
 
     def drawn(self, name: str, loc: Array, raw: Array) -> Array:
@@ -87,7 +75,7 @@ class Counting(Program):
         return jax.nn.softmax((logits + noise) / TEMPERATURE)
 
     def guide(self) -> None:
-        h = self.maps("h", self.x, jax.nn.relu).reshape(len(self.x), -1)
+        h = jnp.moveaxis(self.maps("h", self.x, jax.nn.relu), -1, 1).reshape(len(self.x), -1)
         log_q = jax.nn.log_softmax(run(self.layers("q_k"), h)).T
         share = numpyro.sample("share", dist.Delta(jnp.exp(log_q), event_dim=2))
         numpyro.factor("k", (share * log_q).sum() + len(self.x) * math.log(self.copies))
@@ -101,7 +89,7 @@ class Counting(Program):
 
     def copy(self, i: int, left: Array) -> Array:
         """What one copy paints; `left`: what is not painted yet."""
-        rough = centre(jnp.exp(6 * self.maps("rough", left, jnp.tanh)[:, 0]))
+        rough = centre(jnp.exp(6 * self.maps("rough", left, jnp.tanh)[..., 0]))
         first = crop(left, jnp.pad(rough, ((0, 0), (1, 0)))).reshape(len(left), -1)
         near = jax.nn.relu(run(self.layers("near"), first))
         size = self.drawn(f"size_{i}", *jnp.split(run(self.layers("q_size"), near), 2, -1))
