@@ -34,6 +34,7 @@ from sgdsl.base.source import Source
 from sgdsl.runtime.batch import make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.load import load
+from sgdsl.train.denormals import flushed_denormals
 from sgdsl.train.pages import kept_pages
 
 MODELS = Path(__file__).parents[1] / "models" / "loops"
@@ -49,7 +50,7 @@ for i in 1..3 {
     q(z[i] | x[i], c[i]) = Normal(mlp(32))
 }
 """
-ROWS = 16
+CPU, ROWS = torch.device("cpu"), 16
 WRITTEN = {"sequence": 20, "counting": 3}  # copies, in the files
 COMPILED: dict[Kind, tuple[int, ...]] = {"plate": (3, 100, 10_000), "sequence": (3, 100, 1000), "counting": (3, 64)}
 STEPPED: dict[Kind, tuple[int, ...]] = {"plate": (10, 100, 1000), "sequence": (20, 200), "counting": (3, 10)}
@@ -136,7 +137,7 @@ def step_times(kind: Kind, copies: int, rounds: int) -> dict[str, Any]:
     """Milliseconds a step, by contestant."""
     load = round(os.getloadavg()[0], 2)
     calls = {name: contestant.step for name, contestant in steps(kind, copies).items()}
-    with kept_pages(torch.device("cpu")):  # as in a run
+    with kept_pages(CPU), flushed_denormals(CPU):  # as in a run
         times = contest.run(calls, rounds, None)
     emitted = times["emitted"].median
     rows = {n: {"median": t.median, "rounds": list(t.rounds), "ratio": t.median / emitted} for n, t in times.items()}

@@ -29,8 +29,10 @@ import torch  # noqa: E402
 from benchmarks import contest, left_out, machine, table  # noqa: E402
 from benchmarks.peers import DIRECT, PEERS, Kl, Peer, Task, ours  # noqa: E402
 from benchmarks.works import DEFAULT, WORKS, Work, data  # noqa: E402
+from sgdsl.train.denormals import flushed_denormals  # noqa: E402
 from sgdsl.train.pages import kept_pages  # noqa: E402
 
+CPU = torch.device("cpu")
 Losses = dict[str, float]
 Steps = dict[str, Callable[[], None]]
 TOLERANCE = {"loss": 1e-4, "gradient": 2e-3}
@@ -92,7 +94,7 @@ def measure(work: Work, peers: Sequence[Peer], options: argparse.Namespace) -> R
     """The times of one work."""
     load = round(os.getloadavg()[0], 2)
     losses, steps = prepare(work, peers, options)
-    with kept_pages(torch.device("cpu")):  # as in a run, for all of them
+    with kept_pages(CPU), flushed_denormals(CPU):  # as in a run, for all of them
         times = contest.run(steps, options.rounds, options.steps)
     return Result(work.name, load, options.kl, losses, times)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sgdsl.runtime.densities_real import refuse_second_derivative
+from sgdsl.runtime.few import are_few, one_by_one
 
 NARROW = 128  # columns that are cheaper side by side than one product each
 
@@ -74,6 +75,9 @@ class _Form:
 
 def _applied(layers: list[nn.Linear], rectified: bool, inputs: tuple[Input, ...]) -> Tensor:
     parts = [part if isinstance(part, Read) else Read(part) for part in inputs]  # an Ahead may stand in a Read
+    real = [p.value for p in parts if isinstance(p.value, Tensor) and p.up is None and not p.classes]
+    if len(real) == len(parts) and are_few(layers, real):
+        return one_by_one(layers, rectified, real)
     ahead = tuple(p.value.width if isinstance(p.value, Ahead) else 0 for p in parts)
     dtype, device = layers[0].weight.dtype, layers[0].weight.device.type
     if dtype == torch.float32 and torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
@@ -165,10 +169,8 @@ def _groups(form: _Form, values: Sequence[Tensor]) -> list[_Group]:
         before = blocks[-1] if blocks else None
         narrow = before is not None and before.columns.stop == start and before.value.shape[-1] + width <= NARROW
         if before is not None and narrow and not (classes or ahead or before.classes or before.ahead):
-            before.value, before.columns = (
-                torch.cat([before.value, flat], 1),
-                slice(before.columns.start, start + width),
-            )
+            before.value = torch.cat([before.value, flat], 1)
+            before.columns = slice(before.columns.start, start + width)
             before.members.append((i, width))
         else:
             blocks.append(_Block(flat, slice(start, start + width), [(i, width)], classes, ahead > 0))
@@ -231,10 +233,8 @@ def _first_backward(
                 of_weight[:, block.columns] = table.t()
             elif of_weight is not None and len(weight[0]) == value.shape[1]:
                 of_weight = own.t() @ value
-            elif of_weight is not None:
-                of_weight[:, block.columns] = (
-                    own.t() @ value
-                )  # into rows of another length a product is slower than a copy
+            elif of_weight is not None:  # into rows of another length a product is slower than a copy
+                of_weight[:, block.columns] = own.t() @ value
         if of_weight is not None and of_bias is None:
             of_bias = own.sum(0, dtype=torch.float32 if own.dtype == torch.bfloat16 else None)
     return of_values, of_weight, of_bias

@@ -12,6 +12,7 @@ from sgdsl.driver import Program
 from sgdsl.runtime.queries import Queries
 from sgdsl.train import checkpoint, run_folder
 from sgdsl.train.assemble import assemble, reproducible
+from sgdsl.train.denormals import flushed_denormals
 from sgdsl.train.diagnose import diagnose
 from sgdsl.train.diagnosis import as_diagnostic
 from sgdsl.train.errors import Interrupted, TrainingError, run_error
@@ -60,7 +61,7 @@ def fit(
         state, job = assemble(program, model, ready, settings)
         facts = describe(program, ready, settings, arguments, seed)
         folder = new(facts, out, force) if resume is None else resumed(facts, resume, out, state)
-        with kept_pages(job.fabric.device):
+        with kept_pages(job.fabric.device), flushed_denormals(job.fabric.device):
             for found in ready.warnings:
                 say(render(as_diagnostic(found, program)) + "\n", quiet)
             weights = _run(state, job, folder, ready, quiet)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sgdsl.runtime import few
 from sgdsl.runtime.once import Varying
 from sgdsl.runtime.perceptron import NARROW, Read, affine, heads, through
 
@@ -17,7 +18,8 @@ UP = torch.tensor([0, 0, 1, 2, 2, 2, 3])
 
 
 @pytest.fixture(autouse=True)
-def _double() -> Iterator[None]:
+def _double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(few, "FEW", 0)  # the tests' inputs are few
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(0)
     yield
@@ -56,8 +58,13 @@ def plain(inputs: Sequence[Tensor | Read]) -> Tensor:
 
 @pytest.mark.parametrize("name", INPUTS)
 @pytest.mark.parametrize("behind", [0, 1, 3, 5])
-def test_value_and_gradient_are_those_of_the_layers(name: str, behind: int) -> None:
-    """Protects every kind of input, and runs that end behind a layer, a ReLU, or something that is neither: to 1e-12."""
+@pytest.mark.parametrize("limit", [0, 10**6])
+def test_value_and_gradient_are_those_of_the_layers(
+    name: str, behind: int, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Protects every kind of input, many and few, and runs that end behind a layer, a ReLU, or something that is neither: to
+    1e-12."""
+    monkeypatch.setattr(few, "FEW", limit)
     inputs = INPUTS[name]()
     joined = plain(inputs)
     layers = [nn.ReLU(), nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 4), nn.Tanh()][:behind]
