@@ -18,7 +18,7 @@ def are_few(layers: Sequence[nn.Linear], values: Sequence[Tensor]) -> bool:
     return lead.numel() * widest <= FEW and all(value.shape[:-1] == lead for value in values)
 
 
-def one_by_one(layers: Sequence[nn.Linear], rectified: bool, values: Sequence[Tensor]) -> Tensor:
+def one_by_one(layers: Sequence[nn.Linear], rectified: bool, values: list[Tensor]) -> Tensor:
     """The layers with ReLU between them, and behind the last where `rectified`: → [S or 1, entries, m]."""
     h = (torch.cat(values, -1) if len(values) > 1 else values[0]).to(layers[0].weight.dtype)
     for i, layer in enumerate(layers, 1):
