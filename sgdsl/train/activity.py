@@ -132,6 +132,7 @@ def _turning(value: Tensor, there: Tensor, support: str) -> Tensor:
     """The circular variance of angles, or spherical one of directions, over samples and rows, within copies: [S, rows, copies,
     *event] → [*event]."""
     number = there.sum((0, 1))
+    length: Tensor
     if support == "direction":
         sums = (there * value).sum((0, 1))
         length = torch.linalg.vector_norm(sums, dim=-1, keepdim=True).expand_as(sums)
