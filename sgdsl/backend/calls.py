@@ -24,10 +24,18 @@ def runtime_family(factor: ir.Factor) -> str:
 
 
 def log_prob(
-    factor: ir.Factor, node: ir.Node, value: str, parameters: Sequence[str], present: str, soft: bool, entry: str = ""
+    factor: ir.Factor,
+    node: ir.Node,
+    value: str,
+    parameters: Sequence[str],
+    present: str,
+    soft: bool,
+    entry: str = "",
+    up: str = "",
 ) -> str:
     """log p or log q, [S or 1, entries]. `present`: the mask of a partial node, whose missing cells leave the sum; `soft`:
-    the value is a vector of weights; `entry`: the index of the parameters' entries, "" where they stand at the value's."""
+    the value is a vector of weights; `entry`: the index of the parameters' entries, "" where they stand at the value's; `up`:
+    that of the value's, "" where it stands at the parameters'."""
     prefix, dims = FAMILIES[factor.family].runtime, len(node.type.event)
     if soft and node.type.one_hot:
         prefix = "categorical_soft"
@@ -39,6 +47,8 @@ def log_prob(
     if present:
         cells = f"{prefix}_log_prob({value}, {', '.join(parameters)})"
         return f"over_present({present}, {cells}, event={dims})"
+    if up:
+        return f"{prefix}_log_prob_lifted({value}, {up}, {', '.join(parameters)}, event={dims})"
     at, where = ("_at", f"{entry}, ") if entry else ("", "")
     return f"{prefix}_log_prob{at}({value}, {', '.join(parameters)}, {where}event={dims})"
 

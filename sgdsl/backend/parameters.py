@@ -18,12 +18,24 @@ def parameters(code: Code, trunk: ir.Network | None, family: FamilyRow, written:
     """The texts of a family's parameters; their modules join those of `code`."""
     features = code.features(trunk, "trunk") if trunk else []
     names = [p.name for p in written if isinstance(p.source, ir.Head)]
-    together = code.fused and len(names) > 1 and _is_dense(trunk, features)
-    heads = dict(zip(names, map(code.fresh, names), strict=True)) if together else {}
-    if heads:
-        layers = ", ".join(f"{code.owner}.{name}" for name in heads)
-        code.body.append(f"{', '.join(heads.values())} = heads({flat(features[0])}, {layers})")
+    heads = _together(code, features[0], names) if names and code.fused and _is_dense(trunk, features) else {}
     return [_parameter(code, trunk, family, p, features, heads) for p in written]
+
+
+def _together(code: Code, feature: Feature, names: Sequence[str]) -> dict[str, str]:
+    """The variables of linear heads of one value: made by the call that makes the value, where that is one, or as one product."""
+    listed = ", ".join(f"{code.owner}.{name}" for name in names)
+    found = dict(zip(names, map(code.fresh, names), strict=True))
+    start = f"{feature.text} = through("
+    if code.body and code.body[-1].startswith(start):
+        call = code.body.pop().removeprefix(f"{feature.text} = ").removesuffix(")")
+        text = f"{call}, then={listed})" if len(names) == 1 else f"{call}, then=[{listed}])"
+    elif len(names) > 1:
+        text = f"heads({flat(feature)}, {listed})"
+    else:
+        return {}
+    code.body.append(f"{', '.join(found.values())} = {text}")
+    return found
 
 
 def _is_dense(network: ir.Network | None, features: Sequence[Feature]) -> bool:

@@ -13,7 +13,8 @@ RUNTIME = {
     "sgdsl.runtime.chains": ("Reading",),
     "sgdsl.runtime.copied": ("Carried",),
     "sgdsl.runtime.densities": (
-        "normal_expected_log_prob", "normal_negative_entropy", "categorical_log_prob_at", "categorical_soft_log_prob",
+        "bernoulli_log_prob_lifted", "categorical_log_prob_at", "categorical_soft_log_prob", "normal_expected_log_prob",
+        "normal_negative_entropy",
         *(f"{row.runtime}_log_prob" for row in FAMILIES.values() if row.name != "Delta"),
     ),
     "sgdsl.runtime.densities_moments": (

@@ -56,9 +56,18 @@ class Step(Valued):
         node, name, soft = self.model.node(factor.node), factor.id, relaxed(self.plan, factor.node)
         if factor.piece:
             self.piece(factor)
-        value = self.raised(self.value(name, soft), self.plan.scopes[name], scope)
+        value, own = self.value(name, soft), self.plan.scopes[name]
+        if self.lifts(factor, own, scope):
+            return calls.log_prob(factor, node, value, parameters, "", soft, up=self.index(scope, own))
+        value = self.raised(value, own, scope)
         present = self.raised(self.named.derived["present", name], self.loops(name), scope) if node.type.partial else ""
         return calls.log_prob(factor, node, value, parameters, present, soft, entry)
+
+    def lifts(self, factor: ir.Factor, own: Scope, scope: Scope) -> bool:
+        """Whether a density lifts its value itself, block by block: of binary cells, which may be many."""
+        kind = self.model.node(factor.node).type
+        plain = factor.family == "Bernoulli" and kind.event and not (kind.partial or factor.mixture)
+        return own != scope and bool(plain) and self.plan.is_fused(factor.side, factor.id)
 
     def expected(self, factor: ir.Factor, parameters: list[str], scope: Scope) -> str:
         """log p or log q of a closed node, averaged over q."""

@@ -14,6 +14,7 @@ from sgdsl.runtime.densities_count import (
 )
 from sgdsl.runtime.densities_finite import (
     bernoulli_log_prob,
+    bernoulli_log_prob_lifted,
     categorical_log_prob,
     categorical_log_prob_at,
     categorical_soft_log_prob,
@@ -87,6 +88,7 @@ __all__ = [
     "DENSITIES",
     "VECTORS",
     "bernoulli_log_prob",
+    "bernoulli_log_prob_lifted",
     "bernoulli_mean",
     "beta_log_prob",
     "beta_mean",

@@ -4,6 +4,7 @@ dimensions go out."""
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from sgdsl.runtime.densities_real import refuse_second_derivative, sum_event
 
 MANY = 128  # cells from which the one-residual kernel is the faster
+BLOCK = 1 << 17  # numbers that a thread works on at once: they stay in the cache of its core
 
 
 def bernoulli_log_prob(value: Tensor, logits: Tensor | float, event: int = 0) -> Tensor:
@@ -21,46 +23,97 @@ def bernoulli_log_prob(value: Tensor, logits: Tensor | float, event: int = 0) ->
     Images on the CPU (128 cells or more) are differentiable once."""
     if not isinstance(logits, Tensor):
         logits = torch.as_tensor(logits, dtype=value.dtype, device=value.device)
-    many = logits.dim() >= value.dim() > 0 and event and math.prod(logits.shape[-event:]) >= MANY
-    if many and logits.device.type == "cpu" and _fits(value.shape, logits.shape):
-        result: Tensor = _Bernoulli.apply(value.to(logits.dtype).flatten(-event), logits.flatten(-event))  # type: ignore[no-untyped-call]
-        return result
-    return sum_event(value * logits - F.softplus(logits, threshold=50.0), event)
+    found = _many_cells(value, logits, None, event)
+    return sum_event(value * logits - F.softplus(logits, threshold=50.0), event) if found is None else found
 
 
-def _fits(shape: torch.Size, other: torch.Size) -> bool:
-    """Whether a shape broadcasts to another one that is at least as long: torch.broadcast_shapes takes 0.1 ms."""
-    return all(a in (1, b) for a, b in zip(reversed(shape), reversed(other), strict=False))
+def bernoulli_log_prob_lifted(value: Tensor, up: Tensor, logits: Tensor, event: int) -> Tensor:
+    """bernoulli_log_prob of a value [S or 1, entries below, *event] whose entry up[i] belongs to the logits' entry i, logits
+    [S or 1, entries, *event]: the lifted value is never there as a whole."""
+    found = _many_cells(value, logits, up, event)
+    return bernoulli_log_prob(value.index_select(1, up), logits, event) if found is None else found
+
+
+def _many_cells(value: Tensor, logits: Tensor, up: Tensor | None, event: int) -> Tensor | None:
+    """The kernel's result, None where another formula is the faster."""
+    cells = math.prod(logits.shape[-event:]) if event else 0
+    planes = _planes(value, logits, event, up is not None) if cells >= MANY and logits.device.type == "cpu" else None
+    if planes is None:
+        return None
+    flat = logits.reshape(-1, _entries_of(logits, event), cells)
+    result: Tensor = _Bernoulli.apply(planes.to(logits.dtype), flat, up)  # type: ignore[no-untyped-call]
+    return result.view(logits.shape[: logits.dim() - event])
+
+
+def _entries_of(tensor: Tensor, event: int) -> int:
+    """Entries, the last dimension before the event."""
+    return tensor.shape[-event - 1] if tensor.dim() > event else 1
+
+
+def _planes(value: Tensor, logits: Tensor, event: int, lifted: bool) -> Tensor | None:
+    """The value as [1 or S, 1 or entries, cells] of logits [S, entries, cells]; None where it does not broadcast to them."""
+    here, there = value.shape, logits.shape
+    if len(here) > len(there) or len(here) < event or here[len(here) - event :] != there[len(there) - event :]:
+        return None
+    if not lifted and not all(a in (1, b) for a, b in zip(reversed(here), reversed(there), strict=False)):
+        return None
+    outer = math.prod(here[: max(0, len(here) - event - 1)])
+    if outer not in (1, math.prod(there[: max(0, len(there) - event - 1)])):
+        value = value.expand(*there[: len(there) - event - 1], *here[-event - 1 :])
+    return value.reshape(-1, _entries_of(value, event), math.prod(there[len(there) - event :]))
 
 
 class _Bernoulli(torch.autograd.Function):
-    """[…, cells] → […]: keeps σ(logits) alone, a third faster than log(1 + exp) and its derivative.
+    """[S, entries, cells] → [S, entries], block by block; keeps value − σ(logits) alone, which the gradient is a multiple of.
 
     log(1 + exp(l)) = max(l, 0) − log max(σ(l), 1 − σ(l)), and the logarithms of 16 factors, each in [½, 1], are one
     logarithm of their product. Rounding stays that of a sum in the same dtype."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, logits: Tensor) -> Tensor:
-        sigmoid = logits.sigmoid()
-        ctx.save_for_backward(value, sigmoid, logits if ctx.needs_input_grad[0] else None)
-        work = 1 - sigmoid
-        log_likelier = _sum_log(torch.maximum(work, sigmoid, out=work))
-        torch.clamp(logits, min=0, out=work)
-        return log_likelier.sub_(work.addcmul_(value, logits, value=-1).sum(-1))
+    def forward(ctx: Any, value: Tensor, logits: Tensor, up: Tensor | None) -> Tensor:
+        residual, result, one = torch.empty_like(logits), logits.new_empty(logits.shape[:2]), logits.new_ones(())
+        spare = torch.empty(0)
+        for s, e in _blocks(*logits.shape):
+            there, sigmoid, found = logits[s, e], residual[s, e], result[s, e]
+            torch.sigmoid(there, out=sigmoid)
+            work = spare = spare if spare.shape == there.shape else torch.empty_like(there)
+            torch.sub(one, sigmoid, out=work)
+            _sum_log(torch.maximum(work, sigmoid, out=work), found)
+            here = value if len(value) == 1 else value[s]
+            if up is not None:
+                here = here.index_select(1, up[e])
+            elif value.shape[1] > 1:
+                here = here[:, e]
+            torch.sub(here, sigmoid, out=sigmoid)
+            torch.clamp(there, min=0, out=work)
+            found.sub_(work.addcmul_(here, there, value=-1).sum(-1))
+        ctx.save_for_backward(residual, up, *((value, logits) if ctx.needs_input_grad[0] else ()))
+        return result
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivative()
-        value, sigmoid, logits = ctx.saved_tensors
-        gradient = gradient[..., None]
-        of_value, of_logits = ctx.needs_input_grad
-        return (
-            (logits * gradient).sum_to_size(value.shape) if of_value else None,
-            (value - sigmoid).mul_(gradient) if of_logits else None,
-        )
+        residual, up, *others = ctx.saved_tensors
+        gradient, of_value = gradient[..., None], None
+        if others:
+            value, logits = others
+            of_value = logits * gradient
+            if up is not None:
+                of_value = of_value.new_zeros(len(of_value), *value.shape[1:]).index_add_(1, up, of_value)
+            of_value = of_value.sum_to_size(value.shape)
+        return of_value, residual * gradient if ctx.needs_input_grad[1] else None, None
 
 
-def _sum_log(factors: Tensor) -> Tensor:
+def _blocks(samples: int, entries: int, cells: int) -> Iterator[tuple[slice, slice]]:
+    """Ranges of the first two dimensions that hold about BLOCK numbers a thread."""
+    most = max(1, BLOCK * torch.get_num_threads() // cells)
+    several = max(1, most // max(entries, 1))
+    for s in range(0, samples, several):
+        for e in range(0, entries, most):
+            yield slice(s, s + several), slice(e, e + most)
+
+
+def _sum_log(factors: Tensor, out: Tensor) -> None:
     """Σ log over the last dimension, [..., cells ≥ 16], of factors in [½, 1]; overwrites them."""
     for _ in range(4):
         half = factors.shape[-1] // 2
@@ -68,7 +121,7 @@ def _sum_log(factors: Tensor) -> Tensor:
         if factors.shape[-1] % 2:
             product[..., :1].mul_(factors[..., -1:])
         factors = product
-    return factors.log().sum(-1)
+    torch.sum(factors.log_(), -1, out=out)
 
 
 def categorical_log_prob(value: Tensor, logits: Tensor, event: int = 0) -> Tensor:

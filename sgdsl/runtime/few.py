@@ -18,11 +18,14 @@ def are_few(layers: Sequence[nn.Linear], values: Sequence[Tensor]) -> bool:
     return lead.numel() * widest <= FEW and all(value.shape[:-1] == lead for value in values)
 
 
-def one_by_one(layers: Sequence[nn.Linear], rectified: bool, values: list[Tensor]) -> Tensor:
-    """The layers with ReLU between them, and behind the last where `rectified`: → [S or 1, entries, m]."""
-    h = (torch.cat(values, -1) if len(values) > 1 else values[0]).to(layers[0].weight.dtype)
+def one_by_one(
+    layers: Sequence[nn.Linear], heads: Sequence[nn.Linear], rectified: bool, values: list[Tensor]
+) -> Sequence[Tensor]:
+    """The layers with ReLU between them, and behind the last where `rectified` or heads follow: → [S or 1, entries, m]; with
+    heads one of each, in the dtype of its weights."""
+    h = (torch.cat(values, -1) if len(values) > 1 else values[0]).to((*layers, *heads)[0].weight.dtype)
     for i, layer in enumerate(layers, 1):
         h = layer(h)
-        if i < len(layers) or rectified:
+        if i < len(layers) or rectified or heads:
             h = h.relu_()
-    return h
+    return [head(h).to(head.weight.dtype) for head in heads] if heads else [h]

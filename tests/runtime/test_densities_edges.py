@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sgdsl.runtime import densities
-from sgdsl.runtime.densities import bernoulli_log_prob, categorical_log_prob, normal_log_prob
+from sgdsl.runtime.densities import bernoulli_log_prob, bernoulli_log_prob_lifted, categorical_log_prob, normal_log_prob
 from tests.runtime.families import CASES, DTYPES, log_prob, made
 
 # --- the kernels with a gradient of their own ------------------------------------------------------------------
@@ -57,6 +57,22 @@ def test_bernoulli_leaves_its_arguments_alone() -> None:
     assert torch.equal(first, second)
     assert torch.equal(value, copies[0])
     assert torch.equal(logits.detach(), copies[1])
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("block", [128, 3 * 128, 1 << 17])
+def test_blocks_are_the_whole(samples: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects rows, samples and lifted values at the seams of blocks, and both gradients."""
+    monkeypatch.setattr("sgdsl.runtime.densities_finite.BLOCK", block)
+    value = made("probability", (1, 4, 128), torch.float64).requires_grad_()
+    logits = made("real", (samples, 7, 128), torch.float64, 1).requires_grad_()
+    up = torch.tensor([0, 0, 1, 3, 2, 2, 3])
+    found, expected = bernoulli_log_prob_lifted(value, up, logits, 1), plain_bernoulli(value[:, up], logits, 1)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    weights = made("real", (samples, 7), torch.float64, 2)
+    slopes = [torch.autograd.grad(v, (value, logits), weights) for v in (found, expected)]
+    for one, other in zip(*slopes, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("shapes", [((3, 4, 5),) * 3, ((3, 4, 5), (1, 4, 5), (1, 4, 5)), ((1, 4, 5), (3, 4, 5), (5,))])

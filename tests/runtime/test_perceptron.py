@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sgdsl.runtime import few
+from sgdsl.runtime.first_layer import FEW_CLASSES, NARROW
 from sgdsl.runtime.once import Varying
-from sgdsl.runtime.perceptron import NARROW, Read, affine, heads, through
+from sgdsl.runtime.perceptron import Read, affine, heads, through
 
 SAMPLES, ROWS, CLASSES, WIDE = 3, 4, 5, NARROW + 3
 UP = torch.tensor([0, 0, 1, 2, 2, 2, 3])
@@ -30,8 +31,8 @@ def real(lead: tuple[int, int], width: int) -> Tensor:
     return torch.randn(*lead, width, requires_grad=True)
 
 
-def label(lead: tuple[int, int]) -> Read:
-    return Read(torch.randint(0, CLASSES, lead), classes=CLASSES)
+def label(lead: tuple[int, int], classes: int = CLASSES) -> Read:
+    return Read(torch.randint(0, classes, lead), classes=classes)
 
 
 INPUTS = {
@@ -41,6 +42,8 @@ INPUTS = {
     "rows below entries": lambda: [Read(real((1, ROWS), 3), UP), real((SAMPLES, 7), 2)],
     "all below": lambda: [Read(real((SAMPLES, ROWS), 3), UP), Read(real((1, ROWS), 2), UP)],
     "a class beside samples": lambda: [label((1, 7)), Read(real((SAMPLES, ROWS), 3), UP)],
+    "one of many classes": lambda: [label((1, 7), FEW_CLASSES + 1), Read(real((SAMPLES, ROWS), 3), UP)],
+    "a class on the entries of one sample": lambda: [Read(real((1, ROWS), WIDE), UP), label((1, 7)), real((1, 7), 2)],
     "a class alone": lambda: [label((SAMPLES, 7))],
     "a class of rows": lambda: [Read(label((1, ROWS)).value, UP, CLASSES), real((1, 7), 2)],
     "samples of rows, entries of one sample": lambda: [real((SAMPLES, 1), 2), real((1, 7), 3)],
@@ -118,11 +121,18 @@ def test_autocast_computes_in_bfloat16_and_gives_gradients_in_float32() -> None:
         assert float((one - other).norm() / other.norm()) < 2e-2  # 8 bits a product
 
 
-def test_heads_are_their_layers() -> None:
-    """Protects the order of the heads."""
-    features, loc, scale = real((2, 7), 6), nn.Linear(6, 3), nn.Linear(6, 2)
-    for one, other in zip(heads(features, loc, scale), (loc(features), scale(features)), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+@pytest.mark.parametrize("trunk", [[nn.Linear(6, 4), nn.ReLU()], [nn.Linear(6, 4)], [nn.Linear(6, 4), nn.Tanh()]])
+def test_heads_are_their_layers(trunk: list[nn.Module]) -> None:
+    """Protects the order of the heads, and their gradients, behind a ReLU and behind what is none."""
+    net, x, loc, scale = nn.Sequential(*trunk).double(), real((2, 7), 6), nn.Linear(4, 3), nn.Linear(4, 2)
+    expected = loc(net(x)), scale(net(x))
+    leaves = [x, *net.parameters(), *loc.parameters(), *scale.parameters()]
+    wanted = torch.autograd.grad(sum(v.square().sum() for v in expected), leaves)
+    for found in (through(net, x, then=[loc, scale]), heads(through(net, x), loc, scale)):
+        slopes = torch.autograd.grad(sum(v.square().sum() for v in found), leaves, retain_graph=True)
+        for one, other in zip((*found, *slopes), (*expected, *wanted), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(through(net, x, then=loc), expected[0], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("same", [(), (0, 2), (0, 1, 2, 3)])

@@ -32,9 +32,10 @@ def stack(layers: list[tuple[np.ndarray, np.ndarray]]) -> nn.ModuleList:
 def run(layers: nn.ModuleList, h: Tensor) -> Tensor:
     """Layers with ReLU in place between them, on [rows, n]: in place on a view would be copied in the backward pass."""
     lead, h = h.shape[:-1], h.reshape(-1, h.shape[-1])
-    for layer in layers[:-1]:
+    *before, last = layers  # a slice of a ModuleList makes a module
+    for layer in before:
         h = layer(h).relu_()
-    out: Tensor = layers[-1](h)
+    out: Tensor = last(h)
     return out.view(*lead, -1)
 
 
