@@ -32,6 +32,7 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "MultivariateNormal": ("multivariate_normal", "loc", "scale_tril"),
     "VonMisesFisher": ("von_mises_fisher", "loc", "concentration"),
     "VonMises": ("von_mises", "loc", "concentration"),
+    "DiscretizedLogistic": ("discretized_logistic", "loc", "scale"),
     "Poisson": ("counts", "rate"),
     "NegativeBinomial": ("counts", "total_count", "logits"),
     "ZeroInflatedNegativeBinomial": ("counts", "total_count", "logits", "gate"),
@@ -106,6 +107,10 @@ class Keyed:
 
     def counts(self, size: Sequence[int], *parameters: Any) -> Tensor:
         return (4 * self.uniform(size, *parameters)).floor()
+
+    def discretized_logistic(self, size: Sequence[int], loc: Any, scale: Any) -> Tensor:
+        """One of the levels 0, 1/255, …, 1."""
+        return (256 * self.uniform(size, loc, scale)).floor() / 255
 
     def resample(self, size: Sequence[int], log_w: Tensor) -> Tensor:
         """Which sample each recombination takes: one for each place and weight, log_w [S, entries]."""

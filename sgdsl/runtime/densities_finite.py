@@ -72,7 +72,7 @@ class _Bernoulli(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor, logits: Tensor, up: Tensor | None) -> Tensor:
         residual, result, one = torch.empty_like(logits), logits.new_empty(logits.shape[:2]), logits.new_ones(())
-        spare = torch.empty(0)
+        spare = logits.new_empty(0)
         for s, e in _blocks(*logits.shape):
             there, sigmoid, found = logits[s, e], residual[s, e], result[s, e]
             torch.sigmoid(there, out=sigmoid)

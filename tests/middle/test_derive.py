@@ -212,8 +212,9 @@ def test_a_random_model_in_every_pattern(seed: int, bound: str) -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_a_shipped_model(path: Path, bound: str) -> None:
     """The same for the models of the gallery, their continuous nodes replaced by three values, classes by two. Relaxed
-    nodes of a shipped model are drawn as they are: the sum over a relaxed node's values is tested below."""
-    text = path.read_text().replace(" by gumbel(0.66)", "")
+    nodes of a shipped model are drawn as they are: the sum over a relaxed node's values is tested below. What sum-and-sample is
+    right in expectation of, and `iw` does not take, is enumerated."""
+    text = path.read_text().replace(" by gumbel(0.66)", "").replace(" by sum_and_sample", "")
     checked = driver.check(Source(path.name, text), BOUNDS[bound])
     small = {n.name: 2 if n.type.cardinality else 3 for n in checked.model.nodes}
     assert small
