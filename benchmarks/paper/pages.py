@@ -15,7 +15,7 @@ from benchmarks.paper.cells import EXPERIMENTS, Cell, Experiment, Kept
 from benchmarks.paper.tables import WORDS, markdown, scores, values
 from sgdsl.library import edit, load
 from sgdsl.train.run import Run
-from sgdsl.train.sheets import Sheet, draw_sheet
+from sgdsl.train.sheets import Sheet, as_pictures, draw_sheet
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "experiments.md"
@@ -117,7 +117,7 @@ def _lamps(run: Run, cell: Cell, path: Path) -> None:
     light = [_unit(*np.deg2rad(lamp)) for lamp in LAMPS]
     found = [edit(run, None, rows, set={"light": one}) for one in light]
     images = [[found[0].before["x"][i], *(f.after["x"][i] for f in found)] for i in range(len(rows))]
-    _sheet(run, cell, images, ["given", *(f"{a:+d}°, {e:+d}°" for a, e in LAMPS)], path)
+    _sheet(run, cell, images, ["given", *(f"{a}, {e}°" for a, e in LAMPS)], path)
 
 
 def _unit(azimuth: float, elevation: float) -> list[float]:
@@ -134,5 +134,6 @@ def _spread(run: Run) -> list[int]:
 
 def _sheet(run: Run, cell: Cell, images: Sequence[Sequence[np.ndarray]], heads: Sequence[str], path: Path) -> None:
     caption = f"{cell.source}; {cell.labels} labels; {cell.budget:g} s of CPU time"
-    clipped = [[np.clip(image, 0, 1) for image in line] for line in images]
-    draw_sheet(Sheet(f"{run.name}: held-out rows, one node set", caption, clipped, (), heads, split=True), path)
+    seen = run.module.NODES["x"]
+    drawn = [[np.clip(as_pictures(seen, image[None])[0], 0, 1) for image in line] for line in images]
+    draw_sheet(Sheet(f"{run.name}: held-out rows, one node set", caption, drawn, (), heads, split=True), path)
