@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 import sgdsl
 from sgdsl import driver
@@ -19,9 +18,10 @@ from sgdsl.runtime.batch import make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.load import load
 from sgdsl.runtime.queries import Queries
+from tests.loops.rows import ROWS, rows_of
 
 GALLERY = sorted((Path(__file__).parents[2] / "models" / "loops").glob("*.sgm"))
-ROWS, SAMPLES = 4, 2
+SAMPLES = 2
 
 
 def built(path: Path) -> Queries:
@@ -30,36 +30,10 @@ def built(path: Path) -> Queries:
     return found
 
 
-def rows_of(model: Queries) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Made rows, half of the labels known; those of copies where their k is known and reaches them."""
-    values, known = {}, {}
-    for name, info in model.NODES.items():
-        if info.role == "latent":
-            continue
-        size = (ROWS, *(model.RANGES[r].number for r in info.loops), *info.event)
-        if info.classes:
-            value = torch.randint(0, info.classes, size) + info.first
-            values[name] = value if info.integer else value.float()
-        else:
-            values[name] = torch.rand(size) if info.support == "unit" else torch.randn(size)
-            if info.support == "positive":
-                values[name] = values[name].exp()
-            if info.partial:
-                values[name][torch.rand(size) < 0.3] = torch.nan
-        if info.role == "supervised":
-            known[name] = torch.rand(size[: 1 + len(info.loops)]) < 0.5
-    for name, info in model.NODES.items():
-        for r in (model.RANGES[r] for r in info.loops if name in known):
-            if r.count in known:
-                there = torch.arange(r.first, r.last + 1) <= values[r.count][:, None]
-                known[name] &= known[r.count][:, None] & there
-    return values, known
-
-
 @pytest.mark.parametrize("path", GALLERY, ids=lambda p: p.stem)
 def test_a_step_and_its_queries(path: Path) -> None:
     model = built(path)
-    values, known = rows_of(model)
+    values, known = rows_of(model, torch.float32)
     draws = Draws(torch.Generator().manual_seed(1))
     step = model(make_batch(model, values, known), draws)
     assert step.bound.shape == (ROWS,)

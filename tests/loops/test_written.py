@@ -16,37 +16,10 @@ from sgdsl.runtime import ask
 from sgdsl.runtime.batch import make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.load import load
-from sgdsl.runtime.queries import Queries
+from tests.loops.rows import ROWS, rows_of
 
 TEXT = (Path(__file__).parent / "written.sgm").read_text(encoding="utf-8")
 PROGRAMS = {part.split()[0]: f"model {part}" for part in f"\n{TEXT}".split("\nmodel ")[1:]}
-ROWS = 4
-
-
-def rows_of(model: Queries) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Made rows: half of the labels known, a third of the cells of partial nodes missing."""
-    values, known = {}, {}
-    for name, info in model.NODES.items():
-        if info.role == "latent":
-            continue
-        size = (ROWS, *(model.RANGES[r].number for r in info.loops), *info.event)
-        if info.classes:
-            drawn = torch.randint(0, info.classes, size) + info.first
-            value = drawn if info.integer else drawn.double()
-        elif info.support == "count":
-            value = torch.randint(0, 5, size).double()
-        else:
-            value = torch.rand(size) if info.support == "unit" else torch.randn(size)
-        missing = torch.full((), info.first - 1 if info.classes else torch.nan).to(value)
-        values[name] = torch.where(torch.rand(size) < 0.3, missing, value) if info.partial else value
-        if info.role == "supervised":
-            known[name] = torch.rand(size[: 1 + len(info.loops)]) < 0.5
-    for name, mask in known.items():
-        for r in (model.RANGES[r] for r in model.NODES[name].loops):
-            if r.count in known:
-                there = torch.arange(r.first, r.last + 1) <= values[r.count][:, None]
-                mask &= (known[r.count][:, None] & there).reshape(mask.shape)
-    return values, known
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -55,7 +28,7 @@ def test_it_steps_and_is_asked(name: str) -> None:
     is drawn is what the draw says it is, beliefs and draws along p are finite."""
     torch.manual_seed(0)
     model = load(driver.compile_source(Source("m.sgm", PROGRAMS[name])).text, f"written_{name}").Model().double()
-    values, known = rows_of(model)
+    values, known = rows_of(model, torch.float64)
     draws = Draws(torch.Generator().manual_seed(1))
     step = model(make_batch(model, values, known, torch.float64), draws)
     assert bool(step.bound.isfinite().all())
