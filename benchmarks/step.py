@@ -29,6 +29,7 @@ import torch  # noqa: E402
 from benchmarks import contest, left_out, machine, table  # noqa: E402
 from benchmarks.peers import DIRECT, PEERS, Kl, Peer, Task, ours  # noqa: E402
 from benchmarks.works import DEFAULT, WORKS, Work, data  # noqa: E402
+from sgdsl.train.arithmetic import multiplies_bf16  # noqa: E402
 from sgdsl.train.denormals import flushed_denormals  # noqa: E402
 from sgdsl.train.pages import kept_pages  # noqa: E402
 
@@ -120,7 +121,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--peers", type=names(list(PEERS)), default=list(PEERS), metavar="NAME,…", help=", ".join(PEERS)
     )
     every = ["highest", "medium", "bf16"]
-    parser.add_argument("--precision", type=names(every), default=every, metavar="…", help=", ".join(every))
+    able = every if multiplies_bf16("cpu") else every[:2]
+    parser.add_argument(
+        "--precision",
+        type=names(every),
+        default=able,
+        metavar="…",
+        help=f"{', '.join(every)} (what is no emulation here)",
+    )
     forms = ["sampled", "closed"]
     parser.add_argument("--kl", choices=forms, default="sampled", help="form of KL(q(z) ‖ N(0, 1)); closed is -O2")
     parser.add_argument("--rounds", type=int, default=9, help="rounds that are counted (9)")

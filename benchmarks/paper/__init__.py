@@ -3,9 +3,10 @@
     python -m benchmarks paper --experiment mnist|svhn|faces|counts [--seeds 5] [--budget 600] [--mnist FOLDER]
     python -m benchmarks paper --pages
 
-A cell is one number: experiment, labels, seed, method. Finished ones are kept in benchmarks/paper/NAME.json and skipped; another
-budget or other data measures them again. Data are looked for in FOLDER/data (svhn, CroppedYale) and made where there are none;
---mnist names a folder of idx files, else the digits of the package are used. `--pages` writes the tables and pictures of docs.
+A cell is one number: experiment, labels, seed, method. Finished ones are kept in benchmarks/paper/NAME.json and skipped, unless
+the model or the data have changed, or `--again` is said. Data are looked for in FOLDER/data (svhn, CroppedYale) and made where
+there are none; --mnist names a folder of idx files, else the digits of the package are used. `--pages` writes the tables and
+pictures of docs.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main(words: list[str]) -> None:
     for name in options.experiment:
         experiment = EXPERIMENTS[name]
         data = _data(experiment, folder, options.mnist)
-        kept = Kept.read(options.json or HERE / f"{name}.json", describe())
+        kept = Kept.read(options.json or HERE / f"{name}.json")
         with contextlib.chdir(folder):
             _measure(experiment, data, options, kept)
 
@@ -54,6 +55,7 @@ def _options(words: list[str]) -> Any:
     parser.add_argument("--experiment", action="append", choices=list(EXPERIMENTS), default=[])
     parser.add_argument("--seeds", type=int, default=5, help="of labels, weights and draws")
     parser.add_argument("--budget", type=float, default=600, help="seconds of CPU time that a cell is trained for")
+    parser.add_argument("--again", action="store_true", help="measure also the cells that are there")
     parser.add_argument("--only", action="append", default=[], help="a method, by the start of its name")
     parser.add_argument("--labels", action="append", default=[], help="one amount of labels, as the tables name it")
     parser.add_argument("--mnist", default=os.environ.get("SGDSL_MNIST", ""), help="a folder of idx files")
@@ -95,13 +97,14 @@ def _measure(experiment: Experiment, data: tuple[str, ...], options: Any, kept: 
         whole(MODELS / "mnist.sgm", DIGITS, options.budget, Path(DIGIT))
     first = next(iter(experiment.labels.values()))
     source = started(compiled(experiment.path, (*experiment.settings, *first, *data)))[-1].dataset.source
-    for cell in cells(experiment, options.seeds, _name(source, options.mnist), options.budget):
+    for cell in cells(experiment, options.seeds, _name(source, options.mnist)):
         wanted = not options.only or cell.method.startswith(tuple(options.only))
-        if cell in kept.found or not wanted or (options.labels and cell.labels not in options.labels):
+        there = cell in kept.found and not options.again
+        if there or not wanted or (options.labels and cell.labels not in options.labels):
             continue
         begun = time.process_time()
-        found = _cell(experiment, cell, data)
-        kept.keep(cell, {**found, "cpu seconds": round(time.process_time() - begun, 1)})
+        found = _cell(experiment, cell, data, options.budget)
+        kept.keep(cell, {**found, "cpu seconds": round(time.process_time() - begun, 1)}, describe())
         print(cell.experiment, cell.labels, cell.seed, cell.method, found, flush=True)
 
 
@@ -110,21 +113,24 @@ def _name(source: str, mnist: str) -> str:
     return source.replace(f", {mnist}", "") if mnist else source
 
 
-def _cell(experiment: Experiment, cell: Cell, data: tuple[str, ...]) -> dict[str, Any]:
+def _cell(experiment: Experiment, cell: Cell, data: tuple[str, ...], budget: float) -> dict[str, Any]:
     settings = (
         *experiment.settings, *experiment.labels[cell.labels], *data, f"data.seed={cell.seed}", f"train.seed={cell.seed}",
     )  # fmt: skip
     if cell.method == "labels only":
-        return _judged(experiment, by_labels_alone(experiment.path, settings, experiment.nodes, cell.budget))
+        return _judged(experiment, by_labels_alone(experiment.path, settings, experiment.nodes, budget), budget)
     if cell.trained:
         rate = (f"objective.supervision_rate={cell.method.removeprefix(RATE)}",) if cell.method.startswith(RATE) else ()
-        return _judged(experiment, whole(experiment.path, (*settings, *rate), cell.budget, Path("runs") / cell.folder))
+        return _judged(
+            experiment, whole(experiment.path, (*settings, *rate), budget, Path("runs") / cell.folder), budget
+        )
     ready: Prepared = started(compiled(experiment.path, settings))[-1]
     return {
         **(judging.by_ink(ready) if cell.method == "ink" else judging.by_pixels(cell.method, ready, experiment.nodes))
     }
 
 
-def _judged(experiment: Experiment, trained: Trained) -> dict[str, Any]:
+def _judged(experiment: Experiment, trained: Trained, budget: float) -> dict[str, Any]:
     scores = judging.by_model(trained.model, trained.ready, experiment.nodes, experiment.drawn)
-    return {**scores, "epochs": trained.epochs, "steps": trained.steps, "training": round(trained.seconds, 1)}
+    spent = {"epochs": trained.epochs, "steps": trained.steps, "budget": budget, "training": round(trained.seconds, 1)}
+    return {**scores, **spent}

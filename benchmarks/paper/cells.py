@@ -64,15 +64,14 @@ EXPERIMENTS = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One number of a table, at one seed of the labels. `source`: the data, as reports name them; `budget`: seconds of CPU time
-    for training; `model`: of the model's text and settings, a hash. Two cells that are equal need not be measured twice."""
+    """One number of a table, at one seed of the labels. `source`: the data, as reports name them; `model`: a hash of its text
+    and settings. Two cells that are equal need not be measured twice."""
 
     experiment: str
     labels: str
     seed: int
     method: str
     source: str
-    budget: float
     model: str = ""
 
     @property
@@ -86,48 +85,48 @@ class Cell:
         return "-".join(w.replace(",", "").replace(" ", "_").replace("%", "pc") for w in words)
 
 
-def cells(experiment: Experiment, seeds: int, source: str, budget: float) -> Iterator[Cell]:
+def cells(experiment: Experiment, seeds: int, source: str) -> Iterator[Cell]:
     """A seed after another, so that a run that is cut short has whole tables; the cheap ones come first."""
     for seed in range(seeds):
         for method in reversed(experiment.methods):
             for labels in experiment.labels:
-                yield _cell(experiment, labels, seed, method, source, budget)
+                yield _cell(experiment, labels, seed, method, source)
         for rate in RATES:
             for labels in experiment.swept:
-                yield _cell(experiment, labels, seed, f"{RATE}{rate}", source, budget)
+                yield _cell(experiment, labels, seed, f"{RATE}{rate}", source)
 
 
-def _cell(experiment: Experiment, labels: str, seed: int, method: str, source: str, budget: float) -> Cell:
+def _cell(experiment: Experiment, labels: str, seed: int, method: str, source: str) -> Cell:
     text = experiment.path.read_text() + " ".join((*experiment.settings, *experiment.labels[labels]))
-    cell = Cell(experiment.name, labels, seed, method, source, budget, f"{zlib.crc32(text.encode()):08x}")
-    return cell if cell.trained else Cell(experiment.name, labels, seed, method, source, 0.0)
+    trained = Cell(experiment.name, labels, seed, method, source, f"{zlib.crc32(text.encode()):08x}")
+    return trained if trained.trained else Cell(experiment.name, labels, seed, method, source)
 
 
 @dataclass(slots=True)
 class Kept:
-    """A file of finished cells: it is written anew after each."""
+    """A file of finished cells, which is written anew after each, and the machines by their processors, which cells name."""
 
     path: Path
-    machine: dict[str, Any]
+    machines: dict[str, dict[str, Any]]
     found: dict[Cell, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path, machine: dict[str, Any] | None = None) -> Kept:
-        """`machine`: where cells will be measured; else where they were."""
-        whole = json.loads(path.read_text()) if path.exists() else {"machine": {}, "cells": []}
-        found = {Cell(**row["cell"]): row["found"] for row in whole["cells"]}
-        return cls(path, whole["machine"] if machine is None else machine, found)
+    def read(cls, path: Path) -> Kept:
+        whole = json.loads(path.read_text()) if path.exists() else {"machines": {}, "cells": []}
+        return cls(path, whole["machines"], {Cell(**row["cell"]): row["found"] for row in whole["cells"]})
 
-    def keep(self, cell: Cell, found: dict[str, Any]) -> None:
-        """Replaces what another budget or other data gave for the same number."""
+    def keep(self, cell: Cell, found: dict[str, Any], machine: dict[str, Any]) -> None:
+        """Replaces what an earlier measurement, another model or other data gave for the same number."""
 
         def place(c: Cell) -> tuple[object, ...]:
             return c.experiment, c.labels, c.seed, c.method
 
-        self.found = {c: f for c, f in self.found.items() if place(c) != place(cell)} | {cell: found}
+        self.machines[machine["processor"]] = machine
+        named = {**found, "processor": machine["processor"]}
+        self.found = {c: f for c, f in self.found.items() if place(c) != place(cell)} | {cell: named}
         rows = [{"cell": asdict(c), "found": f} for c, f in sorted(self.found.items(), key=lambda x: str(place(x[0])))]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        whole = json.dumps({"machine": self.machine, "cells": rows}, indent=1, ensure_ascii=False) + "\n"
+        whole = json.dumps({"machines": self.machines, "cells": rows}, indent=1, ensure_ascii=False) + "\n"
         beside = self.path.with_suffix(".part")
         beside.write_text(whole)
         beside.replace(self.path)

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks import counts
-from benchmarks.paper.cells import EXPERIMENTS, Cell, Experiment, Kept
+from benchmarks.paper.cells import EXPERIMENTS, Experiment, Kept
 from benchmarks.paper.tables import WORDS, markdown, scores, values
 from sgdsl.library import edit, load
 from sgdsl.train.run import Run
@@ -94,30 +94,31 @@ def _pictures(experiment: Experiment, kept: Kept, folder: Path) -> None:
         return
     most = max(there, key=lambda c: order.index(c.labels))
     run = folder / "runs" / most.folder
+    caption = f"{most.source}; {most.labels} labels; {kept.found[most]['steps']:,} steps"
     match experiment.name:
         case "counts":
             counts.draw(load(run).module, path)
         case "faces":
-            _lamps(load(run), most, path)
+            _lamps(load(run), caption, path)
         case _:
-            _digits(load(run), most, path)
+            _digits(load(run), caption, path)
 
 
-def _digits(run: Run, cell: Cell, path: Path) -> None:
+def _digits(run: Run, caption: str, path: Path) -> None:
     """Rows as given, then with each digit set and everything else kept."""
     rows = _spread(run)
     found = [edit(run, None, rows, set={"y": d}) for d in range(10)]
     images = [[found[0].before["x"][i], *(f.after["x"][i] for f in found)] for i in range(len(rows))]
-    _sheet(run, cell, images, ["given", *map(str, range(10))], path)
+    _sheet(run, caption, images, ["given", *map(str, range(10))], path)
 
 
-def _lamps(run: Run, cell: Cell, path: Path) -> None:
+def _lamps(run: Run, caption: str, path: Path) -> None:
     """Faces as given, as they are decoded, then under other lamps."""
     rows = _spread(run)
     light = [_unit(*np.deg2rad(lamp)) for lamp in LAMPS]
     found = [edit(run, None, rows, set={"light": one}) for one in light]
     images = [[found[0].before["x"][i], *(f.after["x"][i] for f in found)] for i in range(len(rows))]
-    _sheet(run, cell, images, ["given", *(f"{a}, {e}°" for a, e in LAMPS)], path)
+    _sheet(run, caption, images, ["given", *(f"{a}, {e}°" for a, e in LAMPS)], path)
 
 
 def _unit(azimuth: float, elevation: float) -> list[float]:
@@ -132,8 +133,7 @@ def _spread(run: Run) -> list[int]:
     return [int(i) for i in np.linspace(0, len(run.rows()[0].test) - 1, SHOWN + 2)[1:-1]]
 
 
-def _sheet(run: Run, cell: Cell, images: Sequence[Sequence[np.ndarray]], heads: Sequence[str], path: Path) -> None:
-    caption = f"{cell.source}; {cell.labels} labels; {cell.budget:g} s of CPU time"
+def _sheet(run: Run, caption: str, images: Sequence[Sequence[np.ndarray]], heads: Sequence[str], path: Path) -> None:
     seen = run.module.NODES["x"]
     drawn = [[np.clip(as_pictures(seen, image[None])[0], 0, 1) for image in line] for line in images]
     draw_sheet(Sheet(f"{run.name}: held-out rows, one node set", caption, drawn, (), heads, split=True), path)

@@ -37,16 +37,26 @@ def values(found: Found, score: str, labels: str, method: str) -> list[float]:
 def _head(kept: Kept) -> str:
     sources = sorted({c.source for c in kept.found})
     seeds = sorted({c.seed for c in kept.found})
-    machine = kept.machine
+    versions = sorted({m["packages"]["torch"] for m in kept.machines.values()})
     return (
         f"{'; '.join(sources)}. {len(seeds)} label seed{'s' * (len(seeds) > 1)}; {_spent(kept.found)};\n"
-        f"{machine['processor']}, one thread, torch {machine['packages']['torch']}."
+        f"{'; '.join(_where(kept.found))}, one thread, torch {' and '.join(versions)}."
     )
+
+
+def _where(found: Found) -> list[str]:
+    """Processors, with the seeds of the model that they trained where there are several."""
+    seeds: dict[str, set[int]] = {}
+    for cell, row in found.items():
+        seeds.setdefault(row["processor"], set()).update([cell.seed] if cell.method == "model" else [])
+    if len(seeds) == 1:
+        return list(seeds)
+    return [f"{name} (seeds {', '.join(map(str, sorted(s)))})" if s else name for name, s in sorted(seeds.items())]
 
 
 def _spent(found: Found) -> str:
     """The budget, and what the trainings of the model took of it: an epoch may be longer."""
-    budgets = " and ".join(f"{b:g}" for b in sorted({c.budget for c in found if c.trained}))
+    budgets = " and ".join(f"{b:g}" for b in sorted({row["budget"] for c, row in found.items() if c.trained}))
     trained = [row for c, row in found.items() if c.method == "model"]
     model = "the model was not trained"
     if trained:

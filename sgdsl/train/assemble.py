@@ -16,6 +16,7 @@ from torch import nn
 from sgdsl.driver import Program
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
+from sgdsl.train.arithmetic import in_bf16
 from sgdsl.train.composition import Schedule
 from sgdsl.train.errors import run_error
 from sgdsl.train.evaluate import rows_tensor
@@ -64,7 +65,7 @@ def _job(program: Program, model: Queries, ready: Prepared, settings: Settings) 
     return Job(
         program,
         ready.dataset,
-        _fabric(device, settings.train.precision == "bf16"),
+        _fabric(device, in_bf16(settings.train, device)),
         settings.train,
         made,
         Schedule(made, rows.unlabelled, rows.labelled, settings.train.seed),

@@ -20,6 +20,7 @@ from sgdsl.runtime.ask import log_prob, posterior
 from sgdsl.runtime.batch import make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
+from sgdsl.train.arithmetic import in_bf16
 from sgdsl.train.assemble import learned
 from sgdsl.train.composition import Schedule
 from sgdsl.train.evaluate import FOR_BOUND, FOR_LABELS, rows_tensor
@@ -102,7 +103,7 @@ def _step(model: Queries, ready: Prepared, settings: Train, fake: FakeTensorMode
     ledger = Ledger((*model.parameters(), *model.buffers()), (*tensors(batch), weights))
     model.train()
     with fake, ledger:
-        with torch.autocast(device.type, torch.bfloat16, settings.precision == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, in_bf16(settings, device)):
             step = model(batch, Draws(torch.Generator(device)))
         torch.autograd.backward(-(weights @ step.objective))
     gradients = ledger.at_peak(p.grad for p in model.parameters() if p.grad is not None)

@@ -13,6 +13,7 @@ import torch
 from sgdsl.driver import Program
 from sgdsl.runtime.load import load
 from sgdsl.runtime.queries import Queries
+from sgdsl.train.arithmetic import missed
 from sgdsl.train.bind import Rules, Table, bind
 from sgdsl.train.columns import field_of
 from sgdsl.train.composition import Composition, compose
@@ -94,8 +95,10 @@ def prepare(program: Program, model: Queries, settings: Settings, data: object, 
     table = bind(dataset, model.NODES, Rules(line.names, line.binarise, None, optional, line.greys), model.RANGES)
     rows = split(table, model.NODES, dataset.train, settings.wish)
     made = compose(len(rows.labelled), len(rows.unlabelled), settings)
+    device = device_of(settings.train.device)
     warnings = suspicious(Rows(dataset, table, model.NODES, rows, line.names, _told(program)))
-    return Prepared(dataset, origin, table.to(device_of(settings.train.device)), rows, made, warnings, line.names)
+    told = (*warnings, *missed(settings.train, device))
+    return Prepared(dataset, origin, table.to(device), rows, made, told, line.names)
 
 
 def _told(program: Program) -> bool:

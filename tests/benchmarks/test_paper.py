@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("sklearn", reason="the extra `bench`")
 
 from benchmarks.paper import judging
-from benchmarks.paper.cells import EXPERIMENTS, Cell, Kept, cells
+from benchmarks.paper.cells import EXPERIMENTS, Kept, cells
 from benchmarks.paper.tables import markdown, values
 from benchmarks.paper.training import by_labels_alone, compiled, started, whole
 
@@ -76,21 +76,24 @@ def test_angles_are_those_between_directions() -> None:
     assert np.allclose(judging.angles(told, truth), [0, 90, 45])
 
 
-def test_cells_are_kept_and_replaced_by_another_budget(tmp_path: Path) -> None:
-    """A cell is finished for its data and its budget; baselines have none."""
+def test_cells_are_kept_for_their_data_and_model_and_replaced_in_place(tmp_path: Path) -> None:
+    """A cell is finished for its data and its model; another measurement takes its place and names its own machine."""
     mnist = EXPERIMENTS["mnist"]
-    short, long = (list(cells(mnist, 2, "digits", budget)) for budget in (1.0, 9.0))
-    assert len(set(short)) == len(short) == 2 * (4 * 4 + 5 * 2)
-    kept = Kept.read(tmp_path / "a.json", {"processor": "p"})
-    for i, cell in enumerate(short):
-        kept.keep(cell, {"y: error": i / 100})
+    digits, others = (list(cells(mnist, 2, source)) for source in ("digits", "others"))
+    assert len(set(digits)) == len(digits) == 2 * (4 * 4 + 5 * 2)
+    kept = Kept.read(tmp_path / "a.json")
+    for i, cell in enumerate(digits):
+        kept.keep(cell, {"y: error": i / 100}, {"processor": "p"})
     again = Kept.read(tmp_path / "a.json")
     assert again.found == kept.found
-    assert again.machine == {"processor": "p"}
-    assert {c.method for c in short if c in again.found and c in long} == {"SVM", "1-NN"}
-    again.keep(Cell("mnist", "100", 0, "model", "digits", 9.0), {"y: error": 0.5})
-    assert len(again.found) == len(short)
+    assert again.machines == {"p": {"processor": "p"}}
+    assert not again.found.keys() & set(others)
+    again.keep(
+        next(c for c in others if (c.labels, c.method) == ("100", "model")), {"y: error": 0.5}, {"processor": "q"}
+    )
+    assert len(again.found) == len(digits)
     assert values(again.found, "y: error", "100", "model")[-1] == 50
+    assert set(again.machines) == {"p", "q"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

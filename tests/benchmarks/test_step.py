@@ -15,7 +15,16 @@ ROOT = Path(__file__).parent.parent.parent
 def test_the_emitted_and_the_hand_written_step_are_timed(tmp_path: Path) -> None:
     """One round of one step; the command itself refuses losses or gradients that differ."""
     command = [sys.executable, "-m", "benchmarks", "step", "--only", "m2-tiny", "--peers", "ours,direct,products"]
-    command += ["--rounds", "1", "--steps", "1", "--json", str(tmp_path / "step.json")]
+    command += [
+        "--precision",
+        "highest,medium,bf16",
+        "--rounds",
+        "1",
+        "--steps",
+        "1",
+        "--json",
+        str(tmp_path / "step.json"),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "step.json").read_text())

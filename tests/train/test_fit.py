@@ -67,7 +67,6 @@ def test_all_labels_none_and_no_supervised_node_train(fitted: Fit) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        ("train.precision=bf16",),
         ("train.clip=0.1",),
         ("train.optimizer=adamw", "train.weight_decay=0.1"),
         ("train.optimizer=sgd",),
