@@ -114,17 +114,16 @@ def _name(source: str, mnist: str) -> str:
 
 
 def _cell(experiment: Experiment, cell: Cell, data: tuple[str, ...], budget: float) -> dict[str, Any]:
+    used = experiment.of(cell.method)
     settings = (
-        *experiment.settings, *experiment.labels[cell.labels], *data, f"data.seed={cell.seed}", f"train.seed={cell.seed}",
+        *used.settings, *used.labels[cell.labels], *data, f"data.seed={cell.seed}", f"train.seed={cell.seed}",
     )  # fmt: skip
     if cell.method == "labels only":
-        return _judged(experiment, by_labels_alone(experiment.path, settings, experiment.nodes, budget), budget)
+        return _judged(experiment, by_labels_alone(used.path, settings, experiment.nodes, budget), budget)
     if cell.trained:
         rate = (f"objective.supervision_rate={cell.method.removeprefix(RATE)}",) if cell.method.startswith(RATE) else ()
-        return _judged(
-            experiment, whole(experiment.path, (*settings, *rate), budget, Path("runs") / cell.folder), budget
-        )
-    ready: Prepared = started(compiled(experiment.path, settings))[-1]
+        return _judged(experiment, whole(used.path, (*settings, *rate), budget, Path("runs") / cell.folder), budget)
+    ready: Prepared = started(compiled(used.path, settings))[-1]
     return {
         **(judging.by_ink(ready) if cell.method == "ink" else judging.by_pixels(cell.method, ready, experiment.nodes))
     }

@@ -19,7 +19,8 @@ RATE = "rate "  # of a method's name: the model with another supervision rate
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """`labels`: what is known, as settings of `data`; `methods` at each of them; `swept`: labels at which the supervision rate is
-    swept; `settings`: of the model; `drawn`: grey levels are drawn when the model is judged, as they are in training."""
+    swept; `settings`: of the model; `drawn`: grey levels are drawn when the model is judged, as they are in training; `others`:
+    methods that train another model, with settings of its own."""
 
     name: str
     model: str
@@ -29,6 +30,11 @@ class Experiment:
     swept: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     drawn: bool = False
+    others: Mapping[str, Experiment] = field(default_factory=dict)
+
+    def of(self, method: str) -> Experiment:
+        """The experiment with the model and the settings of a method."""
+        return self.others.get(method, self)
 
     @property
     def path(self) -> Path:
@@ -42,11 +48,16 @@ def _rows(weight: int, *counts: int) -> dict[str, tuple[str, ...]]:
 
 FEWER = ("train.precision=bf16", "train.batch=128", "train.labelled=32")  # rows a step, of them labelled
 PIXELS = ("model", "labels only", "SVM", "1-NN")
+MNIST = (100, 600, 1000, 3000)
+DIGITS = Experiment("mnist", "digits", _rows(16_000, *MNIST), ("model digits",), ("y",))
 COUNTING = tuple(f"{name}={value}" for name, value in counts.SETTINGS.items())
 EXPERIMENTS = {
     e.name: e
     for e in (
-        Experiment("mnist", "mnist", _rows(200_000, 100, 600, 1000, 3000), PIXELS, ("y",), ("100", "1,000"), FEWER),
+        Experiment(
+            "mnist", "mnist", _rows(200_000, *MNIST), ("model digits", *PIXELS), ("y",), ("100", "1,000"), FEWER,
+            others={"model digits": DIGITS},
+        ),
         Experiment("svhn", "svhn", _rows(400_000, 1000, 3000), PIXELS, ("y",), settings=FEWER),
         Experiment(
             "faces", "faces",
@@ -97,7 +108,8 @@ def cells(experiment: Experiment, seeds: int, source: str) -> Iterator[Cell]:
 
 
 def _cell(experiment: Experiment, labels: str, seed: int, method: str, source: str) -> Cell:
-    text = experiment.path.read_text() + " ".join((*experiment.settings, *experiment.labels[labels]))
+    used = experiment.of(method)
+    text = used.path.read_text() + " ".join((*used.settings, *used.labels[labels]))
     trained = Cell(experiment.name, labels, seed, method, source, f"{zlib.crc32(text.encode()):08x}")
     return trained if trained.trained else Cell(experiment.name, labels, seed, method, source)
 

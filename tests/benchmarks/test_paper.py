@@ -80,7 +80,7 @@ def test_cells_are_kept_for_their_data_and_model_and_replaced_in_place(tmp_path:
     """A cell is finished for its data and its model; another measurement takes its place and names its own machine."""
     mnist = EXPERIMENTS["mnist"]
     digits, others = (list(cells(mnist, 2, source)) for source in ("digits", "others"))
-    assert len(set(digits)) == len(digits) == 2 * (4 * 4 + 5 * 2)
+    assert len(set(digits)) == len(digits) == 2 * (5 * 4 + 5 * 2)
     kept = Kept.read(tmp_path / "a.json")
     for i, cell in enumerate(digits):
         kept.keep(cell, {"y: error": i / 100}, {"processor": "p"})
