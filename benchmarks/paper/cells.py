@@ -49,14 +49,14 @@ def _rows(weight: int, *counts: int) -> dict[str, tuple[str, ...]]:
 FEWER = ("train.precision=bf16", "train.batch=128", "train.labelled=32")  # rows a step, of them labelled
 PIXELS = ("model", "labels only", "SVM", "1-NN")
 MNIST = (100, 600, 1000, 3000)
-DIGITS = Experiment("mnist", "digits", _rows(16_000, *MNIST), ("model digits",), ("y",))
+DIGITS = Experiment("mnist", "digits", _rows(16_000, *MNIST), ("digits model",), ("y",))
 COUNTING = tuple(f"{name}={value}" for name, value in counts.SETTINGS.items())
 EXPERIMENTS = {
     e.name: e
     for e in (
         Experiment(
-            "mnist", "mnist", _rows(200_000, *MNIST), ("model digits", *PIXELS), ("y",), ("100", "1,000"), FEWER,
-            others={"model digits": DIGITS},
+            "mnist", "mnist", _rows(200_000, *MNIST), ("digits model", *PIXELS), ("y",), ("100", "1,000"), FEWER,
+            others={"digits model": DIGITS},
         ),
         Experiment("svhn", "svhn", _rows(400_000, 1000, 3000), PIXELS, ("y",), settings=FEWER),
         Experiment(
@@ -87,7 +87,7 @@ class Cell:
 
     @property
     def trained(self) -> bool:
-        return self.method.startswith(("model", "labels only", RATE))
+        return self.method.startswith(("model", "digits model", "labels only", RATE))
 
     @property
     def folder(self) -> str:
