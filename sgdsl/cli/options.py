@@ -37,14 +37,15 @@ bind = click.option("--bind", multiple=True, metavar="NODE=FIELD", help="The fie
 
 
 def pair(text: str) -> tuple[str, Any]:
-    """`y=3`, `z=[0.1, -1]`. Raises UsageError for anything else."""
+    """`y=3`, `z=[0.1, -1]`, `state=broken`. Raises UsageError for anything else."""
     name, equals, value = text.partition("=")
     try:
         parsed = json.loads(value)
     except ValueError:
-        parsed = None
-    if not equals or not name.isidentifier() or not isinstance(parsed, int | float | list):
-        raise click.UsageError(f"`{text}` is no NODE=VALUE; a value is a number or a list of numbers: y=3, z=[0.5, -1]")
+        parsed = None if value[:1] in ("", "[") else value
+    if not equals or not name.isidentifier() or not isinstance(parsed, int | float | list | str):
+        known = "a value is a number, a list of numbers or the name of a class: y=3, z=[0.5, -1], y=cat"
+        raise click.UsageError(f"`{text}` is no NODE=VALUE; {known}")
     return name, parsed
 
 
@@ -53,7 +54,12 @@ def _pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tup
 
 
 values = click.option(
-    "--set", "values", multiple=True, metavar="NODE=VALUE", callback=_pairs, help="Hold a node: --set y=3, z=[0.5,-1]."
+    "--set",
+    "values",
+    multiple=True,
+    metavar="NODE=VALUE",
+    callback=_pairs,
+    help="Hold a node: --set y=3, z=[0.5,-1], y=cat.",
 )
 
 

@@ -19,10 +19,10 @@ MOST_CLASSES = 24
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """`counts` [true class, believed class] over the cells of the rows whose label is known; `first`: the first class."""
+    """`counts` [true class, believed class] over the cells of the rows whose label is known; `names` of the classes."""
 
     node: str
-    first: int
+    names: tuple[str, ...]
     counts: Array
 
 
@@ -46,4 +46,4 @@ def confusions(run: Run, ready: Prepared) -> list[Confusion]:
             pairs = (true * info.classes + belief.argmax(-1))[mask].flatten()
             counts[node] += torch.bincount(pairs.cpu(), minlength=info.classes**2)
     found = [(n, model.NODES[n], c.numpy()) for n, c in counts.items() if int(c.sum())]
-    return [Confusion(n, i.first, c.reshape(i.classes, i.classes)) for n, i, c in found]
+    return [Confusion(n, run.value_names(n), c.reshape(i.classes, i.classes)) for n, i, c in found]

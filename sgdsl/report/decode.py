@@ -6,8 +6,8 @@ Everything that is not held is set to its mean along p, finite nodes to the like
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from sgdsl.runtime.queries import Drawn, Queries
 from sgdsl.train.copies import cells_of, loops_of
 from sgdsl.train.dataset import Array
 from sgdsl.train.measure import SEED
+from sgdsl.train.naming import value_names
 from sgdsl.train.sheets import as_pictures, is_map
 
 AT_ONCE = 256
@@ -30,19 +31,22 @@ KEPT_CLASSES = 12  # of a node that has more
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A finite node and the value it is held at; `node` "": nothing is held."""
+    """A finite node and the value it is held at, in a `word`; `node` "": nothing is held."""
 
     node: str = ""
     value: int = 0
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """`given`: a value [*event] of each given node; `shown`: the observed nodes whose means are wanted."""
+    """`given`: a value [*event] of each given node; `shown`: the observed nodes whose means are wanted; `classes`: names of
+    classes by node, as the training data have them."""
 
     model: Queries
     given: Mapping[str, Tensor]
     shown: tuple[str, ...]
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def nodes(self) -> Mapping[str, NodeInfo]:
@@ -73,11 +77,12 @@ class Decoder:
             (n for n in found if self.nodes[n].role != "observed"), key=lambda n: self.nodes[n].role == "latent"
         )
 
-    def classes(self, node: str) -> tuple[int, ...]:
-        """The values of a finite node that are shown: all, or the first twelve of over 24."""
+    def held_at(self, node: str) -> list[Held]:
+        """A finite node at each value that is shown: all, or the first twelve of over 24."""
         info = self.nodes[node]
-        count = info.classes if info.classes <= MOST_CLASSES else KEPT_CLASSES
-        return tuple(range(info.first, info.first + count))
+        words = value_names(info, self.classes.get(node, ()))
+        shown = words if info.classes <= MOST_CLASSES else words[:KEPT_CLASSES]
+        return [Held(node, info.first + i, word) for i, word in enumerate(shown)]
 
     def centre(self, held: Held, node: str) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of a node along p, [cells] each; a LogNormal's in logarithms, an angle's in radians."""

@@ -42,7 +42,7 @@ def view(decoder: Decoder, grid: Grid, number: int) -> Markup:
     facts = {
         "offsets": list(grid.offsets),
         "down": len(grid.offsets) if len(grid.cells) > 1 else 1,
-        "classes": [str(c) for c in grid.classes],
+        "classes": grid.classes,
         "label": grid.label,
         "axes": [_cell(decoder, grid, c) for c in grid.cells],
     }
@@ -109,7 +109,7 @@ def _classes(grid: Grid, number: int) -> Markup:
         key = f"class-{number}-{i}"
         radio = element("input", type="radio", name=f"class-{number}", id=key, value=i, checked=i == 0)
         small = [_canvas(n, f, f"g{number}-{n}", "small", i) for n, f in list(frames.items())[:1]]
-        buttons.append(element("label", radio, *small, element("span", str(value)), for_=key))
+        buttons.append(element("label", radio, *small, element("span", value), for_=key))
     legend = element("legend", element("i", grid.label), " =")
     return element("fieldset", legend, element("div", *buttons, class_="classes"))
 

@@ -31,10 +31,10 @@ FAR = 2.0
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Decoded means of `node` moved along `cells` (one or two, counted flat), at `offsets` standard deviations, with
-    `label` held at each of `classes`. `frames` by shown node, [classes, down, across]."""
+    `label` held at each of `classes`, in words. `frames` by shown node, [classes, down, across]."""
 
     label: str
-    classes: tuple[int, ...]
+    classes: tuple[str, ...]
     node: str
     cells: tuple[int, ...]
     offsets: tuple[float, ...]
@@ -66,7 +66,7 @@ class Order:
 
 def held_values(decoder: Decoder, label: str) -> list[Held]:
     """A label at each class; nothing held where there is no label."""
-    return [Held(label, value) for value in decoder.classes(label)] if label else [Held()]
+    return decoder.held_at(label) if label else [Held()]
 
 
 def offsets_of(steps: int) -> tuple[float, ...]:
@@ -126,7 +126,7 @@ def make(decoder: Decoder, label: str, ordered: Order, cells: Sequence[int]) -> 
     means = [decoder.moved(each, ordered.node, moves) for each in held]
     shown = {n: np.concatenate([m[n] for m in means]) for n in decoder.shown}
     frames = {n: frames_of(decoder.nodes[n], images, steps) for n, images in shown.items()}
-    classes = tuple(h.value for h in held) if label else ()
+    classes = tuple(h.word for h in held) if label else ()
     return Grid(label, classes, ordered.node, tuple(cells), offsets, frames)
 
 

@@ -92,7 +92,7 @@ def _traversed(decoder: Decoder, order: Order, held: Sequence[Held], number: int
         images = [m[shown] for m in means]
         limits = limits_of([i.reshape(-1, *i.shape[2:]) for i in images]) if is_map(decoder.nodes[shown]) else None
         for each, values in zip(held, images, strict=True):
-            where = f" with {each.node} = {each.value}" if each.node else ""
+            where = f" with {each.node} = {each.word}" if each.node else ""
             alt = f"Means of {shown} as each of {', '.join(named)} goes from −{REACH} to {REACH} deviations{where}."
             body = (
                 _strips(values, named, alt, limits)
@@ -149,8 +149,8 @@ def cell_name(node: str, cell: int, cells: int) -> str:
 def _chooser(held: Sequence[Held], name: str) -> Markup | None:
     """A selector of class, where there are several."""
     if len(held) < 2:
-        where = f"With {held[0].node} = {held[0].value}." if held[0].node else ""
+        where = f"With {held[0].node} = {held[0].word}." if held[0].node else ""
         return element("p", where, class_="note") if where else None
-    options = [element("option", str(h.value), value=str(h.value)) for h in held]
+    options = [element("option", h.word, value=str(h.value)) for h in held]
     label = element("label", f"{held[0].node} = ", for_=name)
     return element("p", joined((label, element("select", *options, id=name, class_="chooser"))), class_="script")

@@ -113,13 +113,12 @@ def warnings_list(diagnosis: Diagnosis) -> Markup:
 
 def confusion_table(found: Confusion) -> Markup:
     """Rows are true classes, columns what the model believes; the darker, the larger the share of its row."""
-    names = [str(found.first + i) for i in range(len(found.counts))]
     right, total = int(found.counts.trace()), int(found.counts.sum())
     caption = f"{found.node}: true class down, believed across; {total - right:,} of {total:,} wrong"
-    head = element("tr", element("td", ""), *(element("th", n, scope="col") for n in names))
+    head = element("tr", element("td", ""), *(element("th", n, scope="col") for n in found.names))
     body = [
         element("tr", element("th", n, scope="row"), *_cells(line, i))
-        for i, (n, line) in enumerate(zip(names, found.counts, strict=True))
+        for i, (n, line) in enumerate(zip(found.names, found.counts, strict=True))
     ]
     made = element(
         "table", element("caption", caption), element("thead", head), element("tbody", *body), class_="confusion"
@@ -164,7 +163,7 @@ def census_table(material: Material) -> Markup | None:
             continue
         values = ready.table.columns[node].values.cpu().numpy()[mask].astype(int) - info.first
         counts = np.bincount(values.flatten(), minlength=info.classes)
-        heads = ("class", *(str(info.first + i) for i in range(info.classes)))
+        heads = ("class", *material.run.value_names(node))
         row = ("labels", *(f"{c:,}" for c in counts))
         made.append(table(f"Labels of {node} by class", heads, [row], frozenset(range(1, len(heads)))))
     return joined(made)

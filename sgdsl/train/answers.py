@@ -14,8 +14,8 @@ from sgdsl.train.predict import Answer, Beliefs, Prediction
 
 def write_csv(prediction: Prediction, path: Path) -> Path:
     """Columns `part` (where there are two), `row`; then of each node, or cell `node[i,j]`: `.label` from the data, empty where
-    unknown; `.q` the likeliest value and `.q.VALUE` probabilities, or `.q.mean` and `.q.sd`; the same as `.p`; and `node.ess`.
-    Raises OSError."""
+    unknown; `.q` the likeliest value and `.q.VALUE` probabilities, values by name where the training data name them, or `.q.mean`
+    and `.q.sd`; the same as `.p`; and `node.ess`. Raises OSError."""
     parts = any(part for part, _ in prediction.places)
     columns: list[tuple[str, Any]] = [("part", [part for part, _ in prediction.places])] if parts else []
     columns.append(("row", [row for _, row in prediction.places]))
@@ -37,7 +37,7 @@ def columns_of(name: str, answer: Answer) -> Iterator[tuple[str, list[Any]]]:
             own: tuple[Any, ...] = (slice(None), *cell[: len(answer.loops)])
             known = answer.known[own]
             pairs = zip(label.tolist(), known.tolist(), strict=True)
-            yield f"{head}.label", [_number(answer, value) if there else "" for value, there in pairs]
+            yield f"{head}.label", [_said(answer, value) if there else "" for value, there in pairs]
         for by, belief in (("q", answer.q), ("p", answer.p)):
             if belief is not None:
                 yield from _belief(f"{head}.{by}", answer, belief, cell)
@@ -51,13 +51,14 @@ def _belief(head: str, answer: Answer, belief: Beliefs, cell: tuple[int, ...]) -
         yield f"{head}.mean", _rounded(belief[0][at])
         yield f"{head}.sd", _rounded(belief[1][at])
         return
-    yield head, answer.likeliest(belief)[at].tolist()
-    for i in range(answer.info.classes):
-        yield f"{head}.{answer.info.first + i}", _rounded(belief[(*at, i)])
+    yield head, [_said(answer, value) for value in answer.likeliest(belief)[at].tolist()]
+    for i, name in enumerate(answer.names):
+        yield f"{head}.{name}", _rounded(belief[(*at, i)])
 
 
-def _number(answer: Answer, value: float) -> float | int:
-    return int(value) if answer.info.classes else value
+def _said(answer: Answer, value: float) -> str | float:
+    """A class by its name, or number."""
+    return answer.names[int(value) - answer.info.first] if answer.info.classes else value
 
 
 def _rounded(values: Array) -> list[float]:

@@ -57,7 +57,7 @@ def diagnose(
         *one_draw(weights, job.patterns, model.NODES, model.ORDER_Q),
         *worse(records, kept_best=settings.train.patience > 0),
         *unread(job.patterns, rows.granted, job.schedule, steps, trained),
-        *unlabelled_classes(model.NODES, ready.table, rows.granted, wanted),
+        *unlabelled_classes(model.NODES, ready.table, rows.granted, wanted, ready.classes),
         *floored(scales_on_floor(job.program, model, ready.table, index[:FEW])),
     ]
     return Diagnosis(nodes, weights, tuple(found))

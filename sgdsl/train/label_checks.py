@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from sgdsl.train.diagnosis import Finding
 from sgdsl.train.feed import Feed, read
 from sgdsl.train.measure import CHUNK, SEED, Held, hidden, seeded
 from sgdsl.train.measures import WORDS, shown, total
+from sgdsl.train.naming import value_names
 from sgdsl.train.patterns import NONE, Patterns, pattern_rows
 from sgdsl.train.scored import constant, kind_of, losses
 from sgdsl.train.suspicions import raised
@@ -141,9 +142,14 @@ def _learns(model: Queries, table: Table, held: Held, node: str) -> bool:
 
 
 def unlabelled_classes(
-    nodes: Mapping[str, NodeInfo], table: Table, granted: Mapping[str, Mask], wanted: Mapping[str, bool]
+    nodes: Mapping[str, NodeInfo],
+    table: Table,
+    granted: Mapping[str, Mask],
+    wanted: Mapping[str, bool],
+    names: Mapping[str, Sequence[str]],
 ) -> Iterator[Finding]:
-    """W0655: a supervised node without a granted label, though labels are `wanted`, or with a class that has none."""
+    """W0655: a supervised node without a granted label, though labels are `wanted`, or with a class that has none. `names` of
+    classes by node."""
     for node, mask in granted.items():
         info = nodes[node]
         if not mask.any():
@@ -154,9 +160,10 @@ def unlabelled_classes(
         if not info.classes:
             continue
         present = set(np.unique(table.columns[node].values.cpu().numpy()[mask]).tolist())
-        missing = [c for c in range(info.first, info.first + info.classes) if c not in present]
+        words = enumerate(value_names(info, names.get(node, ())), info.first)
+        missing = [word for value, word in words if value not in present]
         if missing:
-            named = ", ".join(map(str, missing[:SHOWN])) + (", …" if len(missing) > SHOWN else "")
+            named = ", ".join(missing[:SHOWN]) + (", …" if len(missing) > SHOWN else "")
             one = len(missing) == 1
             yield Finding(
                 "W0655",

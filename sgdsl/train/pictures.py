@@ -80,9 +80,7 @@ def samples_sheet(run: Run, ready: Prepared, node: str) -> Sheet:
     held = {label: _as_stored(values.repeat_interleave(COLUMNS), info.integer)}
     images = _means(run, ready, info.classes * COLUMNS, held, node, draws)
     lines = images.reshape(info.classes, COLUMNS, *images.shape[1:])
-    return Sheet(
-        title, caption(run), [list(line) for line in lines], [str(v) for v in values.tolist()], lines_name=label
-    )
+    return Sheet(title, caption(run), [list(line) for line in lines], run.value_names(label), lines_name=label)
 
 
 def _means(run: Run, ready: Prepared, n: int, held: dict[str, Tensor], node: str, draws: Draws) -> Array:
@@ -102,7 +100,6 @@ def _means(run: Run, ready: Prepared, n: int, held: dict[str, Tensor], node: str
 def analogies_sheet(run: Run, ready: Prepared, node: str, label: str) -> Sheet:
     """Every class in the manner of given held-out rows: the first column is the given one, the others change the class alone
     and keep what was inferred."""
-    info = run.module.NODES[label]
     index = _examples(run, ready, label)
     with torch.no_grad():
         values = hidden(run.module, ready.table, index, None)
@@ -111,12 +108,11 @@ def analogies_sheet(run: Run, ready: Prepared, node: str, label: str) -> Sheet:
     seen = run.module.NODES[node]
     columns = [as_pictures(seen, one) for one in (values[node][0].nan_to_num().cpu().numpy(), *changed)]
     lines = [list(line) for line in zip(*columns, strict=True)]
-    classes = [str(v) for v in range(info.first, info.first + info.classes)]
     return Sheet(
         f"{run.name}: each {label} in the style of a given row",
         caption(run),
         lines,
-        heads=["given", *classes],
+        heads=["given", *run.value_names(label)],
         lines_name="held-out rows",
         split=True,
     )

@@ -35,7 +35,7 @@ class Answer:
     """About one node. `q`, `p`: probabilities [rows, *event, values] of a finite node; (mean, standard deviation),
     [rows, *event] each, of another; `p` by importance weights, None where it was not asked for. `ess` [rows]: how many of
     `draws` draws count there. `label` [rows, *event], `known` [rows]: what the data say, None where they have no such field.
-    Of a node in `loops` all but `ess` have dimensions of copies behind the rows."""
+    `names`: of the values of a finite node. Of a node in `loops` all but `ess` have dimensions of copies behind the rows."""
 
     info: NodeInfo
     q: Beliefs
@@ -45,6 +45,7 @@ class Answer:
     label: Array | None
     known: Array | None
     loops: tuple[Copies, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -168,7 +169,8 @@ def _answer(run: Run, parts: list[Any], table: Table, name: str, index: Tensor) 
     assert q is not None
     assert not isinstance(ess, tuple)
     info = run.module.NODES[name]
-    return Answer(info, q, p, ess, parts[0][3], label, known, loops_of(info, run.module.RANGES))
+    loops = loops_of(info, run.module.RANGES)
+    return Answer(info, q, p, ess, parts[0][3], label, known, loops, run.value_names(name))
 
 
 def _joined(parts: list[Any]) -> Beliefs:

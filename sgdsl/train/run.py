@@ -30,6 +30,7 @@ from sgdsl.train.errors import RunError, run_error
 from sgdsl.train.evaluate import Evaluation, evaluate, rows_tensor
 from sgdsl.train.feed import read
 from sgdsl.train.measure import hidden, portions
+from sgdsl.train.naming import as_numbers, value_names
 from sgdsl.train.prepare import Prepared, build, device_of
 from sgdsl.train.repeats import joined, repeated
 from sgdsl.train.sources import open_data, reopen
@@ -171,10 +172,11 @@ class Run:
         return self.values_of(n, given)
 
     def values_of(self, n: int, given: Mapping[str, object]) -> dict[str, Tensor]:
-        """Checked values of some nodes, [n, *event]: one for all, or one a row. Raises RunError: E0665; DataError."""
+        """Checked values of some nodes, [n, *event]: one for all or one a row, classes by name too. Raises as `clamped`."""
         nodes = self.module.NODES
         self.check_names(given)
-        filled = {name: repeated(value, n, self._shape(name)) for name, value in given.items()}
+        numbers = {name: as_numbers(name, value, self.config["classes"].get(name, ())) for name, value in given.items()}
+        filled = {name: repeated(value, n, self._shape(name)) for name, value in numbers.items()}
         if not filled:
             return {}
         infos = {name: replace(nodes[name], role="observed", partial=False) for name in filled}
@@ -183,6 +185,10 @@ class Run:
         )
         index = torch.arange(n, device=self.device)
         return {name: _typed(read(column, index, None), nodes[name]) for name, column in table.columns.items()}
+
+    def value_names(self, node: str) -> tuple[str, ...]:
+        """A word for each value of a finite node: as the training data name it, else its number."""
+        return value_names(self.module.NODES[node], self.config["classes"].get(node, ()))
 
     def _shape(self, node: str) -> tuple[int, ...]:
         """[copies, …, *event] of a node."""

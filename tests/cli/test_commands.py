@@ -90,7 +90,7 @@ def test_set_is_checked_like_the_file(capsys: pytest.CaptureFixture[str]) -> Non
         (["explain", "E9999"], "E9999"),
         (["run"], "MODEL"),
         (["sample", "x", "y"], "NODE=VALUE"),
-        (["sample", "x", "y=import os"], "NODE=VALUE"),
+        (["sample", "x", "y=[import os]"], "NODE=VALUE"),
     ],
 )
 def test_wrong_use_is_exit_code_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ def test_each_place_of_a_sprite_is_the_mean_there(pictures: Path) -> None:
     first = grids(decoder, orders_of(decoder))[0]
     made = first.frames["x"]
     assert isinstance(made, Sprite)
-    assert (first.label, first.node, first.classes, len(first.cells)) == ("y", "z", (0, 1, 2), 2)
+    assert (first.label, first.node, first.classes, len(first.cells)) == ("y", "z", ("0", "1", "2"), 2)
     assert first.count == 3 * 9 * 9
     sheet = pixels(made).astype(float)
     steps = len(first.offsets)

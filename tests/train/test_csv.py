@@ -11,10 +11,12 @@ from PIL import Image
 
 from sgdsl import driver
 from sgdsl.base.source import Source
+from sgdsl.train.answers import write_csv
 from sgdsl.train.bind import Rules, Table, bind
 from sgdsl.train.columns import field_of, numbered
-from sgdsl.train.errors import DataError
+from sgdsl.train.errors import DataError, RunError
 from sgdsl.train.formats.spreadsheet import table
+from sgdsl.train.predict import predict
 from sgdsl.train.prepare import build
 from sgdsl.train.run import Run
 from sgdsl.train.sources import look
@@ -298,6 +300,33 @@ def test_later_rows_keep_the_numbers_of_their_classes(fitted: Fit, write: Write,
         Run.load(run.folder, str(tmp_path / "later.csv")).rows()
     assert "line 3: `dd` is no class of `kind` that the model was trained on" in str(error.value)
     assert error.value.diagnostics[0].hint == "its classes: a, b, c"
+
+
+def test_a_trained_model_speaks_of_classes_by_their_names(fitted: Fit, write: Write, tmp_path: Path) -> None:
+    """In the table of predictions, in what is set and in warnings; a name that no class has is refused with a way out."""
+    lines = [f"{i % 3},1,{i % 2},{('oak', 'elm', 'ash')[i % 3]},{i}" for i in range(30)]
+    run = Run.load(fitted(write("x_0,x_1,x_2,kind,size\n" + "\n".join(lines)), text=PLANTS).folder)
+    found = write_csv(predict(run, str(tmp_path / "a.csv"), nodes=("kind",), samples=4), tmp_path / "out.csv")
+    head, first, *_ = (line.split(",") for line in found.read_text().splitlines())
+    assert head == [
+        "row",
+        "kind.label",
+        *(f"kind.{by}{n}" for by in "qp" for n in ("", ".ash", ".elm", ".oak")),
+        "kind.ess",
+    ]
+    assert first[1] == "oak"
+    assert {first[2], first[6]} <= {"ash", "elm", "oak"}
+    assert run.values_of(2, {"kind": "elm"})["kind"].tolist() == [1, 1]
+    assert run.values_of(2, {"kind": ["oak", "ash"]})["kind"].tolist() == [2, 0]
+    for node, value, says, hint in (
+        ("kind", "elms", "`kind` has no value `elms`", "did you mean `elm`?"),
+        ("kind", "pine", "`kind` has no value `pine`", "its values: ash, elm, oak"),
+        ("size", "big", "`size` has no value `big`: its values are numbers", "size = 0"),
+    ):
+        with pytest.raises(RunError) as error:
+            run.values_of(2, {node: value})
+        assert says in str(error.value)
+        assert error.value.diagnostics[0].hint == hint
 
 
 def test_empty_cells_of_a_partial_node_are_its_missing_cells(write: Write) -> None:
