@@ -63,7 +63,8 @@
     context.strokeStyle = colour("--rule");
     context.textAlign = "right";
     context.textBaseline = "middle";
-    for (const value of new Set([low, 0, (low + high) / 2, high])) {
+    const apart = (values, value) => (values.some((v) => Math.abs(up(v) - up(value)) < 14) ? values : [...values, value]);
+    for (const value of [0, low, high, (low + high) / 2].reduce(apart, [])) {
       context.fillText(Number(value.toPrecision(3)).toString(), left - 6, up(value));
       context.beginPath();
       context.moveTo(left, up(value));
