@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from sgdsl import driver
 from sgdsl.driver import Program
+from sgdsl.runtime.batch import make_batch
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
 from sgdsl.train.assemble import assemble, learned, reproducible
@@ -77,7 +78,7 @@ def by_labels_alone(path: Path, settings: tuple[str, ...], nodes: tuple[str, ...
     program = compiled(path, settings)
     with reproducible(settings_of(program)):
         model, state, job, ready = started(program)
-        model.train()
+        model.train().samples = 1
         labelled = torch.from_numpy(ready.split.labelled)
         optimiser = torch.optim.Adam(learned(model), lr=RATE)
         draws = Draws(torch.Generator().manual_seed(settings_of(program).train.seed))
@@ -99,13 +100,12 @@ def _label_loss(
     nodes: tuple[str, ...],
     draws: Draws,
 ) -> torch.Tensor:
-    """−log q of the labels, averaged over rows; latents above them are drawn."""
-    given = {n: v[None] for n, v in values.items() if n in nodes or model.NODES[n].role in ("observed", "given")}
+    """−log q of the labels, averaged over rows, the log weight of one sample; latents above them are drawn."""
     if model.RANGES:  # the count alone, which reads the canvas
         (node,) = nodes
+        given = {n: v[None] for n, v in values.items() if n in nodes or model.NODES[n].role in ("observed", "given")}
         logits = model.parameters_q(node, given)[0]
         assert isinstance(logits, torch.Tensor)
         return F.cross_entropy(logits[0], values[node] - model.NODES[node].first)
-    drawn = model.draw_q(given, {n: known[n] for n in nodes}, draws)
-    log_q = model.log_q(drawn.values)
-    return -torch.stack([log_q[n] for n in nodes]).sum(0).mean()
+    log_w: torch.Tensor = model(make_batch(model, values, known), draws).log_w
+    return -log_w.mean()
