@@ -1,0 +1,100 @@
+"""Real values far from where a model begins: a model before its first step and rows come in; warnings go out.
+
+Weights begin near 0, so what p draws then shows in which units a node is modelled, whatever its expressions scale it by. A
+network whose values must first travel far, or grow or shrink by far, learns little else on the way (docs/data.md, units).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sgdsl.runtime.ask import certain_mask
+from sgdsl.runtime.draws import Draws
+from sgdsl.runtime.queries import Queries
+from sgdsl.train.bind import Table
+from sgdsl.train.dataset import Array, Index
+from sgdsl.train.diagnosis import Finding
+from sgdsl.train.feed import read
+from sgdsl.train.measure import SEED
+
+FAMILIES = ("normal", "laplace", "student_t")
+DRAWN, LOOKED = 64, 2_000  # draws of p; rows of data
+FAR = 5.0  # from the mean, in units and in standard deviations of what p draws
+WIDER = 30.0  # standard deviations
+
+
+@torch.no_grad()
+def unscaled(model: Queries, table: Table, rows: Index) -> Iterator[Finding]:
+    """W0645: cells of an observed or supervised node whose values in `rows` lie far from what p draws before the first step.
+    `table`: on the CPU, wherever the model is."""
+    nodes = [n for n, i in model.NODES.items() if i.role in ("observed", "supervised") and i.family_p in FAMILIES]
+    nodes = [n for n in nodes if n in table.columns]
+    if not nodes or not len(rows):
+        return
+    index = torch.as_tensor(rows[:: max(1, len(rows) // LOOKED)][:LOOKED])
+    begun = _begun(model, table, index, nodes)
+    for node in nodes:
+        data = _moments(_known(table, node, index), len(model.NODES[node].event))
+        if finding := _far(node, data, begun[node]):
+            yield finding
+
+
+def _begun(model: Queries, table: Table, index: Tensor, nodes: list[str]) -> dict[str, tuple[Array, Array]]:
+    """Mean and standard deviation of the cells of nodes along p, given nodes held at rows of the data."""
+    parameter = next(model.parameters(), torch.zeros(()))
+    few = index[torch.arange(DRAWN) % len(index)]
+    given = {n: read(table.columns[n], few, None) for n, i in model.NODES.items() if i.role == "given"}
+    kinds = {n: torch.int64 if model.NODES[n].integer else parameter.dtype for n in given}
+    held = {n: v.to(parameter.device, kinds[n])[None] for n, v in given.items()}
+    training = model.training
+    masks = {n: certain_mask(model, n, v[0]) for n, v in held.items()}
+    draws = Draws(torch.Generator(parameter.device).manual_seed(SEED))
+    drawn = model.eval().draw_p(held, masks, draws, rows=DRAWN).values
+    model.train(training)
+    return {n: _moments(drawn[n][0], len(model.NODES[n].event)) for n in nodes}
+
+
+def _known(table: Table, node: str, index: Tensor) -> Tensor:
+    """Values [rows, …, *event], NaN where they are unknown."""
+    column = table.columns[node]
+    values, known = read(column, index, None), column.known[index]
+    return torch.where(known.view(*known.shape, *[1] * (values.dim() - known.dim())), values, torch.nan)
+
+
+def _moments(values: Tensor, event: int) -> tuple[Array, Array]:
+    """Mean and standard deviation of each cell over rows and copies, NaN left out; NaN where a cell has no value."""
+    cells = values.double().flatten(0, values.dim() - 1 - event).flatten(1) if event else values.double().reshape(-1, 1)
+    there = ~cells.isnan()
+    count = there.sum(0)
+    mean = cells.nan_to_num().sum(0) / count
+    square = (cells - mean).nan_to_num().square().sum(0) / count
+    return mean.cpu().numpy(), square.sqrt().cpu().numpy()
+
+
+def _far(node: str, data: tuple[Array, Array], begun: tuple[Array, Array]) -> Finding | None:
+    """The worst cell, if any is far."""
+    (mean, deviation), (start, spread) = data, begun
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = np.abs(mean - start)
+        far = np.minimum(away, away / spread) / FAR
+        wider = deviation / spread / WIDER
+        narrower = np.where(deviation > 0, spread / deviation / WIDER, 0)
+    worst = np.nan_to_num(np.maximum(np.maximum(far, wider), narrower))
+    if not (worst > 1).any():
+        return None
+    cell = int(worst.argmax())
+    name = node if len(worst) == 1 else f"{node}[{cell}]"
+    many = int((worst > 1).sum())
+    others = f", and {many - 1:,} more of its cells" if many > 1 else ""
+    return Finding(
+        "W0645",
+        f"`{node}` is far from where the model begins: {name} is {mean[cell]:.4g} ± {deviation[cell]:.2g}{others}",
+        f"before the first step p draws {start[cell]:.2g} ± {spread[cell]:.2g} there",
+        f"scale it in the model: read ({node} − {mean[cell]:.3g}) / {deviation[cell]:.2g}, and multiply and add again in p",
+        node,
+        "p",
+    )

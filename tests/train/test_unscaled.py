@@ -1,0 +1,96 @@
+"""W0645: real values far from where a model begins, in the units of the model, and no false alarms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.train.small import Fit
+
+TEXT = """model readings
+observed   T : real[3]
+supervised s : real
+given      c : real
+latent     z : real[2]
+{let}p(s)        = {s}
+p(z)        = Normal
+p(T | s, z, c) = {T}
+q(s | {t})    = Normal(mlp(8))
+q(z | {t}, s, c) = Normal(mlp(8))
+data npz(file = "none", labels = 30)
+train {{ epochs = 1, batch = 16 }}
+"""
+PLAIN = {"let": "", "t": "T", "s": "Normal", "T": "Normal(loc = mlp(8), scale = learned(3))"}
+SCALED = PLAIN | {
+    "let": "let u = (T - 20) / 8\n",
+    "t": "u",
+    "T": "Normal(loc = 20 + 8 * (mlp(8) >> linear(3)), scale = learned(3))",
+}
+
+
+def rows(mean: float = 0.0, deviation: float = 1.0, cell: int | None = None, s: float = 0.0) -> dict[str, Any]:
+    random = np.random.default_rng(0)
+    values = random.normal(size=(60, 3))
+    where = slice(None) if cell is None else cell
+    values[:, where] = mean + deviation * values[:, where]
+    return {"T": values, "s": s + random.normal(size=60), "c": random.normal(size=60)}
+
+
+def told(fitted: Fit, data: dict[str, Any], form: dict[str, str]) -> dict[str, str]:
+    run = fitted(data, text=TEXT.format(**form))
+    assert run.prepared is not None
+    return {w.node: w.message for w in run.prepared.warnings if w.code == "W0645"}
+
+
+@pytest.mark.parametrize(
+    ("data", "form", "nodes"),
+    [
+        (rows(), PLAIN, []),
+        (rows(3, 4), PLAIN, []),
+        (rows(20, 8), PLAIN, ["T"]),
+        (rows(20, 8), SCALED, []),
+        (rows(0, 300), PLAIN, ["T"]),
+        (rows(0, 1e-3), PLAIN, ["T"]),
+        (rows(1.0, 0.0), PLAIN, []),
+        (rows(), SCALED, ["T"]),
+        (rows(s=170), PLAIN, ["s"]),
+        (rows(s=170), PLAIN | {"s": "Normal(170, 1)"}, ["T"]),  # its network reads s as it is
+    ],
+    ids=["unit", "near", "far", "scaled", "wide", "narrow", "constant", "scaled for nothing", "label", "read"],
+)
+def test_the_units_of_the_model_are_compared_with_those_of_the_data(
+    fitted: Fit, data: dict[str, Any], form: dict[str, str], nodes: list[str]
+) -> None:
+    assert list(told(fitted, data, form)) == nodes
+
+
+def test_the_worst_cell_is_named_with_its_numbers(fitted: Fit) -> None:
+    found = told(fitted, rows(1000, 50, cell=1), PLAIN)["T"]
+    assert found.startswith("`T` is far from where the model begins: T[1] is 1004 ± 41")
+    assert "more" not in found
+    assert "and 2 more of its cells" in told(fitted, rows(1000, 50), PLAIN)["T"]
+
+
+def test_missing_cells_and_unknown_labels_do_not_count(fitted: Fit) -> None:
+    """What is not there must not make a value far."""
+    data = rows()
+    data["T"][::2, 0] = np.nan
+    data["s"][30:] = np.nan
+    run = fitted(data, text=TEXT.format(**PLAIN).replace("real[3]", "real[3] partial"))
+    assert run.prepared is not None
+    assert "W0645" not in [w.code for w in run.prepared.warnings]
+
+
+def test_looking_leaves_the_weights_and_draws_of_a_run_alone(fitted: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is the same to the bit with and without it, statistics of batch norm among it."""
+    from sgdsl.train import prepare
+
+    text = TEXT.format(**PLAIN).replace(
+        "p(s)        = Normal", "p(s | c) = Normal(loc = mlp(8, norm = batch), scale = 1)"
+    )
+    with_it = fitted(rows(), text=text).module.state_dict()
+    monkeypatch.setattr(prepare, "unscaled", lambda *_: ())
+    without = fitted(rows(), text=text).module.state_dict()
+    assert all(bool((with_it[n] == v).all()) for n, v in without.items())
