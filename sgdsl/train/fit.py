@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sgdsl.base.render import render
@@ -27,6 +27,7 @@ from sgdsl.train.run_folder import Folder
 from sgdsl.train.settings import Settings, settings_of
 from sgdsl.train.sources import path_of
 from sgdsl.train.state import State, Weights, export
+from sgdsl.train.unscaled import unscaled
 from sgdsl.train.used import load_used
 
 
@@ -58,6 +59,7 @@ def fit(
         if resume is None:
             load_used(model, program)
         ready = prepare(program, model, settings, data, test)
+        ready = replace(ready, warnings=(*ready.warnings, *unscaled(model, ready.table, ready.dataset.train)))
         state, job = assemble(program, model, ready, settings)
         facts = describe(program, ready, settings, arguments, seed)
         folder = new(facts, out, force) if resume is None else resumed(facts, resume, out, state)

@@ -24,7 +24,6 @@ from sgdsl.train.labels import Split, split
 from sgdsl.train.leaks import Rows, suspicious
 from sgdsl.train.settings import Settings
 from sgdsl.train.sources import Origin, open_data
-from sgdsl.train.unscaled import unscaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def device_of(wanted: str) -> torch.device:
 
 
 def prepare(program: Program, model: Queries, settings: Settings, data: object, test: object) -> Prepared:
-    """Opens the data, binds it to the nodes, grants labels. `model`: before its first step. Raises DataError."""
+    """Opens the data, binds it to the nodes, grants labels. `model`: for its nodes. Raises DataError."""
     line = settings.data
     dataset, origin = open_data(data, test, line.name, line.options)
     optional = [n for n, info in model.NODES.items() if info.role == "supervised" and not settings.wants(n)]
@@ -98,7 +97,7 @@ def prepare(program: Program, model: Queries, settings: Settings, data: object, 
     made = compose(len(rows.labelled), len(rows.unlabelled), settings)
     device = device_of(settings.train.device)
     warnings = suspicious(Rows(dataset, table, model.NODES, rows, line.names, _told(program)))
-    told = (*warnings, *missed(settings.train, device), *unscaled(model, table, dataset.train))
+    told = (*warnings, *missed(settings.train, device))
     return Prepared(dataset, origin, table.to(device), rows, made, told, line.names)
 
 

@@ -29,13 +29,13 @@ WIDER = 30.0  # standard deviations
 
 @torch.no_grad()
 def unscaled(model: Queries, table: Table, rows: Index) -> Iterator[Finding]:
-    """W0645: cells of an observed or supervised node whose values in `rows` lie far from what p draws before the first step.
-    `table`: on the CPU, wherever the model is."""
+    """W0645: cells of an observed or supervised node whose values in `rows` lie far from what p draws before the first step."""
     nodes = [n for n, i in model.NODES.items() if i.role in ("observed", "supervised") and i.family_p in FAMILIES]
     nodes = [n for n in nodes if n in table.columns]
     if not nodes or not len(rows):
         return
-    index = torch.as_tensor(rows[:: max(1, len(rows) // LOOKED)][:LOOKED])
+    device = next(iter(table.columns.values())).known.device
+    index = torch.as_tensor(rows[:: max(1, len(rows) // LOOKED)][:LOOKED], device=device)
     begun = _begun(model, table, index, nodes)
     for node in nodes:
         data = _moments(_known(table, node, index), len(model.NODES[node].event))
@@ -46,7 +46,7 @@ def unscaled(model: Queries, table: Table, rows: Index) -> Iterator[Finding]:
 def _begun(model: Queries, table: Table, index: Tensor, nodes: list[str]) -> dict[str, tuple[Array, Array]]:
     """Mean and standard deviation of the cells of nodes along p, given nodes held at rows of the data."""
     parameter = next(model.parameters(), torch.zeros(()))
-    few = index[torch.arange(DRAWN) % len(index)]
+    few = index[torch.arange(DRAWN, device=index.device) % len(index)]
     given = {n: read(table.columns[n], few, None) for n, i in model.NODES.items() if i.role == "given"}
     kinds = {n: torch.int64 if model.NODES[n].integer else parameter.dtype for n in given}
     held = {n: v.to(parameter.device, kinds[n])[None] for n, v in given.items()}

@@ -128,7 +128,7 @@ def test_conditions_numbers_and_their_scores(fitted: Fit) -> None:
         (lambda run: run.sample(2, q=1), RunError, "E0665"),
         (lambda run: run.sample(2, y=3), DataError, "E0626"),
         (lambda run: run.sample(2, y=0.5), DataError, "E0626"),
-        (lambda run: run.sample(2, y="three"), DataError, "E0629"),
+        (lambda run: run.sample(2, y="three"), RunError, "E0665"),
         (lambda run: run.sample(2, z=[1.0, 2.0, 3.0]), DataError, "E0625"),
         (lambda run: run.posterior(np.zeros((2, 7))), DataError, "E0625"),
         (lambda run: run.posterior(np.full((2, 8), 0.5)), DataError, "E0626"),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sgdsl.train import fit
 from tests.train.small import Fit
 
 TEXT = """model readings
@@ -85,12 +86,10 @@ def test_missing_cells_and_unknown_labels_do_not_count(fitted: Fit) -> None:
 
 def test_looking_leaves_the_weights_and_draws_of_a_run_alone(fitted: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run is the same to the bit with and without it, statistics of batch norm among it."""
-    from sgdsl.train import prepare
-
     text = TEXT.format(**PLAIN).replace(
         "p(s)        = Normal", "p(s | c) = Normal(loc = mlp(8, norm = batch), scale = 1)"
     )
     with_it = fitted(rows(), text=text).module.state_dict()
-    monkeypatch.setattr(prepare, "unscaled", lambda *_: ())
+    monkeypatch.setattr(fit, "unscaled", lambda *_: ())
     without = fitted(rows(), text=text).module.state_dict()
     assert all(bool((with_it[n] == v).all()) for n, v in without.items())
