@@ -76,13 +76,13 @@ def _moments(values: Tensor, event: int) -> tuple[Array, Array]:
 
 
 def _far(node: str, data: tuple[Array, Array], begun: tuple[Array, Array]) -> Finding | None:
-    """The worst cell, if any is far."""
+    """The worst cell, if any is far. A cell that hardly varies is none, as at the edge of pictures, where others do."""
     (mean, deviation), (start, spread) = data, begun
     with np.errstate(divide="ignore", invalid="ignore"):
         away = np.abs(mean - start)
         far = np.minimum(away, away / spread) / FAR
         wider = deviation / spread / WIDER
-        narrower = np.where(deviation > 0, spread / deviation / WIDER, 0)
+        narrower = np.where((deviation == np.nanmax(deviation)) & (deviation > 0), spread / deviation / WIDER, 0)
     worst = np.nan_to_num(np.maximum(np.maximum(far, wider), narrower))
     if not (worst > 1).any():
         return None

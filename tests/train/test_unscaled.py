@@ -55,11 +55,12 @@ def told(fitted: Fit, data: dict[str, Any], form: dict[str, str]) -> dict[str, s
         (rows(0, 300), PLAIN, ["T"]),
         (rows(0, 1e-3), PLAIN, ["T"]),
         (rows(1.0, 0.0), PLAIN, []),
+        (rows(0, 1e-3, cell=0), PLAIN, []),
         (rows(), SCALED, ["T"]),
         (rows(s=170), PLAIN, ["s"]),
         (rows(s=170), PLAIN | {"s": "Normal(170, 1)"}, ["T"]),  # its network reads s as it is
     ],
-    ids=["unit", "near", "far", "scaled", "wide", "narrow", "constant", "scaled for nothing", "label", "read"],
+    ids=["unit", "near", "far", "scaled", "wide", "narrow", "constant", "edge", "scaled for nothing", "label", "read"],
 )
 def test_the_units_of_the_model_are_compared_with_those_of_the_data(
     fitted: Fit, data: dict[str, Any], form: dict[str, str], nodes: list[str]
