@@ -38,8 +38,10 @@ def unscaled(model: Queries, table: Table, rows: Index) -> Iterator[Finding]:
     index = torch.as_tensor(rows[:: max(1, len(rows) // LOOKED)][:LOOKED], device=device)
     begun = _begun(model, table, index, nodes)
     for node in nodes:
-        data = _moments(_known(table, node, index), len(model.NODES[node].event))
-        if finding := _far(node, data, begun[node]):
+        values = _known(table, node, index)
+        if values.isnan().all():
+            continue
+        if finding := _far(node, _moments(values, len(model.NODES[node].event)), begun[node]):
             yield finding
 
 

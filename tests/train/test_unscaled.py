@@ -79,10 +79,12 @@ def test_missing_cells_and_unknown_labels_do_not_count(fitted: Fit) -> None:
     """What is not there must not make a value far."""
     data = rows()
     data["T"][::2, 0] = np.nan
-    data["s"][30:] = np.nan
-    run = fitted(data, text=TEXT.format(**PLAIN).replace("real[3]", "real[3] partial"))
-    assert run.prepared is not None
-    assert "W0645" not in [w.code for w in run.prepared.warnings]
+    for first, labels in ((30, "30"), (0, "0.0")):
+        data["s"][first:] = np.nan
+        text = TEXT.format(**PLAIN).replace("real[3]", "real[3] partial").replace("= 30", f"= {labels}")
+        run = fitted(data, text=text)
+        assert run.prepared is not None
+        assert "W0645" not in [w.code for w in run.prepared.warnings]
 
 
 def test_looking_leaves_the_weights_and_draws_of_a_run_alone(fitted: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
