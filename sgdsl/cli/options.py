@@ -37,16 +37,18 @@ bind = click.option("--bind", multiple=True, metavar="NODE=FIELD", help="The fie
 
 
 def pair(text: str) -> tuple[str, Any]:
-    """`y=3`, `z=[0.1, -1]`, `state=broken`. Raises UsageError for anything else."""
+    """`y=3`, `z=[0.1, -1]`, `state=broken`: a list, or a word, which the run reads (train.naming). Raises UsageError."""
     name, equals, value = text.partition("=")
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        parsed = None if value[:1] in ("", "[") else value
-    if not equals or not name.isidentifier() or not isinstance(parsed, int | float | list | str):
+    found: object = value
+    if value[:1] in ("[", '"'):
+        try:
+            found = json.loads(value)
+        except ValueError:
+            found = None
+    if not equals or not name.isidentifier() or not found:
         known = "a value is a number, a list of numbers or the name of a class: y=3, z=[0.5, -1], y=cat"
         raise click.UsageError(f"`{text}` is no NODE=VALUE; {known}")
-    return name, parsed
+    return name, found
 
 
 def _pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:

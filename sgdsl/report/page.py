@@ -175,7 +175,7 @@ def _decoder(material: Material) -> tuple[Decoder | None, str]:
         index = torch.tensor(rows[:1], device=material.run.device)
         columns = material.ready.table.columns
         given = {n: read(columns[n], index, None)[0].to(_dtype(nodes[n])) for n in wanted}
-    decoder = Decoder(material.run.module, given, shown, material.run.config["classes"])
+    decoder = Decoder(material.run.module, given, shown, material.run.config.get("classes", {}))
     if not decoder.sliding():
         return None, "No sliders: nothing that is observed depends on a node of real numbers."
     return decoder, ""

@@ -21,8 +21,10 @@ def multiplies_bf16(kind: str) -> bool:
     is too old to tell."""
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if kind != "cpu":
+        return True
     able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return able.get("architecture") != "x86_64" or bool(able["avx512_bf16"] or able["amx_bf16"])
+    return able.get("architecture") != "x86_64" or bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def in_bf16(settings: Train, device: torch.device) -> bool:

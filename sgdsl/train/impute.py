@@ -19,6 +19,7 @@ from sgdsl.train.dataset import Array
 from sgdsl.train.errors import run_error
 from sgdsl.train.examine import joined
 from sgdsl.train.measure import portions
+from sgdsl.train.naming import class_names
 from sgdsl.train.predict import places, rows_of
 from sgdsl.train.run import Run
 
@@ -28,7 +29,8 @@ class Imputed:
     """By partial node: `values` [rows, *event], the data where they are there, else the mean, of a finite node the likeliest
     value; `missing` [rows, *event]; `sure` [rows, *event]: the standard deviation, 0 where it is there, of a finite node the
     probability of the value. `ess` [rows]: how many of `draws` draws count. `places`: (part, row) of each row. Nodes in
-    loops have dimensions of copies behind the rows. `cells`: the name and the index of each cell."""
+    loops have dimensions of copies behind the rows. `cells`: the name and the index of each cell; `names`: of the values
+    of finite nodes."""
 
     values: Mapping[str, Array]
     missing: Mapping[str, Array]
@@ -37,6 +39,7 @@ class Imputed:
     draws: int
     places: Sequence[tuple[str, int]]
     cells: Mapping[str, Sequence[tuple[str, tuple[int, ...]]]]
+    names: Mapping[str, tuple[str, ...]]
 
 
 @torch.no_grad()
@@ -64,13 +67,14 @@ def impute(run: Run, data: object = None, *, given: Sequence[str] = (), samples:
             there[n].append(found.present[n])
     filled, missing, sure = {}, {}, {}
     cells = {n: cells_of(n, nodes[n].event, loops_of(nodes[n], run.module.RANGES)) for n in partial}
+    names = {n: words for n in partial if (words := class_names(run.config, n))}
     for n in partial:
         missing[n] = ~torch.cat(there[n]).cpu().numpy()
         best, spread = _best(joined(beliefs[n]), nodes[n].first)
         known_values = torch.cat(seen[n]).cpu().numpy()
         filled[n] = np.where(missing[n], best, known_values).astype(known_values.dtype)
         sure[n] = np.where(missing[n], spread, 1.0 if nodes[n].classes else 0.0)
-    return Imputed(filled, missing, sure, torch.cat(sizes).cpu().numpy(), samples, places(dataset, index), cells)
+    return Imputed(filled, missing, sure, torch.cat(sizes).cpu().numpy(), samples, places(dataset, index), cells, names)
 
 
 def _best(belief: Any, first: int) -> tuple[Array, Array]:
@@ -81,7 +85,7 @@ def _best(belief: Any, first: int) -> tuple[Array, Array]:
 
 def write_imputed(found: Imputed, path: Path) -> Path:
     """FILE.npz: of each node its values, `NODE.missing`, `NODE.sure`, and `ess`. FILE.csv: a line a row, with `row`, then of
-    each cell the value, `.missing` 0 or 1, `.sure`, and `ess`. Raises OSError."""
+    each cell the value, a class by its name, `.missing` 0 or 1, `.sure`, and `ess`. Raises OSError."""
     if path.suffix == ".npz":
         arrays: dict[str, object] = {"ess": found.ess}
         for n in found.values:
@@ -92,7 +96,8 @@ def write_imputed(found: Imputed, path: Path) -> Path:
     for n, values in found.values.items():
         for head, cell in found.cells[n]:
             at: tuple[Any, ...] = (slice(None), *cell)
-            columns.append((head, _written(values[at])))
+            words = found.names.get(n)
+            columns.append((head, [words[v] for v in values[at].tolist()] if words else _written(values[at])))
             columns.append((f"{head}.missing", found.missing[n][at].astype(int).tolist()))
             columns.append((f"{head}.sure", _written(found.sure[n][at])))
     columns.append(("ess", _written(found.ess)))

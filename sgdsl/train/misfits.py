@@ -98,7 +98,8 @@ def said(name: str, info: NodeInfo, scale: int, ink: str, field: Field) -> list[
     found = []
     if scale == 255:
         found.append(f"`{name}`: 0 … 255 read as 0 … 1")
-    if info.event != field.values.shape[1:] and np.moveaxis(field.values[:1], -1, 1).shape[1:] == info.event != ():
+    shape = field.values.shape[1:]
+    if len(shape) > 1 and info.event != shape and (shape[-1], *shape[:-1]) == info.event:
         found.append(f"`{name}`: channels moved in front, {list(field.values.shape[1:])} to {list(info.event)}")
     if ink == "dynamic":
         found.append(f"`{name}`: each value is 1 with its grey level as probability, drawn afresh at every step")

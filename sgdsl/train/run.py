@@ -30,7 +30,7 @@ from sgdsl.train.errors import RunError, run_error
 from sgdsl.train.evaluate import Evaluation, evaluate, rows_tensor
 from sgdsl.train.feed import read
 from sgdsl.train.measure import hidden, portions
-from sgdsl.train.naming import as_numbers, value_names
+from sgdsl.train.naming import as_numbers, class_names, value_names
 from sgdsl.train.prepare import Prepared, build, device_of
 from sgdsl.train.repeats import joined, repeated
 from sgdsl.train.sources import open_data, reopen
@@ -175,7 +175,7 @@ class Run:
         """Checked values of some nodes, [n, *event]: one for all or one a row, classes by name too. Raises as `clamped`."""
         nodes = self.module.NODES
         self.check_names(given)
-        numbers = {name: as_numbers(name, value, self.config["classes"].get(name, ())) for name, value in given.items()}
+        numbers = {name: as_numbers(name, value, class_names(self.config, name)) for name, value in given.items()}
         filled = {name: repeated(value, n, self._shape(name)) for name, value in numbers.items()}
         if not filled:
             return {}
@@ -188,7 +188,7 @@ class Run:
 
     def value_names(self, node: str) -> tuple[str, ...]:
         """A word for each value of a finite node: as the training data name it, else its number."""
-        return value_names(self.module.NODES[node], self.config["classes"].get(node, ()))
+        return value_names(self.module.NODES[node], class_names(self.config, node))
 
     def _shape(self, node: str) -> tuple[int, ...]:
         """[copies, …, *event] of a node."""
@@ -223,7 +223,7 @@ class Run:
     def _rules(self, optional: list[str]) -> Rules:
         data = self.config["settings"]["data"]
         return Rules(
-            data["names"], data["binarise"], self.config["scales"], optional, data["greys"], self.config["classes"]
+            data["names"], data["binarise"], self.config["scales"], optional, data["greys"], self.config.get("classes")
         )
 
     def check_names(self, given: Iterable[str]) -> None:

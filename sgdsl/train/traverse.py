@@ -100,8 +100,9 @@ def write_traversal(run: Run, found: Traversal, path: Path) -> list[Path]:
         ending = f"-{node}" if len(maps) > 1 else ""
         images = [list(as_pictures(run.module.NODES[node], line)) for line in found.values[node]]
         same = bool((found.points == found.points[0]).all())
-        heads = [f"{value:.3g}" for value in found.points[0]] if same else ()
         moved = run.module.NODES[found.node]
+        words = run.value_names(found.node)
+        heads = [words[int(v) - moved.first] if words else f"{v:.3g}" for v in found.points[0]] if same else ()
         names = [f"{found.node}[{cell}]" if moved.event else found.node for cell in found.cells]
         if moved.loops:
             every = cells_of(found.node, moved.event, loops_of(moved, run.module.RANGES))

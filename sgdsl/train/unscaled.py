@@ -6,13 +6,16 @@ network whose values must first travel far, or grow or shrink by far, learns lit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sgdsl.runtime.ask import certain_mask
+from sgdsl.runtime.batch import NodeInfo
 from sgdsl.runtime.draws import Draws
 from sgdsl.runtime.queries import Queries
 from sgdsl.train.bind import Table
@@ -24,7 +27,7 @@ from sgdsl.train.measure import SEED
 FAMILIES = ("normal", "laplace", "student_t")
 DRAWN, LOOKED = 64, 2_000  # draws of p; rows of data
 FAR = 5.0  # from the mean, in units and in standard deviations of what p draws
-WIDER = 30.0  # standard deviations
+WIDER = 30.0  # times the deviation of p, and of p given its parents
 
 
 @torch.no_grad()
@@ -41,12 +44,21 @@ def unscaled(model: Queries, table: Table, rows: Index) -> Iterator[Finding]:
         values = _known(table, node, index)
         if values.isnan().all():
             continue
-        if finding := _far(node, _moments(values, len(model.NODES[node].event)), begun[node]):
+        info = model.NODES[node]
+        if finding := _far(node, info, _moments(values, len(info.event)), begun[node]):
             yield finding
 
 
-def _begun(model: Queries, table: Table, index: Tensor, nodes: list[str]) -> dict[str, tuple[Array, Array]]:
-    """Mean and standard deviation of the cells of nodes along p, given nodes held at rows of the data."""
+class Begun(NamedTuple):
+    """Of the cells of a node along p: mean and standard deviation of what is drawn, and the deviation that p gives each draw."""
+
+    mean: Array
+    deviation: Array
+    own: Array
+
+
+def _begun(model: Queries, table: Table, index: Tensor, nodes: list[str]) -> dict[str, Begun]:
+    """Given nodes are held at rows of the data."""
     parameter = next(model.parameters(), torch.zeros(()))
     few = index[torch.arange(DRAWN, device=index.device) % len(index)]
     given = {n: read(table.columns[n], few, None) for n, i in model.NODES.items() if i.role == "given"}
@@ -55,9 +67,14 @@ def _begun(model: Queries, table: Table, index: Tensor, nodes: list[str]) -> dic
     training = model.training
     masks = {n: certain_mask(model, n, v[0]) for n, v in held.items()}
     draws = Draws(torch.Generator(parameter.device).manual_seed(SEED))
-    drawn = model.eval().draw_p(held, masks, draws, rows=DRAWN).values
+    drawn = model.eval().draw_p(held, masks, draws, rows=DRAWN)
     model.train(training)
-    return {n: _moments(drawn[n][0], len(model.NODES[n].event)) for n in nodes}
+    found = {}
+    for n in nodes:
+        event = len(model.NODES[n].event)
+        own = _moments(model.moments_p(n, drawn)[1][0], event)[0]
+        found[n] = Begun(*_moments(drawn.values[n][0], event), np.sqrt(own))
+    return found
 
 
 def _known(table: Table, node: str, index: Tensor) -> Tensor:
@@ -77,14 +94,15 @@ def _moments(values: Tensor, event: int) -> tuple[Array, Array]:
     return mean.cpu().numpy(), square.sqrt().cpu().numpy()
 
 
-def _far(node: str, data: tuple[Array, Array], begun: tuple[Array, Array]) -> Finding | None:
+def _far(node: str, info: NodeInfo, data: tuple[Array, Array], begun: Begun) -> Finding | None:
     """The worst cell, if any is far. A cell that hardly varies is none, as at the edge of pictures, where others do."""
-    (mean, deviation), (start, spread) = data, begun
+    mean, deviation = data
     with np.errstate(divide="ignore", invalid="ignore"):
-        away = np.abs(mean - start)
-        far = np.minimum(away, away / spread) / FAR
-        wider = deviation / spread / WIDER
-        narrower = np.where((deviation == np.nanmax(deviation)) & (deviation > 0), spread / deviation / WIDER, 0)
+        away = np.abs(mean - begun.mean)
+        far = np.minimum(away, away / begun.deviation) / FAR
+        wider = deviation / begun.own / WIDER
+        widest = (deviation == np.nanmax(deviation)) & (deviation > 0)
+        narrower = np.where(widest, begun.deviation / deviation / WIDER, 0)
     worst = np.nan_to_num(np.maximum(np.maximum(far, wider), narrower))
     if not (worst > 1).any():
         return None
@@ -94,9 +112,27 @@ def _far(node: str, data: tuple[Array, Array], begun: tuple[Array, Array]) -> Fi
     others = f", and {many - 1:,} more of its cells" if many > 1 else ""
     return Finding(
         "W0645",
-        f"`{node}` is far from where the model begins: {name} is {mean[cell]:.4g} ± {deviation[cell]:.2g}{others}",
-        f"before the first step p draws {start[cell]:.2g} ± {spread[cell]:.2g} there",
-        f"scale it in the model: read ({node} − {mean[cell]:.3g}) / {deviation[cell]:.2g}, and multiply and add again in p",
+        f"`{node}` is far from where the model begins: {name} is {mean[cell]:.6g} ± {deviation[cell]:.2g}{others}",
+        f"before the first step p draws {begun.mean[cell]:.2g} ± {begun.deviation[cell]:.2g}, its scale {begun.own[cell]:.2g}",
+        way_out(node, info, float(mean[cell]), float(deviation[cell])),
         node,
         "p",
     )
+
+
+def way_out(node: str, info: NodeInfo, mean: float, deviation: float) -> str:
+    """What to write for cells of about this mean, to a tenth of the deviation, and this deviation."""
+    unit = float(f"{deviation:.2g}") or 1.0
+    digits = max(0, 1 - math.floor(math.log10(unit)))
+    centre, width = f"{abs(mean):.{digits}f}", np.format_float_positional(unit, trim="-")
+    minus, start = ("-", centre) if mean >= 0 else ("+", f"-{centre}")
+    read = f"`let t = ({node} {minus} {centre}) / {width}` for the networks of q"
+    if not deviation:
+        return f"it never varies: leave it out, or take it off: {read}"
+    if len(info.event) > 1:
+        return f"scale it in the model: {read}; in p times {width}, plus {start}, and the scale times {width}"
+    size = info.event[0] if info.event else 1
+    net, own = f"mlp(64) >> linear({size})", f"softplus(learned({size}))"
+    shape = "({})" if info.event else "sum({})"
+    loc, scale = f"{start} + {width} * {shape.format(net)}", f"{width} * {own if info.event else f'sum({own})'}"
+    return f"scale it in the model: {read}; in p `loc = {loc}, scale = {scale}`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from sgdsl.train.bind import Rules, Table, bind
 from sgdsl.train.columns import field_of, numbered
 from sgdsl.train.errors import DataError, RunError
 from sgdsl.train.formats.spreadsheet import table
+from sgdsl.train.impute import impute, write_imputed
+from sgdsl.train.naming import as_numbers
 from sgdsl.train.predict import predict
 from sgdsl.train.prepare import build
 from sgdsl.train.run import Run
@@ -37,6 +40,24 @@ p(x | kind, size, z) = Normal(mlp(8))
 q(kind | x) = Categorical(mlp(8))
 q(size | x) = Normal(mlp(8))
 q(z | x, kind, size) = Normal(mlp(8))
+
+train { epochs = 2, batch = 16 }
+"""
+
+FILLED = """model filled "A kind that is missing in some rows."
+
+observed   x    : real[3]
+observed   kind : class(3) partial
+supervised size : real
+latent     z    : real[2]
+
+p(size)        = Normal
+p(z)           = Normal
+p(kind | z)    = Categorical(mlp(4))
+p(x | size, z) = Normal(mlp(8))
+
+q(size | x)    = Normal(mlp(8))
+q(z | x, size) = Normal(mlp(8))
 
 train { epochs = 2, batch = 16 }
 """
@@ -327,6 +348,32 @@ def test_a_trained_model_speaks_of_classes_by_their_names(fitted: Fit, write: Wr
             run.values_of(2, {node: value})
         assert says in str(error.value)
         assert error.value.diagnostics[0].hint == hint
+
+
+def test_names_that_are_written_like_numbers_are_names(fitted: Fit, write: Write) -> None:
+    """What the table of predictions says can be set: class 2 of 2, 3, 5 is not the third. Other words are numbers, or nothing."""
+    assert as_numbers("y", "3", ("2", "3", "5")) == 1
+    assert as_numbers("y", ["5", "2"], ("2", "3", "5")).tolist() == [2, 0]  # type: ignore[attr-defined]
+    assert as_numbers("y", 1, ("2", "3", "5")) == 1
+    assert as_numbers("y", "1", ("oak", "elm")) == 1
+    assert as_numbers("z", "-0.5", ()) == -0.5
+    assert as_numbers("y", np.array(["elm"], dtype=object), ("oak", "elm")).tolist() == [1]  # type: ignore[attr-defined]
+    for word, names in (("1", ("2", "3", "5")), ("null", ()), ("NaN", ("oak",)), ("true", ("oak",)), ("x", ())):
+        with pytest.raises(RunError, match="E0665"):
+            as_numbers("y", word, names)
+    with pytest.raises(RunError, match="differ in length"):
+        as_numbers("y", [["a"], ["b", "c"]], ("a", "b", "c"))
+
+
+def test_filled_cells_of_named_classes_are_names(fitted: Fit, write: Write, tmp_path: Path) -> None:
+    """The table of `impute` can be read as data again, and its columns of numbers are as before."""
+    lines = [f"{i % 3},1,{i % 2},{('oak', 'elm', '')[i % 3]},{i}" for i in range(30)]
+    run = Run.load(fitted(write("x_0,x_1,x_2,kind,size\n" + "\n".join([*lines, "0,0,0,ash,1"])), text=FILLED).folder)
+    found = write_imputed(impute(run, str(tmp_path / "a.csv"), samples=4), tmp_path / "full.csv")
+    rows = list(csv.DictReader(found.open()))
+    assert [row["kind"] for row in rows[:2]] == ["oak", "elm"]
+    assert {row["kind"] for row in rows} <= {"ash", "elm", "oak"}
+    assert rows[2]["kind.missing"] == "1"
 
 
 def test_empty_cells_of_a_partial_node_are_its_missing_cells(write: Write) -> None:

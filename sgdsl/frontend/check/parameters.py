@@ -112,7 +112,7 @@ def _learned(
     if sizes not in ((1,), shape):
         raise refusal("E0301", f"`learned` is of the parameter's shape {written(shape)}, or learned(1)", expr.span,
                       written(sizes), hint="write `learned` or `learned(1)`")  # fmt: skip
-    return ir.Learned(sizes)
+    return ir.Learned(sizes if shape else ())
 
 
 def _value(target: Target, given: Given, row: ParameterRow, shape: Shape, context: Context) -> ir.Value:
