@@ -51,18 +51,25 @@ def _where(found: Found) -> list[str]:
         seeds.setdefault(row["processor"], set()).update([cell.seed] if cell.method == "model" else [])
     if len(seeds) == 1:
         return list(seeds)
-    return [f"{name} (seeds {', '.join(map(str, sorted(s)))})" if s else name for name, s in sorted(seeds.items())]
+    return [f"{name} ({_numbered(sorted(s))})" if s else name for name, s in sorted(seeds.items())]
+
+
+def _numbered(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} of the model"
 
 
 def _spent(found: Found) -> str:
     """The budget, and what the trainings of the model took of it: an epoch may be longer."""
-    budgets = " and ".join(f"{b:g}" for b in sorted({row["budget"] for c, row in found.items() if c.trained}))
+    spent = sorted({row["budget"] for c, row in found.items() if c.trained})
+    budgets = (
+        f"a budget of {spent[0]:g}" if len(spent) == 1 else f"budgets of {spent[0]:g} to {spent[-1]:g}" if spent else ""
+    )
     trained = [row for c, row in found.items() if c.method == "model"]
     model = "the model was not trained"
     if trained:
         seconds = _range([round(row["training"]) for row in trained])
         model = f"{_range([row['steps'] for row in trained])} steps of the model took {seconds} s"
-    return f"a budget of {budgets} s of CPU time a training, {model}" if budgets else model
+    return f"{budgets} s of CPU time a training, {model}" if budgets else model
 
 
 def _range(numbers: Sequence[int]) -> str:
