@@ -48,6 +48,7 @@ def _rows(weight: int, *counts: int) -> dict[str, tuple[str, ...]]:
 
 FEWER = ("train.precision=bf16", "train.batch=128", "train.labelled=32")  # rows a step, of them labelled
 PIXELS = ("model", "labels only", "SVM", "1-NN")
+UNTRAINED = ("SVM", "1-NN", "ink")
 MNIST = (100, 600, 1000, 3000)
 DIGITS = Experiment("mnist", "digits", _rows(16_000, *MNIST), ("digits model",), ("y",))
 COUNTING = tuple(f"{name}={value}" for name, value in counts.SETTINGS.items())
@@ -87,7 +88,7 @@ class Cell:
 
     @property
     def trained(self) -> bool:
-        return self.method.startswith(("model", "digits model", "labels only", RATE))
+        return self.method not in UNTRAINED
 
     @property
     def folder(self) -> str:

@@ -30,7 +30,7 @@ class Imputed:
     value; `missing` [rows, *event]; `sure` [rows, *event]: the standard deviation, 0 where it is there, of a finite node the
     probability of the value. `ess` [rows]: how many of `draws` draws count. `places`: (part, row) of each row. Nodes in
     loops have dimensions of copies behind the rows. `cells`: the name and the index of each cell; `names`: of the values
-    of finite nodes."""
+    of finite nodes whose classes the training data name."""
 
     values: Mapping[str, Array]
     missing: Mapping[str, Array]
@@ -39,7 +39,7 @@ class Imputed:
     draws: int
     places: Sequence[tuple[str, int]]
     cells: Mapping[str, Sequence[tuple[str, tuple[int, ...]]]]
-    names: Mapping[str, tuple[str, ...]]
+    names: Mapping[str, Mapping[int, str]]
 
 
 @torch.no_grad()
@@ -67,7 +67,8 @@ def impute(run: Run, data: object = None, *, given: Sequence[str] = (), samples:
             there[n].append(found.present[n])
     filled, missing, sure = {}, {}, {}
     cells = {n: cells_of(n, nodes[n].event, loops_of(nodes[n], run.module.RANGES)) for n in partial}
-    names = {n: words for n in partial if (words := class_names(run.config, n))}
+    named = [n for n in partial if class_names(run.config, n)]
+    names = {n: dict(enumerate(run.value_names(n), nodes[n].first)) for n in named}
     for n in partial:
         missing[n] = ~torch.cat(there[n]).cpu().numpy()
         best, spread = _best(joined(beliefs[n]), nodes[n].first)
@@ -97,7 +98,7 @@ def write_imputed(found: Imputed, path: Path) -> Path:
         for head, cell in found.cells[n]:
             at: tuple[Any, ...] = (slice(None), *cell)
             words = found.names.get(n)
-            columns.append((head, [words[v] for v in values[at].tolist()] if words else _written(values[at])))
+            columns.append((head, [words[int(v)] for v in values[at].tolist()] if words else _written(values[at])))
             columns.append((f"{head}.missing", found.missing[n][at].astype(int).tolist()))
             columns.append((f"{head}.sure", _written(found.sure[n][at])))
     columns.append(("ess", _written(found.ess)))

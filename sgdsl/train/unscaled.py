@@ -86,12 +86,9 @@ def _known(table: Table, node: str, index: Tensor) -> Tensor:
 
 def _moments(values: Tensor, event: int) -> tuple[Array, Array]:
     """Mean and standard deviation of each cell over rows and copies, NaN left out; NaN where a cell has no value."""
-    cells = values.double().flatten(0, values.dim() - 1 - event).flatten(1) if event else values.double().reshape(-1, 1)
-    there = ~cells.isnan()
-    count = there.sum(0)
-    mean = cells.nan_to_num().sum(0) / count
-    square = (cells - mean).nan_to_num().square().sum(0) / count
-    return mean.cpu().numpy(), square.sqrt().cpu().numpy()
+    cells = values.double().reshape(-1, math.prod(values.shape[values.dim() - event :]))
+    mean = cells.nanmean(0)
+    return mean.cpu().numpy(), (cells - mean).square().nanmean(0).sqrt().cpu().numpy()
 
 
 def _far(node: str, info: NodeInfo, data: tuple[Array, Array], begun: Begun) -> Finding | None:
